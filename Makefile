@@ -1,0 +1,47 @@
+# 随证 Suizheng. `make demo` and `make test` are all that a newcomer needs; both install what they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test check format serve bench install lock clean
+
+install: $(READY)
+
+# The lock file's hashes are checked; the project itself is installed in place.
+$(READY): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $(READY)
+
+demo: $(READY)
+	$(BIN)/suizheng demo
+
+test: $(READY)
+	$(BIN)/pytest -q
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+serve: $(READY)
+	$(BIN)/suizheng serve
+
+# make bench ONLY=name runs one entry.
+bench: $(READY)
+	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY),)
+
+# Needs uv; writes the pinned versions with hashes and no registry's address.
+lock:
+	uv pip compile pyproject.toml --extra server --group dev --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header -o requirements.lock
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-output

@@ -1,0 +1,52 @@
+"""Runs the benches, prints one table and writes bench/results.json."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.measure import Result
+
+RESULTS = Path(__file__).parent / "results.json"
+BENCHES = {
+    "issue_durable": "bench.issuing:issue_durable",
+    "canonicalise": "bench.formats:canonicalise_bench",
+    "code_verify": "bench.formats:code_verify",
+    "verify_bundle": "bench.formats:verify_bundle",
+}
+
+
+def main() -> None:
+    """Run one bench or all; a goal that is missed is shown, never hidden, and does not change the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--only", choices=sorted(BENCHES))
+    chosen = parser.parse_args().only
+    console = Console()
+    fresh: dict[str, Result] = {}
+    for name in [chosen] if chosen else BENCHES:
+        module, function = BENCHES[name].split(":")
+        with console.status(f"{name} …"):
+            fresh[name] = getattr(importlib.import_module(module), function)()
+    _write(fresh)
+    table = Table("bench", "value", "limit", "ratio", "min–max", "goal", "met")
+    for result in fresh.values():
+        numbers = (f"{result.value:,.6g} {result.unit}", f"{result.limit:,.6g} {result.unit}", f"{result.ratio:.2f}")
+        table.add_row(result.name, *numbers, result.spread, result.goal, "yes" if result.met else "[red]no[/red]")
+    console.print(table)
+
+
+def _write(fresh: dict[str, Result]) -> None:
+    kept = {item["name"]: item for item in json.loads(RESULTS.read_text())} if RESULTS.exists() else {}
+    kept |= {name: result.to_json() for name, result in fresh.items()}
+    RESULTS.write_text(
+        json.dumps([kept[name] for name in BENCHES if name in kept], ensure_ascii=False, indent=2) + "\n"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,246 @@
+"""Codes as pictures: QR (ISO/IEC 18004) drawn as SVG and PNG, and read back from pictures."""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from html import escape
+from io import BytesIO
+from itertools import groupby
+from typing import Final, Literal
+
+import zxingcpp
+from PIL import Image, ImageOps
+
+from codes.payload import MAX_TEXT_CHARS, is_code
+
+Level = Literal["M", "Q"]
+SCREEN: Final[Level] = "M"
+"""15 % of the symbol may be unreadable: for screens."""
+PRINT: Final[Level] = "Q"
+"""25 % of the symbol may be unreadable: for paper, stickers and signs."""
+
+QUIET_ZONE = 4
+"""Empty modules on each side (ISO/IEC 18004 section 6.3.8)."""
+MAX_VERSION = 22
+"""105 modules a side: 0.38 mm a module when printed at 40 mm, which a 300 dpi printer draws with four dots."""
+MAX_MODULE_PIXELS = 64
+MAX_PICTURE_BYTES = 16 * 1024 * 1024
+MAX_PICTURE_PIXELS = 50_000_000
+
+_TEXT = re.compile(rf"[0-9A-Z $%*+\-./:]{{1,{MAX_TEXT_CHARS}}}")
+_FORMATS = ("PNG", "JPEG", "WEBP")
+_OUR_SVG = re.compile(
+    rb'<svg xmlns="http://www\.w3\.org/2000/svg" viewBox="0 0 (\d{2,3}) \1" width="\d{2,5}" height="\d{2,5}"'
+    rb'[^<>]{0,1200}><title>[^<>]{0,1000}</title><path fill="#fff" d="M0 0h\1v\1H0z"/>'
+    rb'<path stroke="#000" d="((?:[Mm]-?\d{1,3}(?: \d{1,3}(?:\.5)?)h\d{1,3})+)"/></svg>\s*'
+)
+_RUN = re.compile(rb"([Mm])(-?\d+) (\d+)(?:\.5)?h(\d+)")
+# Below this side, modules may be thinner than the 1.5 pixels that the reader needs: look again at double size.
+_SMALL_SIDE = 1600
+
+# What Pillow's decoders raise on damaged or hostile files.
+_DECODER_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    EOFError,
+    MemoryError,
+    AssertionError,
+    NotImplementedError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
+
+
+class PictureError(ValueError):
+    """Root of what this module raises. `.reason` is a stable code, `.message` is for people."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+class UndrawableError(PictureError):
+    """The text does not go into a QR of ours: shorten the code, or ask for another size."""
+
+
+class TooLargePictureError(PictureError):
+    """Over a limit, refused before any pixel was decoded: send a smaller picture."""
+
+
+class UnreadablePictureError(PictureError):
+    """Not a picture of a format we read, or a damaged one: send another file."""
+
+
+class NoCodeError(PictureError):
+    """A good picture with no readable QR in it: take the picture again."""
+
+
+class ForeignCodeError(PictureError):
+    """The QR codes in the picture are not ours. `.count` of them were read."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__("foreign_code", f"图片中读到 {count} 个二维码，但都不是随证的码")
+        self.count = count
+
+
+def draw_svg(text: str, level: Level = SCREEN, *, title: str = "随证码") -> str:
+    """An SVG of one unit a module, quiet zone included, drawn crisply at any size.
+
+    `title` is what a screen reader says. The error correction is exactly `level`. Raises UndrawableError.
+    """
+    side, rows = _matrix(text, level)
+    full = side + 2 * QUIET_ZONE
+    name = escape(title[:120], quote=True)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {full} {full}" width="{full * 4}" height="{full * 4}"'
+        f' role="img" aria-label="{name}" data-level="{level}" shape-rendering="crispEdges"><title>{name}</title>'
+        f'<path fill="#fff" d="M0 0h{full}v{full}H0z"/><path stroke="#000" d="{_path(side, rows)}"/></svg>\n'
+    )
+
+
+def draw_png(text: str, level: Level = SCREEN, module_pixels: int = 8) -> bytes:
+    """A black-and-white PNG whose modules are squares of `module_pixels` whole pixels, quiet zone included.
+
+    The error correction is exactly `level`. Raises UndrawableError.
+    """
+    if not 1 <= module_pixels <= MAX_MODULE_PIXELS:
+        raise UndrawableError("module_pixels", f"每个模块的像素数应在 1 至 {MAX_MODULE_PIXELS} 之间")
+    side, rows = _matrix(text, level)
+    symbol = ImageOps.expand(Image.frombytes("L", (side, side), rows), QUIET_ZONE, 255).convert("1")
+    full = symbol.width * module_pixels
+    picture = BytesIO()
+    symbol.resize((full, full), Image.Resampling.NEAREST).save(picture, "PNG")
+    return picture.getvalue()
+
+
+def read(picture: bytes) -> list[str]:
+    """The texts of all codes of ours in a PNG, JPEG or WebP, or in an SVG that `draw_svg` made; top to bottom.
+
+    Never empty: raises TooLargePictureError, UnreadablePictureError, NoCodeError or ForeignCodeError.
+    The texts are as they stand in the QR; whether they are genuine is for the verifier.
+    """
+    if len(picture) > MAX_PICTURE_BYTES:
+        raise TooLargePictureError("too_many_bytes", f"图片超过 {MAX_PICTURE_BYTES // 2**20} MB，请换一张小一些的图片")
+    found = _scan(_from_svg(picture) if picture.lstrip()[:5] in (b"<svg ", b"<?xml") else _open(picture))
+    if not found:
+        raise NoCodeError("no_code", "图片中没有读到二维码，请对准、靠近后重新拍摄")
+    ours = [text for text in found if is_code(text)]
+    if not ours:
+        raise ForeignCodeError(len(found))
+    return ours
+
+
+def _matrix(text: str, level: Level) -> tuple[int, bytes]:
+    """The modules a side, and row by row one byte a module: 0 dark, 255 light."""
+    # Only this alphabet goes into alphanumeric mode; anything else would make a denser symbol than promised.
+    if not _TEXT.fullmatch(text):
+        raise UndrawableError("not_a_code", "只能为随证的码制作二维码")
+    if level not in (SCREEN, PRINT):
+        raise UndrawableError("unknown_level", "纠错级别只能是 M（屏幕）或 Q（打印）")
+    barcode = zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.QRCode, ec_level=level)
+    pixels = memoryview(barcode.to_image(scale=1, add_quiet_zones=False))
+    side = pixels.shape[0] if pixels.shape else 0
+    if side > 17 + 4 * MAX_VERSION:
+        raise UndrawableError(
+            "too_long",
+            f"内容 {len(text)} 个字符，在纠错级别 {level} 下超过二维码版本 {MAX_VERSION}；请减少码中的授权项",
+        )
+    return side, pixels.tobytes()
+
+
+def _path(side: int, rows: bytes) -> str:
+    """One horizontal stroke for each run of dark modules, each from the end of the one before."""
+    parts: list[str] = []
+    pen_x = pen_y = 0
+    for y, x, length in _runs(side, rows):
+        if not parts:
+            parts.append(f"M{x + QUIET_ZONE} {y + QUIET_ZONE}.5h{length}")
+        else:
+            parts.append(f"m{x - pen_x} {y - pen_y}h{length}")
+        pen_x, pen_y = x + length, y
+    return "".join(parts)
+
+
+def _runs(side: int, rows: bytes) -> Iterator[tuple[int, int, int]]:
+    for y in range(side):
+        x = 0
+        for module, run in groupby(rows[y * side : (y + 1) * side]):
+            length = len(list(run))
+            if module == 0:
+                yield y, x, length
+            x += length
+
+
+def _from_svg(picture: bytes) -> Image.Image:
+    """Our own SVG as pixels. Any other is refused: rendering SVG would mean running what strangers wrote."""
+    ours = _OUR_SVG.fullmatch(picture)
+    if not ours:
+        raise UnreadablePictureError("foreign_svg", "只能读取本系统制作的 SVG 二维码；其他图片请转为 PNG 或 JPEG")
+    side = int(ours[1])
+    if side > 17 + 4 * MAX_VERSION + 2 * QUIET_ZONE:
+        raise TooLargePictureError("too_many_pixels", "SVG 二维码的尺寸超过上限")
+    rows, x, y = bytearray(b"\xff" * (side * side)), 0, 0
+    for move, right, down, length in _RUN.findall(ours[2]):
+        absolute = move == b"M"
+        x, y = int(right) + (0 if absolute else x), int(down) + (0 if absolute else y)
+        end = x + int(length)
+        if not (0 <= x < end <= side and 0 <= y < side):
+            raise UnreadablePictureError("damaged", "SVG 二维码已损坏")
+        rows[y * side + x : y * side + end] = bytes(end - x)
+        x = end
+    return Image.frombytes("L", (side, side), bytes(rows)).resize((4 * side, 4 * side), Image.Resampling.NEAREST)
+
+
+def _open(picture: bytes) -> Image.Image:
+    """The picture in grey on white paper."""
+    try:
+        with Image.open(BytesIO(picture), formats=_FORMATS) as image:
+            # The size stands in the header: a decompression bomb is refused before it is unpacked.
+            if image.width * image.height > MAX_PICTURE_PIXELS:
+                raise _too_many_pixels()
+            return _grey(image)
+    except TooLargePictureError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_many_pixels() from error
+    except _DECODER_ERRORS as error:
+        raise UnreadablePictureError("unreadable", "无法读取图片：文件已损坏，或不是 PNG、JPEG、WebP 格式") from error
+
+
+def _too_many_pixels() -> TooLargePictureError:
+    return TooLargePictureError(
+        "too_many_pixels", f"图片超过 {MAX_PICTURE_PIXELS // 10_000} 万像素，请缩小或裁剪后再试"
+    )
+
+
+def _grey(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        return image.point(lambda value: value / 256).convert("L")
+    if image.has_transparency_data:
+        # Transparent pixels are often stored as black; on paper they are white.
+        colour = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", colour.size, "white"), colour).convert("L")
+    return image.convert("L")
+
+
+def _scan(image: Image.Image) -> list[str]:
+    found = _read_qr(image)
+    if not found and max(image.size) <= _SMALL_SIDE:
+        found = _read_qr(image.resize((2 * image.width, 2 * image.height), Image.Resampling.BICUBIC))
+    found.sort(key=lambda one: (one.position.top_left.y, one.position.top_left.x))
+    return list(dict.fromkeys(one.text for one in found))
+
+
+def _read_qr(image: Image.Image) -> list[zxingcpp.Barcode]:
+    return list(zxingcpp.read_barcodes(image, formats=zxingcpp.BarcodeFormat.QRCode, text_mode=zxingcpp.TextMode.Plain))

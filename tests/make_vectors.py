@@ -1,0 +1,90 @@
+"""Makes the published vectors (`python tests/make_vectors.py`) from fixed keys and times."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from world import NOON, fixed_draw, fixed_key, food_face, make_world
+
+from verifier import CodeKind, State, verify
+from verifier.commitment import seal
+from verifier.status import Status, StatusList
+from verifier.times import to_text
+
+VECTORS = Path(__file__).parent / "vectors"
+SUSPENDED, LOST_CODE = 3, 902
+
+
+def make_vectors(folder: Path) -> None:
+    """Write trust.json, the presented files and verdicts.json into the folder."""
+    world = make_world()
+    states = StatusList()
+    states.set(SUSPENDED, Status.SUSPENDED)
+    states.set(LOST_CODE, Status.LOST)
+    trust = world.trust(statuses={1: world.status_token(states)})
+    (folder / "trust.json").write_bytes(trust.data)
+    presented = _presented(world)
+    verdicts = {}
+    for name, (data, at) in sorted(presented.items()):
+        (folder / name).write_bytes(data)
+        verdict = verify(data, trust, at)
+        verdicts[name] = {"at": to_text(at), "state": verdict.state.value, "reason": verdict.reason}
+        expected_valid = name.startswith("valid-")
+        if (verdict.state is State.VALID) != expected_valid:
+            raise ValueError(f"{name}: {verdict.state} {verdict.reason}")
+    _write_json(folder / "verdicts.json", verdicts)
+    sealed = seal(food_face(1), fixed_draw("commitment vector"))
+    _write_json(
+        folder / "commitment.json",
+        {
+            "fields": food_face(1),
+            "canonical_hex": sealed.canonical.hex(),
+            "salts_hex": sealed.salts.hex(),
+            "sha256": sealed.digest.sha256.hex(),
+            "sm3": sealed.digest.sm3.hex(),
+        },
+    )
+
+
+def _presented(world: object) -> dict[str, tuple[bytes, datetime]]:
+    from world import World
+
+    assert isinstance(world, World)
+    good, with_file = world.bundle(1), world.bundle(0)
+    flipped = bytearray(good.face)
+    flipped[flipped.index(b"JY1310105") + 8] ^= 1
+    stranger = replace(world, code_key=fixed_key("stranger"))
+    department = replace(world, code_key=world.department_key)
+    years_later = NOON + timedelta(days=365 * 6)
+    files: dict[str, tuple[bytes, datetime]] = {
+        "valid-evidence.szb": (good.to_bytes(), NOON),
+        "valid-evidence-with-file.szb": (with_file.to_bytes(), NOON),
+        "tampered-face.szb": (replace(good, face=bytes(flipped)).to_bytes(), NOON),
+        "tampered-file.szb": (replace(with_file, files=(b"another file",)).to_bytes(), NOON),
+        "truncated.szb": (good.to_bytes()[:-1], NOON),
+        "receipt-of-another.szb": (replace(good, receipt=world.bundle(2).receipt).to_bytes(), NOON),
+        "entry-of-another.szb": (replace(good, signed_entry=world.bundle(2).signed_entry).to_bytes(), NOON),
+        "anchor-differs.szb": (replace(good, anchor=replace(good.anchor, block_number=8)).to_bytes(), NOON),
+        "suspended.szb": (world.bundle(SUSPENDED).to_bytes(), NOON),
+        "trust-expired.szb": (good.to_bytes(), years_later),
+        "code-wrong-key.txt": (stranger.code().encode(), NOON),
+        "code-key-of-department.txt": (department.code().encode(), NOON),
+        "code-expired.txt": (world.code().encode(), NOON + timedelta(hours=1)),
+        "code-lost.txt": (world.code(status_index=LOST_CODE).encode(), NOON),
+        "code-of-something-else.txt": (b"https://example.invalid/menu", NOON),
+    }
+    for kind in CodeKind:
+        files[f"valid-code-{kind.name.lower()}.txt"] = (world.code(kind).encode(), NOON)
+    return files
+
+
+def _write_json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    VECTORS.mkdir(exist_ok=True)
+    make_vectors(VECTORS)

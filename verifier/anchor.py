@@ -1,0 +1,103 @@
+"""Anchors: a head of the log as recorded on the chain."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from verifier import cbor, times
+from verifier.errors import MalformedError
+from verifier.merkle import HASH_BYTES, MAX_SIZE
+
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """Which head, on which chain, in which contract, in which block.
+
+    contract: 0x and 40 hex digits; log_id, root, block_hash, transaction_hash: 32 bytes; size in entries; block_at: the
+    block's own time.
+    """
+
+    chain_id: int
+    contract: str
+    log_id: bytes
+    size: int
+    root: bytes
+    block_number: int
+    block_hash: bytes
+    block_at: datetime
+    transaction_hash: bytes
+
+    def to_list(self) -> list[Any]:
+        """The fields in order, times as seconds, for CBOR."""
+        return [
+            self.chain_id,
+            self.contract,
+            self.log_id,
+            self.size,
+            self.root,
+            self.block_number,
+            self.block_hash,
+            int(self.block_at.timestamp()),
+            self.transaction_hash,
+        ]
+
+    @classmethod
+    def from_list(cls, value: Any) -> Anchor:
+        """The inverse of `to_list`. Raises MalformedError."""
+        chain_id, contract, log_id, size, root, number, block_hash, seconds, transaction = cbor.require_list(
+            value, 9, 9
+        )
+        if not _ADDRESS.fullmatch(cbor.require_text(contract, 42)):
+            raise MalformedError("wrong_field", "合约地址应为 0x 加 40 位十六进制")
+        for hash_ in (log_id, root, block_hash, transaction):
+            cbor.require_bytes(hash_, HASH_BYTES)
+        for count in (chain_id, size, number, seconds):
+            cbor.require_uint(count, MAX_SIZE)
+        at = times.from_seconds(seconds)
+        return cls(chain_id, contract, log_id, size, root, number, block_hash, at, transaction)
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as a JSON object, hashes in hex."""
+        return {
+            "chain_id": self.chain_id,
+            "contract": self.contract,
+            "log_id": self.log_id.hex(),
+            "size": self.size,
+            "root": self.root.hex(),
+            "block_number": self.block_number,
+            "block_hash": self.block_hash.hex(),
+            "block_at": times.to_text(self.block_at),
+            "transaction_hash": self.transaction_hash.hex(),
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> Anchor:
+        """The inverse of `to_json`. Raises MalformedError."""
+        if not isinstance(value, dict) or value.keys() != _JSON_KEYS:
+            raise MalformedError("wrong_fields", "锚定记录的字段与格式不符")
+        try:
+            parts = [bytes.fromhex(value[name]) if name in _HEX else value[name] for name in _JSON_ORDER]
+        except (TypeError, ValueError) as error:
+            raise MalformedError("wrong_field", "锚定记录的字段不是十六进制") from error
+        parts[7] = int(times.from_text(value["block_at"]).timestamp())
+        return cls.from_list(parts)
+
+
+_JSON_ORDER = (
+    "chain_id",
+    "contract",
+    "log_id",
+    "size",
+    "root",
+    "block_number",
+    "block_hash",
+    "block_at",
+    "transaction_hash",
+)
+_JSON_KEYS = frozenset(_JSON_ORDER)
+_HEX = frozenset(("log_id", "root", "block_hash", "transaction_hash"))

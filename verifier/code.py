@@ -1,0 +1,274 @@
+"""Codes (码): signed QR content for people, enterprises and venues, in one envelope.
+
+Text "SZ1:" + Base45 of a COSE_Sign1 whose payload is a CWT claims set (RFC 8392); the envelope's type keeps the kinds
+apart. Claims: {4: expiry, 6: issued, -65537: [code id (8 bytes), generation, status list, status index, name or null,
+subject or null, [[grant kind, reference, status list, status index, until], …]]}. A code carries references and public
+facts, never a person's name or number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import IntEnum
+from typing import Any
+
+from codes import payload
+from verifier import cbor, cose, times
+from verifier.errors import Check, KindError, MalformedError, StatusError, ValidityError
+from verifier.status import CHINESE, Status
+from verifier.suites import SigningKey
+from verifier.trust import TrustBundle
+from verifier.verdict import Examination, Policy, Verdict
+
+CODE_ID_BYTES = 8
+MAX_CODE_BYTES = 2048
+MAX_GRANTS = 16
+CLOCK_SKEW = timedelta(seconds=60)
+
+_EXPIRES, _ISSUED, _PRIVATE = 4, 6, -65537
+_CLAIMS = frozenset((_EXPIRES, _ISSUED, _PRIVATE))
+
+CODE_POLICY = Policy(
+    frozenset(
+        (
+            Check.FORMAT,
+            Check.KIND,
+            Check.ISSUER,
+            Check.SIGNATURE,
+            Check.STATUS,
+            Check.VALIDITY,
+            Check.FRESHNESS,
+        )
+    )
+)
+
+
+class CodeKind(IntEnum):
+    """Kinds of codes; each has a type of envelope and a purpose of key of its own."""
+
+    PERSON = 1
+    ENTERPRISE = 2
+    VENUE = 3
+
+    @property
+    def envelope(self) -> cose.Type:
+        """The COSE type of this kind."""
+        return cose.Type(65000 + self)
+
+    @property
+    def purpose(self) -> str:
+        """The purpose a key needs to sign this kind."""
+        return f"code:{self.name.lower()}"
+
+
+KIND_CHINESE = {CodeKind.PERSON: "个人码", CodeKind.ENTERPRISE: "企业码", CodeKind.VENUE: "场所码"}
+
+
+class GrantKind(IntEnum):
+    """What a person code lets its bearer show."""
+
+    CERTIFICATE = 1
+    PASS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Holds a certificate of type `ref` (1), or a pass for venue `ref` (2), until then, subject to its own status."""
+
+    kind: GrantKind
+    ref: str
+    status_list: int
+    status_index: int
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CodeClaims:
+    """What a code says. name: public names only (enterprise, venue); subject: USCC of an enterprise or a venue's id."""
+
+    kind: CodeKind
+    code_id: bytes
+    generation: int
+    status_list: int
+    status_index: int
+    issued_at: datetime
+    expires_at: datetime
+    name: str | None = None
+    subject: str | None = None
+    grants: tuple[Grant, ...] = ()
+
+    def to_bytes(self) -> bytes:
+        """The CWT claims set."""
+        private = [
+            self.code_id,
+            self.generation,
+            self.status_list,
+            self.status_index,
+            self.name,
+            self.subject,
+            [
+                [int(grant.kind), grant.ref, grant.status_list, grant.status_index, int(grant.until.timestamp())]
+                for grant in self.grants
+            ],
+        ]
+        claims = {
+            _EXPIRES: int(self.expires_at.timestamp()),
+            _ISSUED: int(self.issued_at.timestamp()),
+            _PRIVATE: private,
+        }
+        return cbor.encode(claims)
+
+    @classmethod
+    def from_bytes(cls, kind: CodeKind, data: bytes) -> CodeClaims:
+        """The inverse of `to_bytes`. Raises MalformedError."""
+        claims = cbor.require_map(cbor.decode(data, limit=MAX_CODE_BYTES), _CLAIMS)
+        parts = cbor.require_list(claims[_PRIVATE], 7, 7)
+        return cls(
+            kind=kind,
+            code_id=cbor.require_bytes(parts[0], CODE_ID_BYTES),
+            generation=cbor.require_uint(parts[1]),
+            status_list=cbor.require_uint(parts[2]),
+            status_index=cbor.require_uint(parts[3]),
+            issued_at=times.from_seconds(cbor.require_uint(claims[_ISSUED])),
+            expires_at=times.from_seconds(cbor.require_uint(claims[_EXPIRES])),
+            name=None if parts[4] is None else cbor.require_text(parts[4], 60),
+            subject=None if parts[5] is None else cbor.require_text(parts[5], 32),
+            grants=tuple(_grant(item) for item in cbor.require_list(parts[6], MAX_GRANTS)),
+        )
+
+
+def sign_code(claims: CodeClaims, key: SigningKey) -> str:
+    """The code's text."""
+    return payload.encode(cose.sign1(claims.to_bytes(), key, claims.kind.envelope))
+
+
+def open_code(text: str) -> tuple[CodeKind, cose.Sign1, CodeClaims]:
+    """Parse a code's text; nothing is verified yet. Raises MalformedError, KindError."""
+    try:
+        data = payload.decode(text)
+    except payload.PayloadError as error:
+        raise MalformedError("not_a_code", f"不是随证码：{error}") from error
+    message = cose.open1(data, limit=MAX_CODE_BYTES)
+    typ = message.header.get(cose.TYP)
+    kind = _KINDS.get(typ) if type(typ) is int else None
+    if kind is None:
+        raise KindError("unknown_kind", "这种码不受支持")
+    return kind, message, CodeClaims.from_bytes(kind, cose.require_typed(message, kind.envelope))
+
+
+def check_code(
+    text: str, trust: TrustBundle, at: datetime, kinds: Collection[CodeKind] = tuple(CodeKind)
+) -> CodeClaims:
+    """The claims of a code of one of these kinds, genuine and in force at that time; raises the first fault otherwise.
+
+    Raises MalformedError, KindError, UntrustedIssuerError, ScopeError, SignatureError, ValidityError, StatusError,
+    UnknownStatusError. The age of the trust bundle is the caller's to judge.
+    """
+    kind, message, claims = open_code(text)
+    _check_kind(kind, kinds)
+    key = trust.key(message.kid, kind.purpose, claims.issued_at)
+    message.check(key.public)
+    check_times(claims, at)
+    check_status(claims, trust)
+    return claims
+
+
+def verify_code(
+    text: str,
+    trust: TrustBundle,
+    at: datetime,
+    kinds: Collection[CodeKind] = tuple(CodeKind),
+    policy: Policy = CODE_POLICY,
+) -> Verdict:
+    """The verdict on a code's text at a time. Never raises for any text.
+
+    The steps: (0) trust fresh, (1) format, (2) kind, (3) key and its purpose when signed, (4) signature, (5) period of
+    validity, (6) status.
+    """
+    return examine_code(text, trust, at, kinds, policy)[0]
+
+
+def examine_code(
+    text: str,
+    trust: TrustBundle,
+    at: datetime,
+    kinds: Collection[CodeKind] = tuple(CodeKind),
+    policy: Policy = CODE_POLICY,
+) -> tuple[Verdict, CodeClaims | None]:
+    """`verify_code`, and the claims where the text could be read; believe them only if the verdict is valid."""
+    exam = Examination(at)
+    issued_at = trust.content.issued_at
+    exam.run(Check.FRESHNESS, lambda: trust.check_fresh(at, policy.max_trust_age), "信任包在有效期内", issued_at)
+    opened = exam.run(Check.FORMAT, lambda: open_code(text), "码的格式正确")
+    if opened is None:
+        return exam.conclude(policy), None
+    kind, message, claims = opened
+    exam.run(Check.KIND, lambda: _check_kind(kind, kinds), f"这是{KIND_CHINESE[kind]}")
+    key = exam.run(
+        Check.ISSUER, lambda: trust.key(message.kid, kind.purpose, claims.issued_at), "签发密钥可信", issued_at
+    )
+    if key is not None:
+        exam.run(Check.SIGNATURE, lambda: message.check(key.public), "签名与内容一致")
+    exam.run(Check.VALIDITY, lambda: check_times(claims, at), "在有效时间内")
+    exam.run(Check.STATUS, lambda: check_status(claims, trust), "码未被停用", issued_at)
+    return exam.conclude(policy, _describe(claims)), claims
+
+
+def check_times(claims: CodeClaims, at: datetime) -> None:
+    """Raises ValidityError outside issued … expires; 60 s of clock skew are granted at the beginning only."""
+    if at < claims.issued_at - CLOCK_SKEW:
+        raise ValidityError(
+            "not_yet_valid", f"码签发于 {times.for_people(claims.issued_at)}，晚于核验时间（请检查设备时钟）"
+        )
+    if at >= claims.expires_at:
+        raise ValidityError("expired", f"码已于 {times.for_people(claims.expires_at)} 到期")
+
+
+def check_status(claims: CodeClaims, trust: TrustBundle) -> None:
+    """Raises StatusError for a code that was replaced, lost or revoked; UnknownStatusError where no list tells."""
+    status, _ = trust.status(claims.status_list, claims.status_index)
+    if status is not Status.VALID:
+        raise StatusError(f"status_{status.name.lower()}", f"该码{CHINESE[status]}")
+
+
+_KINDS: dict[int, CodeKind] = {int(kind.envelope): kind for kind in CodeKind}
+
+
+def _check_kind(kind: CodeKind, kinds: Collection[CodeKind]) -> None:
+    if kind not in kinds:
+        wanted = "、".join(KIND_CHINESE[one] for one in kinds)
+        raise KindError("wrong_kind", f"这是{KIND_CHINESE[kind]}，此处只接受{wanted}")
+
+
+def _grant(value: Any) -> Grant:
+    parts = cbor.require_list(value, 5, 5)
+    try:
+        kind = GrantKind(cbor.require_uint(parts[0]))
+    except ValueError as error:
+        raise MalformedError("wrong_field", "码的权益种类不受支持") from error
+    return Grant(
+        kind,
+        cbor.require_text(parts[1], 32),
+        cbor.require_uint(parts[2]),
+        cbor.require_uint(parts[3]),
+        times.from_seconds(cbor.require_uint(parts[4])),
+    )
+
+
+def _describe(claims: CodeClaims) -> dict[str, Any]:
+    return {
+        "kind": claims.kind.name.lower(),
+        "kind_name": KIND_CHINESE[claims.kind],
+        "code_id": claims.code_id.hex(),
+        "generation": claims.generation,
+        "name": claims.name,
+        "subject": claims.subject,
+        "issued_at": times.to_text(claims.issued_at),
+        "expires_at": times.to_text(claims.expires_at),
+        "grants": [
+            {"kind": grant.kind.name.lower(), "ref": grant.ref, "until": times.to_text(grant.until)}
+            for grant in claims.grants
+        ],
+    }

@@ -1,0 +1,123 @@
+"""COSE_Sign1 (RFC 9052 section 4.2) in one strict form.
+
+The protected header holds the suite (1), the key id (4) and a type (16, RFC 9596); the unprotected header is empty
+except in receipts. The type keeps signatures apart: what was signed as one thing never passes as another. Types are
+CoAP content formats from the range for private experiments (RFC 7252 12.3) or media type names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any
+
+from verifier import cbor
+from verifier.errors import KindError, MalformedError
+from verifier.suites import KID_BYTES, SIGNATURE_BYTES, PublicKey, SigningKey
+
+ALG, KID, TYP = 1, 4, 16
+
+_TAG = b"\xd2"
+_HEADER = frozenset((ALG, KID, TYP))
+_MAX_HEADER_BYTES = 512
+
+
+class Type(IntEnum):
+    """Types of the signed objects that are ours alone."""
+
+    PERSON_CODE = 65001
+    ENTERPRISE_CODE = 65002
+    VENUE_CODE = 65003
+    ENTRY = 65010
+
+
+@dataclass(frozen=True, slots=True)
+class Sign1:
+    """A parsed, not yet checked COSE_Sign1. `payload` is None when detached."""
+
+    protected: bytes
+    header: Mapping[Any, Any]
+    unprotected: dict[Any, Any]
+    payload: bytes | None
+    signature: bytes
+
+    @property
+    def kid(self) -> bytes:
+        """The 8-byte key id from the protected header."""
+        return cbor.require_bytes(self.header.get(KID), KID_BYTES)
+
+    def check(self, key: PublicKey, payload: bytes | None = None) -> None:
+        """Raises SignatureError, MalformedError unless `key` signed this with its own suite."""
+        if self.header.get(ALG) != key.suite:
+            raise MalformedError("wrong_suite", "签名套件与密钥不符")
+        body = self.payload if payload is None else payload
+        key.check(self.signature, to_be_signed(self.protected, body or b""))
+
+
+def to_be_signed(protected: bytes, payload: bytes) -> bytes:
+    """The Sig_structure of RFC 9052 4.4: ["Signature1", protected, h'', payload]."""
+    return b"\x84\x6aSignature1" + cbor.byte_string(protected) + b"\x40" + cbor.byte_string(payload)
+
+
+def sign1(payload: bytes, key: SigningKey, typ: int | str) -> bytes:
+    """A tagged COSE_Sign1 over the payload."""
+    protected = cbor.encode({ALG: int(key.public.suite), KID: key.public.kid, TYP: typ})
+    return _assemble(protected, {}, payload, key.sign(to_be_signed(protected, payload)))
+
+
+def detached(protected: bytes, unprotected: dict[Any, Any], signature: bytes) -> bytes:
+    """A tagged COSE_Sign1 whose payload travels elsewhere."""
+    return _assemble(protected, unprotected, None, signature)
+
+
+def open1(data: bytes, *, limit: int) -> Sign1:
+    """Parse a tagged COSE_Sign1 of at most `limit` bytes. Nothing is verified yet. Raises MalformedError."""
+    if len(data) > limit:
+        raise MalformedError("too_long", f"内容 {len(data)} 字节，超过上限 {limit} 字节")
+    if data[:1] != _TAG:
+        raise MalformedError("not_signed", "内容不是 COSE 签名")
+    parts = cbor.require_list(cbor.decode_any(data[1:]), 4, 4)
+    protected, unprotected = cbor.require_bytes(parts[0]), parts[1]
+    payload = None if parts[2] is None else cbor.require_bytes(parts[2])
+    signature = cbor.require_bytes(parts[3], SIGNATURE_BYTES)
+    if not isinstance(unprotected, dict):
+        raise MalformedError("wrong_field", "COSE 头应为映射")
+    if _assemble(protected, unprotected, payload, signature) != data:
+        raise MalformedError("not_canonical", "内容不是确定性 CBOR 编码（RFC 8949 4.2）")
+    return Sign1(protected, _header(protected), unprotected, payload, signature)
+
+
+def open_typed(data: bytes, typ: int | str, *, limit: int) -> tuple[Sign1, bytes]:
+    """Parse a COSE_Sign1 of exactly this type and its payload. Raises MalformedError, KindError."""
+    message = open1(data, limit=limit)
+    return message, require_typed(message, typ)
+
+
+def require_typed(message: Sign1, typ: int | str) -> bytes:
+    """The payload of a message of exactly this type with nothing unprotected. Raises MalformedError, KindError."""
+    header = message.header
+    if header.keys() != _HEADER:
+        raise MalformedError("wrong_fields", "COSE 保护头的字段与格式不符")
+    if header[TYP] != typ or isinstance(header[TYP], bool):
+        raise KindError("wrong_type", "这是另一种签名内容")
+    if message.unprotected or message.payload is None:
+        raise MalformedError("wrong_fields", "COSE 未保护头应为空，且内容不得分离")
+    return message.payload
+
+
+def _assemble(protected: bytes, unprotected: dict[Any, Any], payload: bytes | None, signature: bytes) -> bytes:
+    middle = cbor.encode(unprotected) if unprotected else b"\xa0"
+    body = b"\xf6" if payload is None else cbor.byte_string(payload)
+    return b"\xd2\x84" + cbor.byte_string(protected) + middle + body + cbor.byte_string(signature)
+
+
+@lru_cache(maxsize=1024)
+def _header(protected: bytes) -> Mapping[Any, Any]:
+    # One key signs many things under the same protected header: it is parsed once.
+    header = cbor.decode(protected, limit=_MAX_HEADER_BYTES)
+    if not isinstance(header, dict):
+        raise MalformedError("wrong_field", "COSE 头应为映射")
+    return MappingProxyType(header)

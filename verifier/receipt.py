@@ -1,0 +1,82 @@
+"""Receipts: COSE receipts of inclusion (RFC 9942) with the verifiable data structure RFC9162_SHA256.
+
+The log signs the bare root once per checkpoint, with its name in the protected header (CWT claims, RFC 9597); every
+receipt under that checkpoint shares the signature and differs in its path only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from verifier import cbor, cose
+from verifier.errors import MalformedError, SignatureError
+from verifier.merkle import HASH_BYTES, MAX_SIZE, root_from_path
+from verifier.suites import PublicKey, SigningKey
+
+MAX_RECEIPT_BYTES = 4096
+
+_CWT_CLAIMS, _ISSUER = 15, 1
+_VDS, _VDP, _RFC9162_SHA256, _INCLUSION = 395, 396, 1, -1
+_HEADER = frozenset((cose.ALG, cose.KID, _CWT_CLAIMS, _VDS))
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptFacts:
+    """What a checked receipt says: the entry stands at `index` in the log of `size` entries with this root."""
+
+    origin: str
+    size: int
+    index: int
+    root: bytes
+
+
+def _protected(origin: str, key: PublicKey) -> bytes:
+    return cbor.encode(
+        {cose.ALG: int(key.suite), cose.KID: key.kid, _CWT_CLAIMS: {_ISSUER: origin}, _VDS: _RFC9162_SHA256}
+    )
+
+
+def sign_root(root: bytes, origin: str, key: SigningKey) -> bytes:
+    """The 64-byte signature that all receipts under this root share."""
+    return key.sign(cose.to_be_signed(_protected(origin, key.public), root))
+
+
+def build_receipt(
+    *, origin: str, key: PublicKey, root_signature: bytes, size: int, index: int, path: list[bytes]
+) -> bytes:
+    """The receipt of one entry: tagged COSE_Sign1, detached payload, inclusion proof in the unprotected header."""
+    proof = _proof_bytes(size, index, path)
+    return cose.detached(_protected(origin, key), {_VDP: {_INCLUSION: [proof]}}, root_signature)
+
+
+def _proof_bytes(size: int, index: int, path: list[bytes]) -> bytes:
+    """[size, index, [hash, …]] (RFC 9942 5.2)."""
+    hashes = b"".join([b"\x58\x20" + sibling for sibling in path])
+    return b"\x83" + cbor.head(0, size) + cbor.head(0, index) + cbor.head(4, len(path)) + hashes
+
+
+def check_receipt(receipt: bytes, leaf: bytes, origin: str, key: PublicKey) -> ReceiptFacts:
+    """The facts of a receipt for a 32-byte leaf hash, signed by the log.
+
+    Raises MalformedError, SignatureError, InclusionError. Says nothing about anchoring.
+    """
+    message = cose.open1(receipt, limit=MAX_RECEIPT_BYTES)
+    header = message.header
+    if header.keys() != _HEADER:
+        raise MalformedError("wrong_fields", "回执保护头的字段与格式不符")
+    if header[_VDS] != _RFC9162_SHA256 or header[_CWT_CLAIMS] != {_ISSUER: origin}:
+        raise SignatureError("wrong_log", "回执属于另一个日志或另一种结构")
+    if message.payload is not None:
+        raise MalformedError("wrong_fields", "回执的内容应为分离式")
+    proofs = cbor.require_map(cbor.require_map(message.unprotected, frozenset((_VDP,)))[_VDP], frozenset((_INCLUSION,)))
+    proof = cbor.require_bytes(cbor.require_list(proofs[_INCLUSION], 1, 1)[0])
+    size, index, hashes = cbor.require_list(cbor.decode_any(proof), 3, 3)
+    if cbor.require_uint(index, MAX_SIZE) >= cbor.require_uint(size, MAX_SIZE):
+        raise MalformedError("index_out_of_range", "回执的序号超出日志大小")
+    for sibling in cbor.require_list(hashes, 64):
+        cbor.require_bytes(sibling, HASH_BYTES)
+    if _proof_bytes(size, index, hashes) != proof:
+        raise MalformedError("not_canonical", "回执的路径不是确定性 CBOR 编码（RFC 8949 4.2）")
+    root = root_from_path(leaf, index, size, hashes)
+    message.check(key, root)
+    return ReceiptFacts(origin, size, index, root)

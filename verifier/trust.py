@@ -1,0 +1,233 @@
+"""The trust bundle (信任包): signed, versioned, expiring; everything an offline decision rests on.
+
+A file of canonical JSON: {"signed": {…}, "signatures": [{"kid", "signature"}, …]}. A bundle is held by a threshold of
+its own root keys; its successor must also be held by a threshold of the old ones, have a higher version and the same
+registry. Which first bundle to believe is the operator's decision: the file handed to the verifier.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from verifier import canonical, times
+from verifier.anchor import Anchor
+from verifier.errors import (
+    AnchorContradictionError,
+    MalformedError,
+    ScopeError,
+    SignatureError,
+    StaleTrustError,
+    UnanchoredError,
+    UnknownStatusError,
+    UnknownTypeError,
+    UntrustedIssuerError,
+)
+from verifier.schema import FaceSchema
+from verifier.status import Status, StatusList
+from verifier.suites import PublicKey, SigningKey
+from verifier.trust_content import Scope, TrustContent, TrustedKey, TrustedType
+from verifier.venue import Venue
+
+MAX_BUNDLE_BYTES = 64 * 1024 * 1024
+REGISTRY = "registry"
+
+_CONTEXT = b"suizheng/trust/1\x00"
+
+
+@dataclass(frozen=True)
+class TrustBundle:
+    """A checked trust bundle with its look-ups. Made by `open`; the raw bytes are kept in `data`."""
+
+    content: TrustContent
+    data: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        content = self.content
+        put = object.__setattr__
+        put(self, "_keys", {key.public.kid: key for key in content.keys})
+        put(self, "_types", {(kind.code, kind.version): kind for kind in content.types})
+        put(self, "_venues", {venue.id: venue for venue in content.venues})
+        scopes: dict[tuple[str, str], list[Scope]] = {}
+        for scope in content.scopes:
+            scopes.setdefault((scope.department, scope.type_code), []).append(scope)
+        put(self, "_scopes", scopes)
+        heads: dict[int, list[Anchor]] = {}
+        for head in content.heads:
+            heads.setdefault(head.size, []).append(head)
+        put(self, "_heads", heads)
+        put(self, "_schemas", {})
+        put(self, "_statuses", self._open_statuses())
+
+    _keys: dict[bytes, TrustedKey] = field(init=False, repr=False)
+    _types: dict[tuple[str, int], TrustedType] = field(init=False, repr=False)
+    _venues: dict[str, Venue] = field(init=False, repr=False)
+    _scopes: dict[tuple[str, str], list[Scope]] = field(init=False, repr=False)
+    _heads: dict[int, list[Anchor]] = field(init=False, repr=False)
+    _schemas: dict[tuple[str, int], FaceSchema] = field(init=False, repr=False)
+    _statuses: dict[int, StatusList] = field(init=False, repr=False)
+
+    @classmethod
+    def open(cls, data: bytes) -> TrustBundle:
+        """The bundle of bytes held by a threshold of its own root keys. Raises MalformedError, SignatureError."""
+        content, signed, signatures = _parse(data)
+        _check_threshold(content, signed, signatures)
+        return cls(content, data)
+
+    def accept(self, data: bytes) -> TrustBundle:
+        """The successor in `data`, held also by this bundle's root keys.
+
+        Raises MalformedError, SignatureError; StaleTrustError for an older version (rollback) or another content under
+        the same version.
+        """
+        content, signed, signatures = _parse(data)
+        if content.registry != self.content.registry:
+            raise SignatureError("wrong_registry", "信任包属于另一个登记机构")
+        _check_threshold(self.content, signed, signatures)
+        _check_threshold(content, signed, signatures)
+        if content.version < self.content.version:
+            raise StaleTrustError("rolled_back", f"信任包版本 {content.version} 旧于现有版本 {self.content.version}")
+        if content.version == self.content.version and data != self.data:
+            raise SignatureError("same_version", "同一版本号的信任包内容不同")
+        return TrustBundle(content, data)
+
+    def key(self, kid: bytes, purpose: str, at: datetime) -> TrustedKey:
+        """The key named `kid`, if it may serve `purpose` at that time. Raises UntrustedIssuerError, ScopeError."""
+        key = self._keys.get(kid)
+        if key is None:
+            raise UntrustedIssuerError("unknown_key", "签名密钥不在信任包中", evidence={"kid": kid.hex()})
+        evidence = {"kid": kid.hex(), "owner": key.owner}
+        if purpose not in key.purposes:
+            raise ScopeError("wrong_purpose_of_key", "签名密钥不得用于此类内容", evidence=evidence)
+        if at < key.valid_from or (key.valid_to is not None and at >= key.valid_to):
+            raise ScopeError("key_not_valid_then", "签名密钥在签署时间无效", evidence=evidence)
+        return key
+
+    def check_scope(self, department: str, type_code: str, at: datetime) -> None:
+        """Raises ScopeError unless the department could issue the type at that time."""
+        for scope in self._scopes.get((department, type_code), ()):
+            if scope.valid_from <= at and (scope.valid_to is None or at < scope.valid_to):
+                return
+        raise ScopeError(
+            "out_of_scope",
+            "发证单位在签署时间无权颁发此类证照",
+            evidence={"department": department, "type_code": type_code},
+        )
+
+    def check_anchored(self, size: int, root: bytes) -> Anchor:
+        """The anchor of this head. Raises UnanchoredError if unknown, AnchorContradictionError for another root."""
+        known = self._heads.get(size)
+        if not known:
+            raise UnanchoredError(
+                "head_unknown",
+                "信任包中没有这个日志头的链上锚定，可能要用更新的信任包",
+                evidence={"size": size, "trust_as_of": times.to_text(self.content.issued_at)},
+            )
+        for anchor in known:
+            if anchor.root == root:
+                return anchor
+        raise AnchorContradictionError("head_contradicted", "链上锚定的是另一个日志根", evidence={"size": size})
+
+    def status(self, number: int, index: int) -> tuple[Status, datetime]:
+        """An item's state and the time of the list. Raises UnknownStatusError."""
+        states = self._statuses.get(number)
+        if states is None or states.issued_at is None:
+            raise UnknownStatusError("no_status_list", "信任包中没有该状态列表", evidence={"list": number})
+        return states.get(index), states.issued_at
+
+    def type(self, code: str, version: int) -> TrustedType:
+        """A certificate type at a version. Raises UnknownTypeError."""
+        found = self._types.get((code, version))
+        if found is None:
+            raise UnknownTypeError("unknown_type", "信任包中没有该证照类型的这一版本", evidence={"type_code": code})
+        return found
+
+    def schema(self, code: str, version: int) -> FaceSchema:
+        """The compiled schema of a type's own face data. Raises UnknownTypeError."""
+        known = self._schemas.get((code, version))
+        if known is None:
+            known = self._schemas[code, version] = FaceSchema(self.type(code, version).schema)
+        return known
+
+    def venue(self, venue_id: str) -> Venue:
+        """A venue by its id. Raises UntrustedIssuerError."""
+        found = self._venues.get(venue_id)
+        if found is None:
+            raise UntrustedIssuerError("unknown_venue", "信任包中没有该场所", evidence={"venue": venue_id})
+        return found
+
+    def check_fresh(self, at: datetime, max_age: timedelta) -> None:
+        """Raises StaleTrustError past the bundle's own end, or past the age that is accepted."""
+        issued_at, expires_at = self.content.issued_at, self.content.expires_at
+        evidence = {"issued_at": times.to_text(issued_at), "expires_at": times.to_text(expires_at)}
+        if at >= expires_at:
+            ended = times.for_people(expires_at)
+            raise StaleTrustError("trust_expired", f"信任包已于 {ended} 到期，请更新", evidence=evidence)
+        if at - issued_at > max_age:
+            begun = times.for_people(issued_at)
+            raise StaleTrustError("trust_too_old", f"信任包签发于 {begun}，已超过允许的时长，请更新", evidence=evidence)
+
+    def _open_statuses(self) -> dict[int, StatusList]:
+        opened: dict[int, StatusList] = {}
+        for number, token in self.content.statuses.items():
+            signer = self._keys.get(self.content.status_kid)
+            if signer is None or "status" not in signer.purposes:
+                raise MalformedError("no_status_key", "信任包中没有状态列表的签名密钥")
+            opened[number] = StatusList.from_token(token, status_subject(self.content.origin, number), signer.public)
+        return opened
+
+
+def status_subject(origin: str, number: int) -> str:
+    """The name that a status list's token is signed for."""
+    return f"{origin}/status/{number}"
+
+
+def sign_trust(content: TrustContent, keys: Sequence[SigningKey]) -> bytes:
+    """The bundle's bytes: canonical content under the signatures of root keys, in order of their ids."""
+    signed = content.to_json()
+    message = _CONTEXT + canonical.canonicalise(signed)
+    signatures = [
+        {"kid": key.public.kid.hex(), "signature": base64.b64encode(key.sign(message)).decode()}
+        for key in sorted(keys, key=lambda key: key.public.kid)
+    ]
+    return canonical.canonicalise({"signed": signed, "signatures": signatures})
+
+
+def _parse(data: bytes) -> tuple[TrustContent, bytes, list[tuple[bytes, bytes]]]:
+    if len(data) > MAX_BUNDLE_BYTES:
+        raise MalformedError("too_long", f"信任包超过上限 {MAX_BUNDLE_BYTES} 字节")
+    value = canonical.parse_canonical(data)
+    if not isinstance(value, dict) or value.keys() != {"signed", "signatures"}:
+        raise MalformedError("not_a_trust_bundle", "文件不是信任包")
+    signatures = value["signatures"]
+    if not isinstance(signatures, list) or not 0 < len(signatures) <= 64:
+        raise MalformedError("wrong_fields", "信任包没有签名")
+    message = _CONTEXT + canonical.canonicalise(value["signed"])
+    return TrustContent.from_json(value["signed"]), message, [_signature(item) for item in signatures]
+
+
+def _signature(value: Any) -> tuple[bytes, bytes]:
+    if not isinstance(value, dict) or value.keys() != {"kid", "signature"}:
+        raise MalformedError("wrong_fields", "信任包的签名字段与格式不符")
+    try:
+        kid, signature = bytes.fromhex(value["kid"]), base64.b64decode(value["signature"], validate=True)
+    except (TypeError, ValueError, binascii.Error) as error:
+        raise MalformedError("wrong_field", "信任包的签名不是十六进制与 Base64") from error
+    if kid.hex() != value["kid"] or base64.b64encode(signature).decode() != value["signature"]:
+        raise MalformedError("not_canonical", "信任包的签名不是规范编码")
+    return kid, signature
+
+
+def _check_threshold(holder: TrustContent, message: bytes, signatures: Iterable[tuple[bytes, bytes]]) -> None:
+    roots: dict[bytes, PublicKey] = {key.kid: key for key in holder.root_keys}
+    held: set[bytes] = set()
+    for kid, signature in signatures:
+        if kid in roots:
+            roots[kid].check(signature, message)
+            held.add(kid)
+    if len(held) < holder.root_threshold:
+        raise SignatureError("below_threshold", f"信任包只有 {len(held)} 个根密钥签名，需要 {holder.root_threshold} 个")

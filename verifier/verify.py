@@ -1,0 +1,38 @@
+"""One door for whatever is presented: an evidence bundle's bytes or a code's text."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from codes import payload
+from verifier.code import CODE_POLICY, verify_code
+from verifier.errors import Check, MalformedError
+from verifier.evidence import MAGIC, verify_evidence
+from verifier.trust import TrustBundle
+from verifier.verdict import Examination, Verdict
+
+MAX_CODE_TEXT_BYTES = 8192
+
+
+def verify(presented: bytes, trust: TrustBundle, at: datetime) -> Verdict:
+    """The verdict on a file's or a scan's bytes: evidence bundle, else code text. Never raises for any bytes.
+
+    Pictures are not read here: whoever reads one passes on the texts found in it.
+    """
+    if presented.startswith(MAGIC):
+        return verify_evidence(presented, trust, at)
+    if len(presented) <= MAX_CODE_TEXT_BYTES:
+        try:
+            text = payload.normalise_scanned(presented.decode())
+        except UnicodeDecodeError:
+            text = ""
+        if payload.is_code(text):
+            return verify_code(text, trust, at)
+    return not_ours(at)
+
+
+def not_ours(at: datetime) -> Verdict:
+    """The verdict on something that is neither an evidence bundle nor a code: invalid."""
+    exam = Examination(at)
+    exam.fail(Check.FORMAT, MalformedError("not_ours", "既不是证据包，也不是随证码"))
+    return exam.conclude(CODE_POLICY)
