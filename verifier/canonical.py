@@ -7,7 +7,7 @@ go to `rfc8785`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 import orjson
@@ -35,7 +35,7 @@ def canonicalise(value: JSON) -> bytes:
     keys that are not strings, endless nesting.
     """
     try:
-        if _serialisers_agree(value):
+        if type(value) is str or _serialisers_agree(value):
             return orjson.dumps(value, option=_OPTIONS)
         return rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, TypeError, ValueError, RecursionError) as error:
@@ -56,21 +56,15 @@ def parse_canonical(data: bytes) -> JSON:
     return value
 
 
-def members(fields: Mapping[str, JSON]) -> list[tuple[str, bytes]]:
-    """Each member of an object as (name, canonical bytes of the value), in RFC 8785 order."""
+def canonical_order(names: Iterable[str]) -> list[str]:
+    """The names of an object's members in the order of RFC 8785 3.2.3: by UTF-16 code units.
+
+    Raises MalformedError for a name that is no text.
+    """
     try:
-        names = sorted(fields) if "".join(fields).isascii() else sorted(fields, key=_utf16)
-        # Text, nearly every value, needs no guard: both serialisers write it alike.
-        return [
-            (name, orjson.dumps(value) if type(value) is str else canonicalise(value))
-            for name, value in ((name, fields[name]) for name in names)
-        ]
-    except (TypeError, ValueError) as error:
-        raise MalformedError("not_json", "数据不能表示为规范 JSON（RFC 8785）") from error
-
-
-def _utf16(name: str) -> bytes:
-    return name.encode("utf-16-be", "surrogatepass")
+        return sorted(names, key=lambda name: name.encode("utf-16-be"))
+    except (AttributeError, UnicodeEncodeError) as error:
+        raise MalformedError("not_json", "字段名应为文本") from error
 
 
 def _serialisers_agree(value: JSON) -> bool:

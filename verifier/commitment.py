@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import orjson
 
-from verifier.canonical import JSON, canonicalise, members
+from verifier.canonical import JSON, canonical_order, canonicalise
 from verifier.digests import DoubleDigest, sm3
 from verifier.errors import CommitmentError, MalformedError
 
@@ -42,7 +42,7 @@ def seal(fields: Mapping[str, JSON], draw: Callable[[int], bytes]) -> Sealed:
     """Commit to an object's fields with fresh salts; `draw(n)` returns n random bytes."""
     if not 0 < len(fields) <= MAX_FIELDS:
         raise MalformedError("field_count", f"照面数据应有 1 至 {MAX_FIELDS} 个字段")
-    return _seal(members(fields), draw(SALT_BYTES * len(fields)))
+    return _seal(fields, draw(SALT_BYTES * len(fields)))
 
 
 def reseal(canonical: bytes, salts: bytes, parsed: dict[str, JSON] | None = None) -> Sealed:
@@ -55,7 +55,7 @@ def reseal(canonical: bytes, salts: bytes, parsed: dict[str, JSON] | None = None
     fields = parse_object(canonical) if parsed is None else parsed
     if len(salts) != SALT_BYTES * len(fields):
         raise CommitmentError("salts_do_not_fit", "盐值与字段数量不符")
-    sealed = _seal(members(fields), salts)
+    sealed = _seal(fields, salts)
     if sealed.canonical != canonical:
         raise MalformedError("not_canonical", "照面数据不是规范 JSON（RFC 8785）字节")
     return sealed
@@ -72,13 +72,12 @@ def parse_object(canonical: bytes) -> dict[str, JSON]:
     return fields
 
 
-def _seal(fields: list[tuple[str, bytes]], salts: bytes) -> Sealed:
+def _seal(fields: Mapping[str, JSON], salts: bytes) -> Sealed:
     digests: list[bytes] = []
     parts: list[bytes] = []
-    sha256 = hashlib.sha256
-    at = 0
-    for name, value in fields:
-        preimage_name, member_name = _encodings(name)
+    sha256, at = hashlib.sha256, 0
+    for name, preimage_name, member_name in _layout(tuple(fields)):
+        value = canonicalise(fields[name])
         digests.append(sha256(b"\x02" + salts[at : at + SALT_BYTES] + preimage_name + value).digest())
         parts.append(member_name + value)
         at += SALT_BYTES
@@ -90,7 +89,13 @@ def _seal(fields: list[tuple[str, bytes]], salts: bytes) -> Sealed:
 
 
 @lru_cache(maxsize=1024)
-def _encodings(name: str) -> tuple[bytes, bytes]:
-    """A field's name as it stands in its digest and in the object; the same few names come again and again."""
-    key = name.encode()
-    return len(key).to_bytes(2, "big") + key, canonicalise(name) + b":"
+def _layout(names: tuple[str, ...]) -> tuple[tuple[str, bytes, bytes], ...]:
+    """The fields in canonical order, each with its name as it stands in its digest and in the object.
+
+    The faces of a type have the same few names again and again.
+    """
+    layout = []
+    for name in canonical_order(names):
+        key = name.encode()
+        layout.append((name, len(key).to_bytes(2, "big") + key, canonicalise(name) + b":"))
+    return tuple(layout)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from functools import lru_cache
+from operator import mul
 
 from verifier.errors import MalformedError
 
@@ -94,7 +95,7 @@ def check_uscc(code: str, field: str = "holder_code") -> None:
     """Raises IdentifierError unless this is a unified social credit code (GB 32100-2015)."""
     if len(code) != 18 or not _USCC_VALUE.keys() >= set(code):
         raise IdentifierError(field, "wrong_form", "统一社会信用代码应为 18 位数字或大写字母（不含 I、O、S、V、Z）")
-    total = sum(_USCC_VALUE[character] * weight for character, weight in zip(code, _USCC_WEIGHTS, strict=False))
+    total = sum(map(mul, map(_USCC_VALUE.__getitem__, code), _USCC_WEIGHTS))
     expected = _USCC_ALPHABET[-total % 31]
     if code[17] != expected:
         raise IdentifierError(field, "wrong_check_character", "统一社会信用代码的校验位不对，请核对全部 18 位")
@@ -108,7 +109,7 @@ def check_citizen_number(number: str, field: str = "holder_code") -> date:
         born = date(int(number[6:10]), int(number[10:12]), int(number[12:14]))
     except ValueError as error:
         raise IdentifierError(field, "wrong_date", "公民身份号码中的出生日期不存在") from error
-    total = sum(int(digit) * weight for digit, weight in zip(number, _CITIZEN_WEIGHTS, strict=False))
+    total = sum(map(mul, map(int, number[:17]), _CITIZEN_WEIGHTS))
     if number[17] != "10X98765432"[total % 11]:
         raise IdentifierError(field, "wrong_check_character", "公民身份号码的校验位不对，请核对全部 18 位")
     return born
