@@ -1,0 +1,41 @@
+"""What can go wrong with the chain, sorted by what the caller does next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class ChainError(Exception):
+    """The root: never raised itself. `reason` is for programs, `message` for people, `evidence` is safe to show."""
+
+    def __init__(self, reason: str, message: str, evidence: Mapping[str, object] | None = None) -> None:
+        super().__init__(f"{reason}: {message}")
+        self.reason = reason
+        self.message = message
+        self.evidence: dict[str, object] = dict(evidence or {})
+
+
+class ChainUnavailableError(ChainError):
+    """The node does not answer, or another process holds the chain. Nothing was sent. Do: retry later."""
+
+
+class TransactionRejectedError(ChainError):
+    """A contract or node refuses; `reason` is its own text, such as "heads: inconsistent". Do: never retry as is."""
+
+
+class OutcomeUnknownError(ChainError):
+    """Sent, not confirmed. Do: look for the effect (`find`, `first_use`) before anything else; repeating is safe."""
+
+    def __init__(self, transaction_hash: bytes, message: str) -> None:
+        super().__init__("outcome_unknown", message, {"transaction_hash": transaction_hash.hex()})
+        self.transaction_hash = transaction_hash
+
+
+class WrongContractError(ChainError):
+    """The chain, its genesis or a contract's code is not the one recorded here. Do: stop the process and look."""
+
+    def __init__(self, what: str, expected: str, found: str) -> None:
+        message = f"{what}与记录不符：应为 {expected}，实为 {found}。请停止服务并核对链的地址与部署记录"
+        super().__init__("wrong_contract", message, {"what": what, "expected": expected, "found": found})
+        self.expected = expected
+        self.found = found

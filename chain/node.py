@@ -1,0 +1,234 @@
+"""An EVM node in plain types: the few questions this project asks, whoever answers them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from requests.exceptions import RequestException
+from web3 import HTTPProvider, Web3
+from web3.exceptions import (
+    BadResponseFormat,
+    BlockNotFound,
+    CannotHandleRequest,
+    ContractLogicError,
+    ProviderConnectionError,
+    RequestTimedOut,
+    TooManyRequests,
+    TransactionNotFound,
+    Web3RPCError,
+)
+from web3.middleware import ExtraDataToPOAMiddleware
+from web3.types import BlockData
+
+from chain.errors import ChainUnavailableError, TransactionRejectedError
+
+_UNREACHABLE = (
+    RequestException,
+    OSError,
+    BadResponseFormat,
+    CannotHandleRequest,
+    ProviderConnectionError,
+    RequestTimedOut,
+    TooManyRequests,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """number from 0; hash, 32 bytes; at, the block's own time."""
+
+    number: int
+    hash: bytes
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Mined:
+    """A transaction in a block. contract: the 0x address it created, if it did."""
+
+    transaction_hash: bytes
+    succeeded: bool
+    block_number: int
+    block_hash: bytes
+    contract: str | None
+    gas_used: int
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of a contract; topics are 32 bytes each."""
+
+    topics: tuple[bytes, ...]
+    data: bytes
+    block_number: int
+    block_hash: bytes
+    transaction_hash: bytes
+
+
+class Node:
+    """Raises ChainUnavailableError when it does not answer, TransactionRejectedError when it or a contract refuses."""
+
+    def __init__(
+        self, web3: Web3, newest: Callable[[], Block] | None = None, close: Callable[[], None] | None = None
+    ) -> None:
+        self._eth = web3.eth
+        self._newest = newest
+        self._close = close
+
+    def chain_id(self) -> int:
+        """The id that signed transactions name (EIP-155)."""
+        with _answering():
+            return int(self._eth.chain_id)
+
+    def gas_price(self) -> int:
+        """What the node asks per gas, in wei; 0 on a network without fees."""
+        with _answering():
+            return int(self._eth.gas_price)
+
+    def height(self) -> int:
+        """The number of the newest block. On the embedded chain this never waits."""
+        if self._newest is not None:
+            return self._newest().number
+        with _answering():
+            return int(self._eth.block_number)
+
+    def newest(self) -> Block:
+        """The newest block. On the embedded chain this never waits."""
+        if self._newest is not None:
+            return self._newest()
+        with _answering():
+            return _block(self._eth.get_block("latest"))
+
+    def block(self, number: int) -> Block | None:
+        """The block of this number, or None if the node has none."""
+        with _answering():
+            try:
+                return _block(self._eth.get_block(number))
+            except BlockNotFound:
+                return None
+
+    def code(self, address: str) -> bytes:
+        """The code at an address; empty if there is no contract."""
+        with _answering():
+            return bytes(self._eth.get_code(_checksum(address)))
+
+    def next_nonce(self, address: str) -> int:
+        """How many transactions of this account are in blocks."""
+        with _answering():
+            return int(self._eth.get_transaction_count(_checksum(address), "latest"))
+
+    def call(
+        self,
+        address: str,
+        data: bytes,
+        *,
+        caller: str | None = None,
+        gas: int | None = None,
+        block: int | None = None,
+    ) -> bytes:
+        """What a contract answers, as of the newest block or of `block`, changing nothing."""
+        request: dict[str, Any] = {"to": _checksum(address), "data": data}
+        if caller is not None:
+            request["from"] = _checksum(caller)
+        if gas is not None:
+            request["gas"] = gas
+        with _answering():
+            return bytes(self._eth.call(cast(Any, request), "latest" if block is None else block))
+
+    def send(self, raw: bytes) -> None:
+        """Hand over a signed transaction. On the embedded chain it is in a block, on the disk, when this returns."""
+        with _answering():
+            self._eth.send_raw_transaction(raw)
+
+    def knows(self, transaction_hash: bytes) -> bool:
+        """Whether the node has the transaction, in a block or waiting for one."""
+        with _answering():
+            try:
+                self._eth.get_transaction(cast(Any, transaction_hash))
+            except TransactionNotFound:
+                return False
+        return True
+
+    def mined(self, transaction_hash: bytes) -> Mined | None:
+        """The transaction in its block, or None while it is in none."""
+        with _answering():
+            try:
+                found = self._eth.get_transaction_receipt(cast(Any, transaction_hash))
+            except TransactionNotFound:
+                return None
+        return Mined(
+            transaction_hash=bytes(found["transactionHash"]),
+            succeeded=found["status"] == 1,
+            block_number=int(found["blockNumber"]),
+            block_hash=bytes(found["blockHash"]),
+            contract=found["contractAddress"],
+            gas_used=int(found["gasUsed"]),
+        )
+
+    def events(self, address: str, topics: Sequence[bytes], first: int, last: int) -> list[Event]:
+        """The events of a contract with these topics, in blocks first … last, oldest first."""
+        wanted: dict[str, Any] = {
+            "address": _checksum(address),
+            "topics": ["0x" + topic.hex() for topic in topics],
+            "fromBlock": first,
+            "toBlock": last,
+        }
+        with _answering():
+            found = self._eth.get_logs(cast(Any, wanted))
+        return [
+            Event(
+                topics=tuple(bytes(topic) for topic in event["topics"]),
+                data=bytes(event["data"]),
+                block_number=int(event["blockNumber"]),
+                block_hash=bytes(event["blockHash"]),
+                transaction_hash=bytes(event["transactionHash"]),
+            )
+            for event in found
+        ]
+
+    def close(self) -> None:
+        """Let go of what the node holds; harmless twice."""
+        if self._close is not None:
+            self._close()
+            self._close = None
+
+
+def connect(url: str, timeout_seconds: float = 10.0) -> Node:
+    """The node at this address. Nothing is asked yet, so a node that is down shows only at the first question."""
+    provider = HTTPProvider(url, request_kwargs={"timeout": timeout_seconds}, exception_retry_configuration=None)
+    web3 = Web3(provider)
+    # Proof-of-authority networks keep their seals in extraData, which is longer there than Ethereum allows.
+    web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
+    return Node(web3)
+
+
+def _block(found: BlockData) -> Block:
+    return Block(int(found["number"]), bytes(found["hash"]), datetime.fromtimestamp(found["timestamp"], UTC))
+
+
+def _checksum(address: str) -> Any:
+    return Web3.to_checksum_address(address)
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except _UNREACHABLE as error:
+        raise ChainUnavailableError("node_unreachable", "区块链节点没有应答，请稍后重试") from error
+    except ContractLogicError as error:
+        reason = str(error.message or "execution reverted").removeprefix("execution reverted: ")
+        raise TransactionRejectedError(reason, f"合约拒绝了这一操作：{reason}") from error
+    except Web3RPCError as error:
+        reason = _rpc_reason(error)
+        raise TransactionRejectedError(reason, f"节点拒绝了这一请求：{reason}") from error
+
+
+def _rpc_reason(error: Web3RPCError) -> str:
+    """The node's own words, without what web3 puts around them."""
+    problem = (error.rpc_response or {}).get("error")
+    return str(problem["message"] if isinstance(problem, dict) and "message" in problem else error)

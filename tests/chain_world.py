@@ -1,0 +1,169 @@
+"""A chain for tests: a clock that moves when told to, accounts with fixed keys, and trees of any size."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import hashlib
+import itertools
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from eth.db.atomic import AtomicDB
+from eth.db.backends.memory import MemoryDB
+from eth_tester import EthereumTester, PyEVMBackend
+from web3 import Web3
+
+from chain import artifacts
+from chain.account import ChainAccount
+from chain.anchors import ChainAnchors
+from chain.deployment import Deployment, deploy_or_check
+from chain.embedded import SerialProvider, open_embedded
+from chain.ids import log_id
+from chain.members import ChainMembers
+from chain.node import Mined, Node
+from chain.outbox import Outbox
+from chain.sender import Patience, Sender
+from chain.uses import ChainFirstUses
+from verifier.merkle import leaf_hash, node_hash
+
+NOON = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
+ORIGIN = "suizheng.example/changning"
+LOG = log_id(ORIGIN)
+# Fictional departments of 长宁; the codes have valid check characters.
+REGISTRY = "11310105MB9T00011M"
+OTHER = "12310105MB9T00038A"
+
+
+@dataclass
+class MovingClock:
+    """A clock that stands until it is moved."""
+
+    now: datetime = NOON
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **duration: float) -> None:
+        self.now += timedelta(**duration)
+
+
+def drawing(seed: str) -> Callable[[int], bytes]:
+    """Bytes that look random and are the same in every run."""
+    counter = itertools.count()
+    return lambda count: hashlib.shake_256(f"{seed} {next(counter)}".encode()).digest(count)
+
+
+def account(number: int) -> ChainAccount:
+    """A fixed account. 1 … 10 have funds on eth-tester's own chain."""
+    return ChainAccount(number.to_bytes(32))
+
+
+def memory_node(pairs: dict[bytes, bytes] | None = None) -> Node:
+    """eth-tester as it comes: in memory, with fees, under its own rules. pairs: a chain to go on from."""
+    backend = PyEVMBackend()
+    if pairs is not None:
+        backend.chain = type(backend.chain)(AtomicDB(MemoryDB(dict(pairs))))
+    return Node(Web3(SerialProvider(EthereumTester(backend))))
+
+
+def pairs_of(node: Node) -> dict[bytes, bytes]:
+    """The whole state of a chain in memory."""
+    backend = node._eth.w3.provider.ethereum_tester.backend
+    return dict(backend.chain.chaindb.db.wrapped_db.kv_store)
+
+
+def file_node(folder: Path, clock: Callable[[], datetime] | None = None) -> Node:
+    """The embedded chain in a file of this folder."""
+    return open_embedded(folder / "chain.db", clock or MovingClock(), drawing("chain"))
+
+
+@dataclass
+class World:
+    """One node with the contracts deployed by account 1, which is governor, writer of the log and member."""
+
+    node: Node
+    folder: Path
+    outboxes: dict[int, Outbox] = field(default_factory=dict)
+    senders: dict[int, Sender] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.sender = self.sender_of(1)
+        self.deployment: Deployment = deploy_or_check(
+            self.node, self.sender, self.folder / "deployment.json", LOG, REGISTRY
+        )
+        self.anchors = ChainAnchors(self.node, self.sender, self.deployment, LOG)
+        self.uses = ChainFirstUses(self.node, self.sender, self.deployment)
+        self.members = ChainMembers(self.node, self.sender, self.deployment)
+
+    def sender_of(self, number: int) -> Sender:
+        """The sender of a fixed account."""
+        if number not in self.senders:
+            self.outboxes[number] = Outbox(self.folder / f"outbox-{number}.db")
+            patience = Patience(timeout_seconds=5, poll_seconds=0.01)
+            self.senders[number] = Sender(self.node, account(number), self.outboxes[number], patience)
+        return self.senders[number]
+
+    def call(self, contract: str, function: str, *arguments: object, by: int = 1) -> Mined:
+        """Send a call as a fixed account; refusals arrive as TransactionRejectedError with the contract's reason."""
+        data = artifacts.load(contract).call(function, arguments)
+        return self.sender_of(by).send(getattr(self.deployment, contract), data, 500_000)
+
+    def ask(self, contract: str, function: str, *arguments: object, by: int | None = None) -> Any:
+        """What a contract answers; a single answer comes bare."""
+        artifact = artifacts.load(contract)
+        caller = None if by is None else account(by).address
+        data = self.node.call(getattr(self.deployment, contract), artifact.call(function, arguments), caller=caller)
+        answers = artifact.answer(function, data)
+        return answers[0] if len(answers) == 1 else answers
+
+    def close(self) -> None:
+        """Let go of every file."""
+        for outbox in self.outboxes.values():
+            outbox.close()
+        self.node.close()
+
+
+@functools.cache
+def _deployed(kind: str) -> tuple[Path, dict[bytes, bytes] | None]:
+    """A chain with the contracts on it, made once for all tests: its folder, and its state if it has no file."""
+    folder = Path(tempfile.mkdtemp(prefix="suizheng-chain-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    world = World(memory_node() if kind == "memory" else file_node(folder), folder)
+    pairs = pairs_of(world.node) if kind == "memory" else None
+    world.close()
+    return folder, pairs
+
+
+def new_world(kind: str, folder: Path) -> World:
+    """A copy of the deployed chain of this kind, "memory" or "file", in this folder."""
+    origin, pairs = _deployed(kind)
+    shutil.copytree(origin, folder, dirs_exist_ok=True)
+    return World(memory_node(pairs) if kind == "memory" else file_node(folder), folder)
+
+
+_LEAF = leaf_hash(b"one leaf")
+
+
+@functools.cache
+def uniform_root(size: int) -> bytes:
+    """MTH of a tree whose leaves are all equal, RFC 9162 2.1.1: a real tree of any size, without its leaves."""
+    if size == 1:
+        return _LEAF
+    half = 1 << (size - 1).bit_length() - 1
+    return node_hash(uniform_root(half), uniform_root(size - half))
+
+
+def uniform_proof(old_size: int, size: int, whole: bool = True) -> list[bytes]:
+    """SUBPROOF(old, D[size], whole) of such a tree, word for word from RFC 9162 2.1.4.1."""
+    if old_size == size:
+        return [] if whole else [uniform_root(size)]
+    half = 1 << (size - 1).bit_length() - 1
+    if old_size <= half:
+        return [*uniform_proof(old_size, half, whole), uniform_root(size - half)]
+    return [*uniform_proof(old_size - half, size - half, False), uniform_root(half)]

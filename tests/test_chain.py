@@ -1,0 +1,303 @@
+"""Anchors, first uses and members: the same stories on eth-tester in memory and on the embedded chain in its file."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, timedelta
+from pathlib import Path
+
+import pytest
+from chain_world import (
+    LOG,
+    NOON,
+    OTHER,
+    REGISTRY,
+    World,
+    account,
+    new_world,
+    uniform_proof,
+    uniform_root,
+)
+
+from chain import artifacts
+from chain.anchors import ChainAnchors
+from chain.deployment import Deployment, check, deploy_or_check
+from chain.errors import TransactionRejectedError, WrongContractError
+from chain.ids import department_code, department_id, log_id
+from chain.members import Action, ChainMembers, MemberState, Scope, Window
+from chain.uses import ChainFirstUses
+
+ITEM, OURS, THEIRS = b"\x33" * 32, b"\x44" * 32, b"\x55" * 32
+
+
+@pytest.fixture(params=["memory", "file"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    world = new_world(request.param, tmp_path)
+    yield world
+    world.close()
+
+
+def refused(reason: str) -> pytest.RaisesExc[TransactionRejectedError]:
+    return pytest.RaisesExc(TransactionRejectedError, check=lambda error: error.reason == reason)
+
+
+# anchors
+
+
+def test_a_head_is_anchored_and_found_again(world: World) -> None:
+    assert world.anchors.latest() is None
+    assert world.anchors.find(5, uniform_root(5)) is None
+    anchor = world.anchors.anchor(5, uniform_root(5), 0, [])
+    assert (anchor.size, anchor.root, anchor.log_id) == (5, uniform_root(5), LOG)
+    assert (anchor.chain_id, anchor.contract) == (world.node.chain_id(), world.deployment.heads)
+    block = world.node.block(anchor.block_number)
+    assert block is not None
+    assert (anchor.block_hash, anchor.block_at) == (block.hash, block.at)
+    assert anchor.block_at.tzinfo is UTC
+    mined = world.node.mined(anchor.transaction_hash)
+    assert mined is not None
+    assert mined.block_hash == anchor.block_hash
+    assert world.anchors.find(5, uniform_root(5)) == anchor
+    assert world.anchors.latest() == (5, uniform_root(5))
+
+
+def test_anchoring_a_head_again_sends_nothing_and_gives_the_same_anchor(world: World) -> None:
+    anchor = world.anchors.anchor(5, uniform_root(5), 0, [])
+    height = world.node.height()
+    assert world.anchors.anchor(5, uniform_root(5), 0, []) == anchor
+    world.anchors.anchor(9, uniform_root(9), 5, uniform_proof(5, 9))
+    assert world.anchors.anchor(5, uniform_root(5), 0, []) == anchor
+    assert world.node.height() == height + 1
+
+
+def test_every_head_ever_anchored_is_found(world: World) -> None:
+    sizes = [1, 2, 3, 7, 8, 9, 100, 1000]
+    anchors = []
+    for old_size, size in zip([0, *sizes], sizes, strict=False):
+        proof = uniform_proof(old_size, size) if old_size else []
+        anchors.append(world.anchors.anchor(size, uniform_root(size), old_size, proof))
+    assert [world.anchors.find(size, uniform_root(size)) for size in sizes] == anchors
+    assert world.anchors.find(50, uniform_root(50)) is None
+    assert world.anchors.find(8, uniform_root(9)) is None
+    assert world.anchors.find(1001, uniform_root(1001)) is None
+    assert world.anchors.find(0, bytes(32)) is None
+
+
+def test_a_head_that_contradicts_the_chain_is_refused(world: World) -> None:
+    world.anchors.anchor(5, uniform_root(5), 0, [])
+    with refused("heads: contradicts"):
+        world.anchors.anchor(5, uniform_root(4), 0, [])
+
+
+def test_a_head_that_was_passed_by_is_refused(world: World) -> None:
+    world.anchors.anchor(9, uniform_root(9), 0, [])
+    with refused("heads: passed by") as caught:
+        world.anchors.anchor(7, uniform_root(7), 5, uniform_proof(5, 7))
+    assert caught.value.evidence["size"] == 9
+
+
+def test_a_proof_from_another_head_or_with_a_wrong_bit_is_refused(world: World) -> None:
+    world.anchors.anchor(5, uniform_root(5), 0, [])
+    with refused("heads: proof from another head"):
+        world.anchors.anchor(9, uniform_root(9), 4, uniform_proof(4, 9))
+    proof = uniform_proof(5, 9)
+    proof[0] = bytes([proof[0][0] ^ 1]) + proof[0][1:]
+    height = world.node.height()
+    with refused("heads: inconsistent"):
+        world.anchors.anchor(9, uniform_root(9), 5, proof)
+    # The dry run told; nothing was signed.
+    assert world.node.height() == height
+    assert world.anchors.anchor(9, uniform_root(9), 5, uniform_proof(5, 9)).size == 9
+
+
+def test_logs_of_one_contract_do_not_see_each_other(world: World) -> None:
+    world.call("heads", "open_log", log_id("another"), world.sender.address)
+    other = ChainAnchors(world.node, world.sender, world.deployment, log_id("another"))
+    world.anchors.anchor(5, uniform_root(5), 0, [])
+    assert other.latest() is None
+    assert other.find(5, uniform_root(5)) is None
+    assert other.anchor(3, uniform_root(3), 0, []).log_id == log_id("another")
+    assert world.anchors.latest() == (5, uniform_root(5))
+
+
+# first uses
+
+
+def test_the_first_use_wins_and_the_loser_learns_who_was_first(world: World) -> None:
+    world.members.add(OTHER, 3, account(2).address)
+    theirs = ChainFirstUses(world.node, world.sender_of(2), world.deployment)
+    assert world.uses.find(ITEM) is None
+    won = world.uses.consume(ITEM, OURS)
+    assert (won.by, won.commitment) == (REGISTRY, OURS)
+    assert abs(won.at - world.node.newest().at) < timedelta(seconds=2)
+    height = world.node.height()
+    assert theirs.consume(ITEM, THEIRS) == won
+    assert world.uses.consume(ITEM, OURS) == won
+    assert world.node.height() == height
+
+
+def test_of_two_registries_at_the_same_moment_exactly_one_wins(world: World) -> None:
+    world.members.add(OTHER, 3, account(2).address)
+    theirs = ChainFirstUses(world.node, world.sender_of(2), world.deployment)
+    answers = _together(
+        *(lambda item=item: world.uses.consume(item, OURS) for item in _items(6)),
+        *(lambda item=item: theirs.consume(item, THEIRS) for item in _items(6)),
+    )
+    ours, others = answers[:6], answers[6:]
+    assert ours == others
+    assert [world.uses.find(item) for item in _items(6)] == ours
+
+
+def test_an_account_that_is_no_member_cannot_use(world: World) -> None:
+    stranger = ChainFirstUses(world.node, world.sender_of(9), world.deployment)
+    with refused("uses: not an active member"):
+        stranger.consume(ITEM, THEIRS)
+    world.members.add(OTHER, 3, account(9).address)
+    assert stranger.consume(ITEM, THEIRS).by == OTHER
+
+
+def test_concurrent_senders_of_one_account_each_get_a_nonce_of_their_own(world: World) -> None:
+    before = world.node.next_nonce(world.sender.address)
+    answers = _together(*(lambda item=item: world.uses.consume(item, OURS) for item in _items(20)))
+    assert all(answer.commitment == OURS for answer in answers)
+    assert world.node.next_nonce(world.sender.address) == before + 20
+    assert world.outboxes[1].count_open() == 0
+
+
+# members
+
+
+def test_members_are_read_back_with_their_whole_history(world: World) -> None:
+    assert world.members.find(OTHER) is None
+    world.members.add(OTHER, 3, account(2).address)
+    world.members.suspend(OTHER)
+    world.members.reinstate(OTHER)
+    world.members.rotate(OTHER, None)
+    history = world.members.history(OTHER)
+    assert [(one.level, one.state) for one in history] == [
+        (3, MemberState.ACTIVE),
+        (3, MemberState.SUSPENDED),
+        (3, MemberState.ACTIVE),
+        (3, MemberState.ACTIVE),
+    ]
+    assert history[-1].account is None
+    assert world.members.find(OTHER) == history[-1]
+    assert world.members.find_active(account(2).address) is None
+    assert world.members.find_active(world.sender.address) == REGISTRY
+
+
+def test_keys_and_scopes_are_read_back(world: World) -> None:
+    world.members.add(OTHER, 3)
+    year = Window(NOON, NOON + timedelta(days=365))
+    world.members.add_key(OTHER, b"\x01" * 32, year)
+    world.members.rotate_key(OTHER, b"\x01" * 32, b"\x02" * 32, Window(NOON + timedelta(days=10), None))
+    assert world.members.keys(OTHER) == {
+        b"\x01" * 32: Window(NOON, NOON + timedelta(days=10)),
+        b"\x02" * 32: Window(NOON + timedelta(days=10), None),
+    }
+    world.members.end_key(OTHER, b"\x02" * 32, NOON + timedelta(days=20))
+    assert world.members.keys(OTHER)[b"\x02" * 32].not_after_at == NOON + timedelta(days=20)
+    world.members.grant_scope(OTHER, "type", Scope(Action.ISSUE | Action.USE, year))
+    assert world.members.is_in_scope(OTHER, "type", Action.USE, NOON)
+    assert not world.members.is_in_scope(OTHER, "type", Action.USE, NOON - timedelta(seconds=1))
+    world.members.end_scope(OTHER, "type", 0, NOON + timedelta(days=1))
+    assert world.members.scopes(OTHER, "type") == [
+        Scope(Action.ISSUE | Action.USE, Window(NOON, NOON + timedelta(days=1)))
+    ]
+
+
+def test_only_the_governor_changes_members(world: World) -> None:
+    theirs = ChainMembers(world.node, world.sender_of(2), world.deployment)
+    with refused("members: not the governor"):
+        theirs.add(OTHER, 3)
+    world.members.add(OTHER, 3)
+
+
+@pytest.mark.parametrize("code", [REGISTRY, OTHER, "x", "a" * 32])
+def test_a_department_code_reads_the_same_from_the_chain(code: str) -> None:
+    assert department_code(department_id(code)) == code
+
+
+@pytest.mark.parametrize("code", ["", "a" * 33, "长宁", "a\n"])
+def test_a_code_that_does_not_fit_is_refused(code: str) -> None:
+    with pytest.raises(ValueError, match="does not fit"):
+        department_id(code)
+
+
+# deployment
+
+
+def test_a_second_start_deploys_nothing(world: World) -> None:
+    height = world.node.height()
+    file = world.folder / "deployment.json"
+    again = deploy_or_check(world.node, world.sender, file, LOG, REGISTRY)
+    assert again == world.deployment
+    assert world.node.height() == height
+
+
+def test_contracts_are_deployed_once_even_if_the_record_was_lost(world: World) -> None:
+    file = world.folder / "deployment.json"
+    file.unlink()
+    height = world.node.height()
+    again = deploy_or_check(world.node, world.sender, file, LOG, REGISTRY)
+    assert replace(again, first_block=world.deployment.first_block) == world.deployment
+    assert world.node.height() == height
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("chain_id", 1),
+        ("genesis", "ab" * 32),
+        ("members_code", "cd" * 32),
+        ("heads_code", "cd" * 32),
+        ("uses", "0x" + "5" * 40),
+    ],
+)
+def test_another_chain_or_code_than_recorded_is_named_with_both_values(world: World, field: str, value: object) -> None:
+    check(world.node, world.deployment)
+    with pytest.raises(WrongContractError) as caught:
+        check(world.node, replace(world.deployment, **{field: value}))
+    assert caught.value.expected in str(caught.value)
+    assert caught.value.found in str(caught.value)
+    assert caught.value.expected != caught.value.found
+
+
+def test_another_contract_in_the_place_of_ours_is_recognised_even_if_the_record_agrees(world: World) -> None:
+    """Someone who can write the record cannot pass off other code: it is compared with what was compiled."""
+    impostor = world.sender.send("", artifacts.load("uses").deployment(world.deployment.members), 3_000_000)
+    forged = replace(world.deployment, heads=impostor.contract, heads_code=world.deployment.uses_code)
+    with pytest.raises(WrongContractError):
+        check(world.node, forged)
+
+
+def test_a_record_that_cannot_be_read_stops_the_start(world: World) -> None:
+    file = world.folder / "deployment.json"
+    file.write_text("{", encoding="utf-8")
+    with pytest.raises(WrongContractError):
+        Deployment.read(file)
+    file.write_text("{}", encoding="utf-8")
+    with pytest.raises(WrongContractError):
+        deploy_or_check(world.node, world.sender, file, LOG, REGISTRY)
+
+
+def _items(count: int) -> list[bytes]:
+    return [number.to_bytes(32) for number in range(1, count + 1)]
+
+
+def _together(*acts: object) -> list[object]:
+    """What each act returned, all started at the same moment."""
+    gate, answers = threading.Barrier(len(acts)), [None] * len(acts)
+
+    def run(place: int) -> None:
+        gate.wait()
+        answers[place] = acts[place]()
+
+    threads = [threading.Thread(target=run, args=(place,)) for place in range(len(acts))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
