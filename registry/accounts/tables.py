@@ -1,0 +1,56 @@
+"""Staff, sessions and API tokens. No secret is stored: passwords by argon2id, tokens by SHA-256."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Boolean, ForeignKey, Integer, LargeBinary, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from registry.database import Base, IdText, Json, UtcDateTime
+
+
+class Staff(Base):
+    """A person who works with the registry. `failures` counts wrong passwords since the last right one."""
+
+    __tablename__ = "staff"
+
+    id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    username: Mapped[str] = mapped_column(String(64), unique=True)
+    name: Mapped[str] = mapped_column(String(100))
+    password_hash: Mapped[str] = mapped_column(String(200))
+    department: Mapped[str | None] = mapped_column(ForeignKey("departments.code"), index=True)
+    roles: Mapped[Any] = mapped_column(Json)
+    must_change_password: Mapped[bool] = mapped_column(Boolean)
+    failures: Mapped[int] = mapped_column(Integer, default=0)
+    locked_until_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    disabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class StaffSession(Base):
+    """A login. The key is the SHA-256 of the cookie's secret (256 random bits, so it needs no salt)."""
+
+    __tablename__ = "staff_sessions"
+
+    secret_sha256: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    staff_id: Mapped[str] = mapped_column(ForeignKey("staff.id"), index=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+
+class ApiToken(Base):
+    """A token of a department's system, scoped to roles and department, expiring and revocable."""
+
+    __tablename__ = "api_tokens"
+
+    id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    secret_sha256: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    name: Mapped[str] = mapped_column(String(100))
+    department: Mapped[str | None] = mapped_column(ForeignKey("departments.code"), index=True)
+    roles: Mapped[Any] = mapped_column(Json)
+    created_by: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -1,0 +1,193 @@
+"""What a type of certificates or materials demands, and what a matter's slots accept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from registry.errors import FieldError, InvalidDraftError
+from verifier.errors import MalformedError
+from verifier.identifiers import HOLDER_CODE_TYPES, IdentifierError, check_uscc
+from verifier.schema import FaceSchema
+
+KINDS = {"certificate": "证照", "material": "材料"}
+MAX_SLOTS = 64
+_KEYS = frozenset(
+    (
+        "code", "number", "kind", "name", "definer_code", "definer_name", "holder", "number_pattern", "number_hint",
+        "number_example", "number_is_personal", "number_begins_with_holder_code", "validity", "one_time", "version",
+        "source", "schema",
+    )
+)  # fmt: skip
+_CODE = re.compile(r"[0-9A-Z]{18}[0-9]{3}", re.ASCII)
+_MATTER_CODE = re.compile(r"[0-9A-Z][0-9A-Z-]{3,31}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Validity:
+    """How long items of a type are valid: 长期 allowed or not, and the range of years (None: only 长期)."""
+
+    long_term: bool
+    minimum_years: int | None
+    maximum_years: int | None
+
+    def fault(self, valid_from: date, valid_to: date | None) -> str | None:
+        """What is wrong with this period, in Chinese; None if nothing is.
+
+        A period of n years may end on the day before the anniversary or on the anniversary itself: both are practised.
+        """
+        if valid_to is None:
+            return None if self.long_term else "此类证照有固定期限，不能填“长期”"
+        if self.minimum_years is None or self.maximum_years is None:
+            return "此类证照长期有效，截止日期应填“长期”"
+        earliest = add_years(valid_from, self.minimum_years) - timedelta(days=1)
+        if earliest <= valid_to <= add_years(valid_from, self.maximum_years):
+            return None
+        span = str(self.minimum_years) if self.minimum_years == self.maximum_years else self._range()
+        return f"此类证照的有效期应为 {span} 年"
+
+    def _range(self) -> str:
+        return f"{self.minimum_years} 至 {self.maximum_years}"
+
+
+def add_years(day: date, years: int) -> date:
+    """The same day so many years later; 29 February becomes 28 February where there is none."""
+    year = min(day.year + years, date.max.year)
+    try:
+        return day.replace(year=year)
+    except ValueError:
+        return day.replace(year=year, day=28)
+
+
+@dataclass(frozen=True, slots=True)
+class HolderRule:
+    """Who can hold items of a type, and how many together."""
+
+    code_types: frozenset[str]
+    minimum: int
+    maximum: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TypeDefinition:
+    """A type in one version, ready to judge drafts; `schema` is that of `extend_info`, or of a material's `data`."""
+
+    code: str
+    number: int
+    kind: str
+    name: str
+    definer_code: str
+    definer_name: str
+    holder: HolderRule
+    number_pattern: re.Pattern[str] | None
+    number_hint: str
+    number_is_personal: bool
+    number_begins_with_holder_code: bool
+    validity: Validity
+    one_time: bool
+    version: int
+    schema: FaceSchema
+    #: Names of top-level fields that hold a day (yyyymmdd): the schema checks their form, the rules that they exist.
+    date_fields: tuple[str, ...]
+    #: How fields are masked: name, number or hide.
+    masks: Mapping[str, str]
+
+
+def compile_definition(definition: Mapping[str, Any]) -> TypeDefinition:
+    """The type of a definition as it stands in a file or in the database. Raises InvalidDraftError naming the field."""
+    return _compile(orjson.dumps(definition, option=orjson.OPT_SORT_KEYS))
+
+
+@lru_cache(maxsize=512)
+def _compile(definition: bytes) -> TypeDefinition:
+    value = orjson.loads(definition)
+    if not isinstance(value, dict) or value.keys() != _KEYS:
+        missing = sorted(_KEYS ^ value.keys()) if isinstance(value, dict) else []
+        raise _invalid("definition", f"类型定义的字段不完整或多余：{'、'.join(map(str, missing))}。")
+    _check_facts(value)
+    try:
+        holder, validity = _holder(value["holder"]), _validity(value["validity"])
+        pattern = re.compile(value["number_pattern"]) if value["number_pattern"] else None
+        schema = FaceSchema(value["schema"])
+    except MalformedError as wrong:
+        raise _invalid("schema", f"类型的 JSON Schema 无效：{wrong.message}。") from wrong
+    except (re.error, KeyError, TypeError) as wrong:
+        raise _invalid("definition", "类型定义的编号格式、持证主体或有效期规则不正确。") from wrong
+    properties: dict[str, Any] = value["schema"].get("properties", {})
+    return TypeDefinition(
+        code=value["code"], number=value["number"], kind=value["kind"], name=value["name"],
+        definer_code=value["definer_code"], definer_name=value["definer_name"], holder=holder, number_pattern=pattern,
+        number_hint=value["number_hint"] or "", number_is_personal=bool(value["number_is_personal"]),
+        number_begins_with_holder_code=bool(value["number_begins_with_holder_code"]), validity=validity,
+        one_time=value["one_time"], version=value["version"], schema=schema,
+        date_fields=tuple(name for name, part in properties.items() if part.get("format") == "yyyymmdd"),
+        masks={name: part["x-mask"] for name, part in properties.items() if "x-mask" in part},
+    )  # fmt: skip
+
+
+def _check_facts(value: Mapping[str, Any]) -> None:
+    code, definer = str(value["code"]), str(value["definer_code"])
+    try:
+        check_uscc(definer, "definer_code")
+    except IdentifierError as wrong:
+        raise _invalid("definer_code", wrong.message) from wrong
+    if not _CODE.fullmatch(code) or not code.startswith(definer):
+        raise _invalid("code", "证照类型代码应为定义机构的 18 位代码加 3 位流水号。")
+    if value["kind"] not in KINDS or type(value["one_time"]) is not bool:
+        raise _invalid("kind", "kind 应为 certificate 或 material，one_time 应为 true 或 false。")
+    if type(value["version"]) is not int or value["version"] < 1 or type(value["number"]) is not int:
+        raise _invalid("version", "version 与 number 应为正整数。")
+    if not 1 <= value["number"] <= 9999 or not isinstance(value["name"], str) or not 0 < len(value["name"]) <= 60:
+        raise _invalid("name", "名称应为 1 至 60 个字，number 应为 1 至 9999。")
+
+
+def _holder(value: Mapping[str, Any]) -> HolderRule:
+    types = frozenset(value["code_types"])
+    if not types or not types <= HOLDER_CODE_TYPES.keys() or not 1 <= value["minimum"] <= value["maximum"] <= 64:
+        raise TypeError("holder rule")
+    return HolderRule(types, value["minimum"], value["maximum"])
+
+
+def _validity(value: Mapping[str, Any]) -> Validity:
+    return Validity(bool(value["long_term"]), value["minimum_years"], value["maximum_years"])
+
+
+def _invalid(field: str, message: str) -> InvalidDraftError:
+    return InvalidDraftError([FieldError(field, "wrong_definition", message)])
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One material slot of a matter: which type codes satisfy it."""
+
+    code: str
+    name: str
+    accepts: tuple[str, ...]
+    required: bool = True
+
+
+def check_matter(code: str, name: str, purpose: str, slots: tuple[Slot, ...]) -> list[FieldError]:
+    """Every fault of a matter's facts."""
+    errors = []
+    if not _MATTER_CODE.fullmatch(code):
+        errors.append(FieldError("code", "wrong_form", "事项编码应为 4 至 32 位大写字母、数字或连字符。"))
+    for field, text, chinese in (("name", name, "事项名称"), ("purpose", purpose, "用途")):
+        if not _is_title(text):
+            errors.append(FieldError(field, "wrong_length", f"{chinese}应为 1 至 100 个字。"))
+    codes = [slot.code for slot in slots]
+    if not 1 <= len(slots) <= MAX_SLOTS or len(set(codes)) != len(codes):
+        errors.append(FieldError("slots", "wrong_slots", f"材料项应有 1 至 {MAX_SLOTS} 个，编码不能重复。"))
+    for place, slot in enumerate(slots):
+        if not _MATTER_CODE.fullmatch(slot.code) or not slot.accepts or not _is_title(slot.name):
+            errors.append(FieldError(f"slots[{place}]", "wrong_slot", "材料项应有编码、名称和至少一个可接受的类型。"))
+    return errors
+
+
+def _is_title(text: str) -> bool:
+    return 0 < len(text.strip()) <= 100 and text.isprintable()

@@ -1,0 +1,83 @@
+"""What a face shows to whom: masking happens here, on the server, before anything leaves it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from registry.catalogue import service as catalogue
+from registry.catalogue.rules import TypeDefinition
+from registry.certificates.tables import Certificate, CertificateDisclosure
+from registry.errors import FieldError, InvalidDraftError, NotPermittedError
+from registry.ids import new_id_text
+from registry.work import Actor, Work
+from verifier.identifiers import USCC, is_organisation, mask_name, mask_number
+
+_HIDDEN = "***"
+
+
+def masked(work: Work, certificate: Certificate, actor: Actor) -> dict[str, Any]:
+    """The face as this actor may see it: whole for registrars of the issuer, masked for everyone else."""
+    face: dict[str, Any] = orjson.loads(certificate.face)
+    if actor.department == certificate.department and actor.has_role("registrar"):
+        return face
+    return mask_face(face, catalogue.definition_at(work, certificate.type_code, certificate.type_version))
+
+
+def mask_face(face: Mapping[str, Any], definition: TypeDefinition) -> dict[str, Any]:
+    """The face with people's names and numbers masked; facts about organisations are public and stay."""
+    shown = dict(face)
+    shown["holders"] = [_mask_holder(holder) for holder in face["holders"]]
+    if definition.number_is_personal:
+        shown["certificate_number"] = mask_number(str(face["certificate_number"]))
+    shown["extend_info"] = mask_data(face["extend_info"], definition)
+    return shown
+
+
+def mask_data(data: Mapping[str, Any], definition: TypeDefinition) -> dict[str, Any]:
+    """Type-specific data, masked as the type's schema says (`x-mask`: name, number or hide)."""
+    return {name: _mask(value, definition.masks.get(name)) for name, value in data.items()}
+
+
+def _mask(value: Any, how: str | None) -> Any:
+    if how is None:
+        return value
+    if how == "name":
+        return mask_name(str(value))
+    return mask_number(str(value)) if how == "number" else _HIDDEN
+
+
+def _mask_holder(holder: Mapping[str, str]) -> dict[str, str]:
+    name, code, code_type = holder["holder_name"], holder["holder_code"], holder["holder_code_type_code"]
+    if not is_organisation(code_type):
+        return {**holder, "holder_name": mask_name(name), "holder_code": mask_number(code)}
+    # 92: sole traders (个体工商户), whose names are often a person's.
+    if code_type == USCC and code.startswith("92"):
+        return {**holder, "holder_name": mask_name(name), "holder_code": mask_number(code)}
+    return dict(holder)
+
+
+def disclose(work: Work, certificate: Certificate, purpose: str) -> dict[str, Any]:
+    """The whole face, for a stated purpose; who saw it and why is recorded in the same transaction.
+
+    For windows, auditors and registrars only. Raises NotPermittedError, InvalidDraftError (no purpose).
+    """
+    if not work.actor.has_role("window", "auditor", "registrar"):
+        raise NotPermittedError("disclosure_not_allowed", "您的角色不能查看完整照面。")
+    if not 0 < len(purpose.strip()) <= 200 or not purpose.isprintable():
+        raise InvalidDraftError([FieldError("purpose", "purpose_missing", "请填写查看用途，最多 200 个字。")])
+    work.session.add(
+        CertificateDisclosure(
+            id=new_id_text(work.at, work.draw),
+            certificate_id=certificate.id,
+            actor=work.actor.id,
+            department=work.actor.department,
+            purpose=purpose.strip(),
+            disclosed_at=work.at,
+        )
+    )
+    work.session.flush()
+    face: dict[str, Any] = orjson.loads(certificate.face)
+    return face

@@ -1,0 +1,192 @@
+"""Use cases of certificates: register one or many, change the status, find, list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Select, select
+
+from registry.certificates import registering, succession
+from registry.certificates.names import normalise_code
+from registry.certificates.outcomes import Registered, RowRefusal
+from registry.certificates.rules import CertificateDraft
+from registry.certificates.tables import Certificate, CertificateFile, CertificateHolder
+from registry.errors import DuplicateError, InvalidDraftError, LimitError, NotFoundError, NotPermittedError
+from registry.files.service import AttachedFile
+from registry.statuses import service as statuses
+from registry.statuses.rules import WITH_SUCCESSOR, Operation
+from registry.statuses.tables import StatusEvent
+from registry.work import Work
+from verifier.status import Status
+
+MAX_BATCH_ROWS = 10_000
+MAX_PAGE_ROWS = 200
+
+
+def register(work: Work, draft: CertificateDraft, files: Sequence[AttachedFile] = ()) -> Registered:
+    """Register one certificate with its files: data, holders, status slot and log entry, all or nothing.
+
+    The same content again gives the same certificate and no second entry. Raises InvalidDraftError, NotPermittedError,
+    DuplicateError (other content stands under its number or identifier).
+    """
+    outcome = registering.run(work, [draft], [tuple(files)])[0]
+    if isinstance(outcome, Registered):
+        return outcome
+    first = outcome.errors[0]
+    if outcome.existing_id is not None:
+        raise DuplicateError(first.reason, first.message, outcome.existing_id)
+    if not outcome.permitted:
+        raise NotPermittedError(first.reason, first.message)
+    raise InvalidDraftError(outcome.errors)
+
+
+def register_many(work: Work, drafts: Sequence[CertificateDraft]) -> list[Registered | RowRefusal]:
+    """Register many certificates; the outcome of every draft, in order. A refused row does not stop the others.
+
+    Safe to repeat: rows that stand already are answered with their ids (`Registered.duplicate`). Raises LimitError.
+    """
+    if len(drafts) > MAX_BATCH_ROWS:
+        raise LimitError("too_many_rows", f"一次最多登记 {MAX_BATCH_ROWS} 行，请分批上传。", {"rows": len(drafts)})
+    return registering.run(work, drafts, [()] * len(drafts))
+
+
+def change_status(
+    work: Work,
+    certificate_id: str,
+    operation: str,
+    reason: str,
+    authority: str | None = None,
+    effective_at: datetime | None = None,
+    document: str | None = None,
+) -> StatusEvent:
+    """Record a legal event about a certificate: entry, history, present state and status list in one transaction.
+
+    `authority` is the deciding body's code (default: the issuer), `effective_at` defaults to now. 延续, 变更 and 转入
+    are not done here but by registering the successor. Raises NotFoundError, NotPermittedError, TransitionError,
+    InvalidDraftError.
+    """
+    wanted = Operation.of(operation)
+    if wanted in WITH_SUCCESSOR:
+        raise NotPermittedError(
+            "successor_needed", f"“{wanted.chinese}”须登记新证照并填写关联证照标识，原证照随之失效。"
+        )
+    certificate = _lock(work, certificate_id)
+    _check_own(work, certificate)
+    change = statuses.Change(
+        wanted, reason, authority or certificate.department, effective_at or work.at, document or None
+    )
+    event = statuses.record_change(work, succession.subject_of(certificate), change)
+    certificate.status = event.to_status
+    work.session.flush()
+    return event
+
+
+def status_at(work: Work, certificate_id: str, at: datetime, known_at: datetime | None = None) -> Status:
+    """The certificate's state at a moment, by what is known now or was known at `known_at`. Raises NotFoundError."""
+    get(work, certificate_id)
+    return statuses.status_at(work, certificate_id, at, known_at)
+
+
+def events_of(work: Work, certificate_id: str) -> list[StatusEvent]:
+    """The certificate's status events in the order of recording."""
+    return statuses.events_of(work, certificate_id)
+
+
+def find(work: Work, certificate_id: str) -> Certificate | None:
+    """The certificate of this id."""
+    return work.session.get(Certificate, certificate_id)
+
+
+def get(work: Work, certificate_id: str) -> Certificate:
+    """The certificate of this id. Raises NotFoundError."""
+    found = find(work, certificate_id)
+    if found is None:
+        raise NotFoundError("certificate_unknown", "没有登记该证照，请核对编号。")
+    return found
+
+
+def find_by_identifier(work: Work, identifier: str) -> Certificate | None:
+    """The certificate of this identifier (证照标识)."""
+    return work.session.scalars(select(Certificate).where(Certificate.identifier == identifier)).first()
+
+
+def files_of(work: Work, certificate_id: str) -> list[CertificateFile]:
+    """The files of a certificate, in the order of the face."""
+    query = select(CertificateFile).where(CertificateFile.certificate_id == certificate_id)
+    return list(work.session.scalars(query.order_by(CertificateFile.position)))
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What to narrow a list by; all given parts must hold. `holder` is (code type, number)."""
+
+    department: str | None = None
+    type_code: str | None = None
+    status: Status | None = None
+    number: str | None = None
+    identifier: str | None = None
+    holder: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some certificates, newest first; `cursor` continues the list, None at its end."""
+
+    certificates: list[Certificate]
+    cursor: str | None
+
+
+def list_page(work: Work, search: Search, cursor: str | None = None, limit: int = 50) -> Page:
+    """One page of certificates, newest first. A page stays the same when others are added meanwhile."""
+    limit = max(1, min(limit, MAX_PAGE_ROWS))
+    query = _narrowed(work, search).order_by(Certificate.id.desc()).limit(limit + 1)
+    if cursor is not None:
+        query = query.where(Certificate.id < cursor)
+    found = list(work.session.scalars(query))
+    return Page(found[:limit], found[limit - 1].id if len(found) > limit else None)
+
+
+def _narrowed(work: Work, search: Search) -> Select[tuple[Certificate]]:
+    query = select(Certificate)
+    if search.holder is not None:
+        index = work.blind.of(search.holder[0], normalise_code(search.holder[1]))
+        query = query.join(CertificateHolder, CertificateHolder.certificate_id == Certificate.id)
+        query = query.where(CertificateHolder.holder_index == index)
+    for column, value in (
+        (Certificate.department, search.department),
+        (Certificate.type_code, search.type_code),
+        (Certificate.status, search.status),
+        (Certificate.number, search.number),
+        (Certificate.identifier, search.identifier),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    return query
+
+
+def of_holder(work: Work, holder_index: bytes) -> list[Certificate]:
+    """Every certificate of a holder known by blind index, newest first."""
+    query = select(Certificate).join(CertificateHolder, CertificateHolder.certificate_id == Certificate.id)
+    query = query.where(CertificateHolder.holder_index == holder_index).order_by(Certificate.id.desc())
+    return list(work.session.scalars(query))
+
+
+def holders_of(work: Work, certificate_id: str) -> list[bytes]:
+    """The blind indexes of a certificate's holders, in the order of the face."""
+    query = select(CertificateHolder.holder_index).where(CertificateHolder.certificate_id == certificate_id)
+    return list(work.session.scalars(query.order_by(CertificateHolder.position)))
+
+
+def _lock(work: Work, certificate_id: str) -> Certificate:
+    query = select(Certificate).where(Certificate.id == certificate_id).with_for_update()
+    found = work.session.scalars(query.execution_options(populate_existing=True)).first()
+    if found is None:
+        raise NotFoundError("certificate_unknown", "没有登记该证照，请核对编号。")
+    return found
+
+
+def _check_own(work: Work, certificate: Certificate) -> None:
+    if work.actor.kind != "registry" and work.actor.department != certificate.department:
+        raise NotPermittedError("not_the_issuer", "只有颁发机构可以变更该证照的状态。")

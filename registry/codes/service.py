@@ -1,0 +1,239 @@
+"""Use cases of codes: issue, re-issue, report a loss."""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+
+from registry.certificates import service as certificates
+from registry.certificates.names import normalise_code
+from registry.codes import rules
+from registry.codes.tables import Code
+from registry.departments import service as departments
+from registry.errors import BusyError, FieldError, InvalidDraftError, NotFoundError, NotPermittedError, TransitionError
+from registry.ids import id_bytes, id_text, new_id
+from registry.log import service as log
+from registry.statuses import service as statuses
+from registry.venues import service as venues
+from registry.work import Work
+from verifier.code import CODE_ID_BYTES, CodeClaims, CodeKind, Grant, GrantKind, sign_code
+from verifier.commitment import seal
+from verifier.entry import Entry, Kind
+from verifier.identifiers import IdentifierError, check_holder_number
+from verifier.status import CHINESE, Status
+from verifier.suites import SigningKey
+from verifier.times import SHANGHAI, shanghai_day
+
+#: An end for grants of certificates without one (长期); the code itself ends long before.
+_FAR = datetime(9999, 12, 31, tzinfo=SHANGHAI)
+
+
+def issue(work: Work, request: rules.CodeRequest, key: SigningKey) -> Code:
+    """Issue the next generation of a code; an older one of the same kind and subject is dead from now on (SUPERSEDED).
+
+    `key` must be in force for the kind's purpose. Raises InvalidDraftError (also when the person holds nothing of what
+    is to be shown), NotFoundError (venue), NotPermittedError, BusyError (the same code is being issued elsewhere).
+    """
+    errors = rules.check_request(request)
+    if errors:
+        raise InvalidDraftError(errors)
+    subject, name = _subject(work, request)
+    wanted = {"types": list(request.types), "venues": list(request.venues)}
+    grants = _grants(work, bytes.fromhex(subject), wanted) if request.kind is CodeKind.PERSON else ()
+    older = _newest(work, request.kind, subject)
+    lasts = request.lasts or rules.LONGEST[request.kind]
+    code = _store(work, request.kind, subject, name, grants, wanted, lasts, (older.generation if older else 0) + 1, key)
+    if older is not None:
+        _retire(work, older, Status.SUPERSEDED, code)
+    return code
+
+
+def _subject(work: Work, request: rules.CodeRequest) -> tuple[str, str | None]:
+    if request.kind is CodeKind.PERSON and request.holder is not None:
+        code_type, number = request.holder[0], normalise_code(request.holder[1])
+        try:
+            check_holder_number(code_type, number, "holder")
+        except IdentifierError as wrong:
+            raise InvalidDraftError([FieldError("holder", wrong.reason, f"{wrong.message}。")]) from wrong
+        return work.blind.of(code_type, number).hex(), None
+    if request.kind is CodeKind.VENUE:
+        venue = venues.get(work, request.subject or "")
+        if work.actor.kind != "registry" and work.actor.department != venue.department:
+            raise NotPermittedError("not_the_venues_department", "只能为本部门的场所签发场所码。")
+        return venue.id, venue.name
+    return request.subject or "", (request.name or "").strip()
+
+
+def _grants(work: Work, holder_index: bytes, wanted: dict[str, list[str]]) -> tuple[Grant, ...]:
+    """What the person holds of what is wanted, the longest lasting of each. Raises InvalidDraftError if one lacks."""
+    today = shanghai_day(work.at)
+    held = [
+        rules.Holding(row.type_code, (row.status_list, row.status_index), _end(row.valid_to_on))
+        for row in certificates.of_holder(work, holder_index)
+        if row.status == Status.VALID and row.valid_from_on <= today and _end(row.valid_to_on) > work.at
+    ]
+    passes = [
+        rules.Holding(row.venue_id, (row.status_list, row.status_index), row.valid_to_at)
+        for row in venues.passes_of(work, holder_index, work.at)
+    ]
+    shown = rules.best(held, wanted["types"]), rules.best(passes, wanted["venues"])
+    missing = [ref for ref in wanted["types"] if ref not in shown[0]] + [
+        ref for ref in wanted["venues"] if ref not in shown[1]
+    ]
+    if missing:
+        raise InvalidDraftError([FieldError("types", "holds_nothing_of_it", f"此人没有有效的 {missing[0]}。")])
+    return tuple(
+        Grant(kind, holding.ref, *holding.slot, holding.until)
+        for kind, chosen in zip((GrantKind.CERTIFICATE, GrantKind.PASS), shown, strict=True)
+        for holding in sorted(chosen.values(), key=lambda holding: holding.ref)
+    )
+
+
+def _end(valid_to_on: Any) -> datetime:
+    if valid_to_on is None:
+        return _FAR
+    return datetime.combine(valid_to_on, time.min, SHANGHAI) + timedelta(days=1)
+
+
+def _newest(work: Work, kind: CodeKind, subject: str) -> Code | None:
+    query = select(Code).where(Code.kind == int(kind), Code.subject == subject)
+    newest = query.order_by(Code.generation.desc()).limit(1).with_for_update()
+    return work.session.scalars(newest.execution_options(populate_existing=True)).first()
+
+
+def _store(
+    work: Work,
+    kind: CodeKind,
+    subject: str,
+    name: str | None,
+    grants: tuple[Grant, ...],
+    wanted: dict[str, list[str]],
+    lasts: timedelta,
+    generation: int,
+    key: SigningKey,
+) -> Code:
+    ((list_id, slot),) = statuses.allot(work, 1)
+    # Codes carry whole seconds; a code must not end before it begins.
+    issued_at = work.at.replace(microsecond=0)
+    claims = CodeClaims(
+        kind=kind, code_id=work.draw(CODE_ID_BYTES), generation=generation, status_list=list_id, status_index=slot,
+        issued_at=issued_at, expires_at=issued_at + lasts, name=name,
+        subject=None if kind is CodeKind.PERSON else subject, grants=grants,
+    )  # fmt: skip
+    item = new_id(work.at, work.draw)
+    department = work.actor.department or departments.operator(work).code
+    code = Code(
+        id=claims.code_id.hex(), item_id=id_text(item), kind=int(kind), subject=subject, generation=generation,
+        name=name, department=department, status=int(Status.VALID), status_list=list_id, status_index=slot,
+        wanted=wanted, issued_at=issued_at, issued_by=work.actor.id, expires_at=claims.expires_at,
+        text=sign_code(claims, key),
+    )  # fmt: skip
+    try:
+        with work.session.begin_nested():
+            work.session.add(code)
+            work.session.flush()
+    except IntegrityError as rival:
+        raise BusyError("code_contended", "同一对象的码正在被另一请求签发，请稍后重试。") from rival
+    _log(work, code)
+    return code
+
+
+def _log(work: Work, code: Code) -> None:
+    content = {"code_id": code.id, "kind": code.kind, "generation": code.generation, "text": code.text}
+    entry = Entry(
+        kind=Kind.CODE,
+        item=id_bytes(code.item_id),
+        department=code.department,
+        recorded_at=work.at,
+        digest=seal(content, work.draw).digest,
+        facts={
+            "code_kind": code.kind,
+            "generation": code.generation,
+            "status": code.status,
+            "status_list": code.status_list,
+            "status_index": code.status_index,
+        },
+    )
+    log.submit(work, entry)
+
+
+def _retire(work: Work, code: Code, status: Status, replaced_by: Code | None = None) -> None:
+    if code.status == Status.VALID:
+        code.status = int(status)
+        statuses.set_status(work, code.status_list, code.status_index, status)
+        _log(work, code)
+    code.replaced_by = replaced_by.id if replaced_by else code.replaced_by
+    work.session.flush()
+
+
+def reissue(work: Work, code_id: str, key: SigningKey, lasts: timedelta | None = None) -> Code:
+    """A new generation for the subject of a code, with the same grants as far as they still hold; the old one is dead.
+
+    Raises NotFoundError, NotPermittedError, InvalidDraftError, TransitionError (not the newest generation), BusyError.
+    """
+    code = _own(work, code_id)
+    kind = CodeKind(code.kind)
+    newest = _newest(work, kind, code.subject)
+    if newest is None or newest.id != code.id:
+        raise TransitionError("superseded", "reissue", "该码已被新码替代，请对最新的码操作。", reason="not_the_newest")
+    grants = _grants(work, bytes.fromhex(code.subject), code.wanted) if kind is CodeKind.PERSON else ()
+    lasts = min(lasts or code.expires_at - code.issued_at, rules.LONGEST[kind])
+    fresh = _store(work, kind, code.subject, code.name, grants, code.wanted, lasts, code.generation + 1, key)
+    _retire(work, code, Status.SUPERSEDED, fresh)
+    return fresh
+
+
+def report_loss(work: Work, code_id: str) -> Code:
+    """Put a code out of force as lost (挂失); repeating it changes nothing.
+
+    Raises NotFoundError, NotPermittedError, TransitionError (out of force for another reason).
+    """
+    code = _own(work, code_id)
+    if code.status == Status.LOST:
+        return code
+    if code.status != Status.VALID:
+        message = f"该码{CHINESE[Status(code.status)]}，不能挂失。"
+        raise TransitionError(Status(code.status).name.lower(), "report_loss", message)
+    _retire(work, code, Status.LOST)
+    return code
+
+
+def _own(work: Work, code_id: str) -> Code:
+    query = select(Code).where(Code.id == code_id).with_for_update()
+    code = work.session.scalars(query.execution_options(populate_existing=True)).first()
+    if code is None:
+        raise _unknown()
+    if work.actor.kind != "registry" and work.actor.department != code.department:
+        raise NotPermittedError("not_the_issuer", "只能办理本部门签发的码。")
+    return code
+
+
+def find(work: Work, code_id: str) -> Code | None:
+    """The code of this id (16 hexadecimal digits)."""
+    return work.session.get(Code, code_id)
+
+
+def get(work: Work, code_id: str) -> Code:
+    """The code of this id. Raises NotFoundError."""
+    found = find(work, code_id)
+    if found is None:
+        raise _unknown()
+    return found
+
+
+def list_page(work: Work, department: str | None = None, limit: int = 50) -> list[Code]:
+    """The newest codes, of one department if given."""
+    query = select(Code).order_by(Code.issued_at.desc(), Code.id).limit(max(1, min(limit, 200)))
+    return list(work.session.scalars(query if department is None else query.where(Code.department == department)))
+
+
+def count(work: Work) -> int:
+    """How many codes were ever issued."""
+    return work.session.scalar(select(func.count(Code.id))) or 0
+
+
+def _unknown() -> NotFoundError:
+    return NotFoundError("code_unknown", "没有这个码，请核对编号。")

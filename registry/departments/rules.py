@@ -1,0 +1,62 @@
+"""Rules of departments and scopes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Literal, Protocol
+
+from registry.errors import FieldError
+from verifier.identifiers import IdentifierError, check_uscc
+
+Action = Literal["issue", "use"]
+ACTIONS: tuple[Action, ...] = ("issue", "use")
+LEVELS = {"municipal": "市级", "district": "区级", "street": "街道（镇）", "unit": "社会组织或企业"}
+
+MAX_NAME_CHARACTERS = 100
+MAX_SHORT_NAME_CHARACTERS = 30
+
+
+def check_department(code: str, name: str, short_name: str, level: str) -> list[FieldError]:
+    """Every fault of a department's facts; none if it may be registered."""
+    errors = []
+    try:
+        check_uscc(code, "code")
+    except IdentifierError as wrong:
+        errors.append(FieldError("code", wrong.reason, wrong.message))
+    if not 0 < len(name.strip()) <= MAX_NAME_CHARACTERS or not name.isprintable():
+        errors.append(FieldError("name", "wrong_length", f"部门名称应为 1 至 {MAX_NAME_CHARACTERS} 个字。"))
+    if not 0 < len(short_name.strip()) <= MAX_SHORT_NAME_CHARACTERS or not short_name.isprintable():
+        errors.append(FieldError("short_name", "wrong_length", f"简称应为 1 至 {MAX_SHORT_NAME_CHARACTERS} 个字。"))
+    if level not in LEVELS:
+        errors.append(FieldError("level", "unknown_level", f"层级应为 {'、'.join(LEVELS)} 之一。"))
+    return errors
+
+
+def check_scope(type_code: str, action: str, valid_from_on: date, valid_to_on: date | None) -> list[FieldError]:
+    """Every fault of a scope's facts."""
+    errors = []
+    if action not in ACTIONS:
+        errors.append(FieldError("action", "unknown_action", "权限应为 issue（颁发）或 use（用证）。"))
+    if len(type_code) != 21:
+        errors.append(FieldError("type_code", "wrong_length", "证照类型代码应为 21 位。"))
+    if valid_to_on is not None and valid_to_on < valid_from_on:
+        errors.append(FieldError("valid_to_on", "ends_before_it_begins", "权限的截止日期早于起始日期。"))
+    return errors
+
+
+class Period(Protocol):
+    """A period of days, both inclusive; no end is None."""
+
+    @property
+    def valid_from_on(self) -> date: ...
+
+    @property
+    def valid_to_on(self) -> date | None: ...
+
+
+def covers(periods: Iterable[Period], on: date) -> bool:
+    """Whether any of the periods contains the day."""
+    return any(
+        period.valid_from_on <= on and (period.valid_to_on is None or on <= period.valid_to_on) for period in periods
+    )

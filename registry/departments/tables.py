@@ -1,0 +1,42 @@
+"""Departments and scopes."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from sqlalchemy import Boolean, CheckConstraint, Date, ForeignKey, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from registry.database import Base, IdText, TypeCodeText, UsccText, UtcDateTime
+
+
+class Department(Base):
+    """A member of the chain: issues, uses, or both. `operator` marks the one that runs this registry."""
+
+    __tablename__ = "departments"
+
+    code: Mapped[str] = mapped_column(UsccText, primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    short_name: Mapped[str] = mapped_column(String(50))
+    level: Mapped[str] = mapped_column(String(20))
+    operator: Mapped[bool] = mapped_column(Boolean, default=False)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Scope(Base):
+    """What a department may do with a type, from a day to a day (both inclusive, Asia/Shanghai)."""
+
+    __tablename__ = "scopes"
+    __table_args__ = (
+        UniqueConstraint("department", "type_code", "action", "valid_from_on"),
+        CheckConstraint("action IN ('issue', 'use')", name="action"),
+    )
+
+    id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    department: Mapped[str] = mapped_column(ForeignKey("departments.code"))
+    type_code: Mapped[str] = mapped_column(TypeCodeText, index=True)
+    action: Mapped[str] = mapped_column(String(8))
+    valid_from_on: Mapped[date] = mapped_column(Date)
+    valid_to_on: Mapped[date | None] = mapped_column(Date)
+    granted_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    granted_by: Mapped[str] = mapped_column(String(64))

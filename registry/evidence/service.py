@@ -1,0 +1,40 @@
+"""Use cases of evidence bundles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from registry.certificates import service as certificates
+from registry.errors import NotFoundError
+from registry.log.published import PublishedLog
+from registry.log.receipts import receipt_of_item
+from registry.work import Work
+from verifier.entry import Kind
+from verifier.evidence import EvidenceBundle
+
+
+def export(
+    work: Work, log: PublishedLog, certificate_id: str, read_file: Callable[[bytes], bytes] | None = None
+) -> bytes:
+    """The evidence bundle of a certificate, under the newest anchored head; with its files if `read_file` is given.
+
+    `read_file(sha256)` returns a stored file's bytes (files.service.FileStore.read). Who may have the bundle is the
+    caller's to decide: it holds the whole face. Raises NotFoundError: no such certificate, or its salts were erased;
+    NotAnchoredYetError: ask again in a few seconds.
+    """
+    certificate = certificates.get(work, certificate_id)
+    if certificate.salts is None:
+        raise NotFoundError("erased", "该证照的存证盐值已依法删除，不能再导出证据包。", {"certificate": certificate_id})
+    entry = receipt_of_item(work, log, certificate.id, Kind.CERTIFICATE)
+    files: tuple[bytes, ...] = ()
+    if read_file is not None:
+        files = tuple(read_file(file.sha256) for file in certificates.files_of(work, certificate.id))
+    bundle = EvidenceBundle(
+        face=certificate.face,
+        salts=certificate.salts,
+        signed_entry=entry.signed_entry,
+        receipt=entry.receipt,
+        anchor=entry.anchor,
+        files=files,
+    )
+    return bundle.to_bytes()

@@ -1,0 +1,145 @@
+"""Step 4 of the pipeline: the newest published head onto the chain, and what the chain says back into the database.
+
+The chain is always asked first and written to afterwards. So a crash between sending and recording, an unknown outcome
+and an idle start are the same case: the chain already has our head, and it is only recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Protocol
+
+from sqlalchemy import Engine, Table, func, select
+from sqlalchemy.orm import Session
+
+from chain.errors import OutcomeUnknownError, TransactionRejectedError
+from registry import upserts
+from registry.database import READ_ONLY
+from registry.log.errors import LogContradictionError
+from registry.log.published import PublishedLog
+from registry.log.state import newest_head, origin_of
+from registry.log.tables import AnchorRow, CheckpointRow
+from verifier.anchor import Anchor
+from verifier.merkle import EMPTY_ROOT
+from verifier.note import Checkpoint
+
+_ANCHORS: Table = AnchorRow.__table__  # type: ignore[assignment]
+_CHECKPOINTS: Table = CheckpointRow.__table__  # type: ignore[assignment]
+
+
+class Anchors(Protocol):
+    """Heads of one log on one chain. Errors are those of `chain.errors`."""
+
+    def anchor(self, size: int, root: bytes, old_size: int, proof: Sequence[bytes]) -> Anchor:
+        """Put a head on chain, with the proof that it only appended to the head of `old_size` there (0: none yet).
+
+        A head that is there already is answered with its anchor. Raises OutcomeUnknownError if sent but unconfirmed."""
+        ...
+
+    def find(self, size: int, root: bytes) -> Anchor | None:
+        """The anchor of exactly this head, if the chain ever took it."""
+        ...
+
+    def latest(self) -> tuple[int, bytes] | None:
+        """Size and root of the newest head on chain."""
+        ...
+
+
+class Anchorer:
+    """Keeps the chain's head of one log at the published one."""
+
+    def __init__(self, engine: Engine, log: PublishedLog, anchors: Anchors) -> None:
+        self._engine = engine
+        self._reader = engine.execution_options(**{READ_ONLY: True})
+        self._log = log
+        self._anchors = anchors
+        self._compared = False
+
+    def advance(self, head: Checkpoint, at: datetime) -> int:
+        """Anchor `head` unless it is anchored; the size of the newest recorded anchor afterwards.
+
+        One transaction, however far the chain is behind. Raises LogContradictionError if the chain holds a head that is
+        not one of this log; ChainUnavailableError, OutcomeUnknownError: call again later; TransactionRejectedError.
+        """
+        recorded = anchored_head(self._reader)
+        if recorded.size >= head.size and self._compared:
+            return recorded.size
+        on_chain = self._chain_head(recorded)
+        self._compared = True
+        if on_chain.size > recorded.size:
+            # (a) Sent before a crash, or by another process, and not recorded.
+            self._record(self._anchors.find(on_chain.size, on_chain.root), at)
+        if on_chain.size < head.size:
+            # (b) The chain is behind.
+            self._record(self._send(head, on_chain), at)
+        return anchored_head(self._reader).size
+
+    def _chain_head(self, recorded: Checkpoint) -> Checkpoint:
+        """The head on chain, after making sure that it is one of ours and not older than what we recorded."""
+        size, root = self._anchors.latest() or (0, EMPTY_ROOT)
+        on_chain = Checkpoint(recorded.origin, size, root)
+        # Read after the chain: another process may have sequenced and anchored meanwhile.
+        with self._reader.connect() as connection:
+            ours, _ = newest_head(connection, recorded.origin)
+        if size < recorded.size:
+            raise LogContradictionError("chain_went_back", "链上的日志头早于已记录的锚定。", recorded, on_chain)
+        if size > ours.size:
+            raise LogContradictionError("chain_ahead", "链上的日志头超出本库的存证日志。", ours, on_chain)
+        if size and self._log.root_at(size) != root:
+            same_size = Checkpoint(ours.origin, size, self._log.root_at(size))
+            raise LogContradictionError(
+                "chain_contradicts", "链上的日志头与本库的存证日志不一致。", same_size, on_chain
+            )
+        return on_chain
+
+    def _send(self, head: Checkpoint, on_chain: Checkpoint) -> Anchor | None:
+        proof = self._log.consistency(on_chain.size, head.size) if on_chain.size else []
+        try:
+            return self._anchors.anchor(head.size, head.root, on_chain.size, proof)
+        except OutcomeUnknownError:
+            found = self._anchors.find(head.size, head.root)
+            if found is None:
+                raise
+            return found
+        except TransactionRejectedError:
+            # Somebody else of ours may have moved the chain's head on since we asked; anything else is for people.
+            if self._anchors.latest() == ((on_chain.size, on_chain.root) if on_chain.size else None):
+                raise
+            return None
+
+    def _record(self, anchor: Anchor | None, at: datetime) -> None:
+        if anchor is None:
+            return
+        with Session(self._engine) as session, session.begin():
+            stored = session.execute(select(_CHECKPOINTS.c.root).where(_CHECKPOINTS.c.size == anchor.size)).scalar()
+            # A head that was never stored as one has no receipts, and is of no use beyond the consistency proof.
+            if stored == anchor.root:
+                session.execute(upserts.insert_or_ignore(session, AnchorRow), [{**asdict(anchor), "recorded_at": at}])
+
+
+def anchored_head(reader: Engine) -> Checkpoint:
+    """The newest recorded anchor as a head; the empty head before the first one."""
+    with reader.connect() as connection:
+        newest = select(_ANCHORS.c.size, _ANCHORS.c.root).where(
+            _ANCHORS.c.size == select(func.max(_ANCHORS.c.size)).scalar_subquery()
+        )
+        row = connection.execute(newest).one_or_none()
+        origin = origin_of(connection)
+    return Checkpoint(origin, 0, EMPTY_ROOT) if row is None else Checkpoint(origin, row.size, row.root)
+
+
+def to_anchor(row: AnchorRow) -> Anchor:
+    """The anchor that a row records."""
+    return Anchor(
+        chain_id=row.chain_id,
+        contract=row.contract,
+        log_id=row.log_id,
+        size=row.size,
+        root=row.root,
+        block_number=row.block_number,
+        block_hash=row.block_hash,
+        block_at=row.block_at,
+        transaction_hash=row.transaction_hash,
+    )

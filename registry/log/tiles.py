@@ -1,0 +1,163 @@
+"""The tiles folder: C2SP tlog-tiles as files, and nothing about what is in them.
+
+    checkpoint                         the newest signed head (C2SP tlog-checkpoint)
+    tile/<L>/<N>[.p/<W>]               hashes of level L: 256, or W if partial, of 32 bytes each
+    tile/entries/<N>[.p/<W>]           entries, each behind its length as two big-endian bytes
+
+A file appears whole or not at all: it is written beside, synced, renamed, and its folder synced. A full tile that
+stands is never written again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from pathlib import Path, PurePosixPath
+from typing import Final, Literal
+
+TILE_WIDTH: Final = 256
+#: Tree levels in one tile: 2 to the power of this is the width.
+TILE_HEIGHT: Final = 8
+HASH_BYTES: Final = 32
+FULL_TILE_BYTES: Final = TILE_WIDTH * HASH_BYTES
+#: Entries are published behind a 16-bit length.
+MAX_PUBLISHED_ENTRY_BYTES: Final = 0xFFFF
+CHECKPOINT: Final = "checkpoint"
+
+Level = int | Literal["entries"]
+
+_SCRATCH = ".writing"
+_PATH = re.compile(
+    r"tile/(?:entries|[0-9]|[1-5][0-9]|6[0-3])/(?:x[0-9]{3}/){0,5}[0-9]{3}(?:\.p/(?:[1-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-5]))?",
+    re.ASCII,
+)
+
+
+def tile_path(level: Level, number: int, width: int = TILE_WIDTH) -> str:
+    """The path of a tile, as in `tile/0/x001/x234/067.p/8`."""
+    groups = [f"{number % 1000:03}"]
+    while number >= 1000:
+        number //= 1000
+        groups.insert(0, f"x{number % 1000:03}")
+    path = f"tile/{level}/{'/'.join(groups)}"
+    return path if width == TILE_WIDTH else f"{path}.p/{width}"
+
+
+def is_log_path(path: str) -> bool:
+    """Whether the path names something that a log serves; anything else (`..`, files of ours) does not."""
+    return path == CHECKPOINT or _PATH.fullmatch(path) is not None
+
+
+def parse_tile_path(path: str) -> tuple[Level, int, int]:
+    """Level, number and width of a tile's path, the inverse of `tile_path`. Only for paths that `is_log_path` knows."""
+    whole, _, width = path.removeprefix("tile/").partition(".p/")
+    level, *groups = whole.split("/")
+    number = int("".join(group.removeprefix("x") for group in groups))
+    return "entries" if level == "entries" else int(level), number, int(width or TILE_WIDTH)
+
+
+def pack_entries(entries: list[bytes]) -> bytes:
+    """An entry bundle: each entry behind its length."""
+    return b"".join([len(entry).to_bytes(2, "big") + entry for entry in entries])
+
+
+def unpack_entries(bundle: bytes) -> list[bytes] | None:
+    """The entries of a bundle, or None if its lengths do not add up."""
+    entries: list[bytes] = []
+    at = 0
+    while at < len(bundle):
+        end = at + 2 + int.from_bytes(bundle[at : at + 2], "big")
+        if at + 2 > len(bundle) or end > len(bundle):
+            return None
+        entries.append(bundle[at + 2 : end])
+        at = end
+    return entries
+
+
+class TileFolder:
+    """Reads and writes the files. Writers must be alone; readers need not care."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._scratch = folder / _SCRATCH
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        self._unsynced: set[Path] = set()
+
+    def read(self, path: str) -> bytes | None:
+        """The file's bytes, or None if it is not there."""
+        try:
+            return (self._folder / path).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def length(self, path: str) -> int | None:
+        """The file's length in bytes, or None if it is not there."""
+        try:
+            return (self._folder / path).stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def widest_partial(self, level: Level, number: int, most: int) -> int:
+        """The width of the widest partial form of a tile that is not wider than `most`; 0 if there is none."""
+        try:
+            names = [file.name for file in self._partials(level, number).iterdir()]
+        except (FileNotFoundError, NotADirectoryError):
+            return 0
+        return max((int(name) for name in names if name.isdecimal() and int(name) <= most), default=0)
+
+    def write(self, path: str, data: bytes) -> None:
+        """Put a file in its place; durable after the next `sync`."""
+        target = self._folder / path
+        scratch = self._scratch / secrets.token_hex(8)
+        try:
+            with scratch.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            self._make_folder(target.parent)
+            scratch.replace(target)
+        except OSError:
+            scratch.unlink(missing_ok=True)
+            raise
+        self._unsynced.add(target.parent)
+
+    def sync(self) -> None:
+        """Make every rename since the last call durable."""
+        for folder in sorted(self._unsynced):
+            sync_folder(folder)
+        self._unsynced.clear()
+
+    def drop_partials(self, level: Level, number: int) -> None:
+        """Remove the partial forms of a tile that is full now; clients fall back to the full one."""
+        folder = self._partials(level, number)
+        try:
+            for partial in list(folder.iterdir()):
+                partial.unlink(missing_ok=True)
+            folder.rmdir()
+        except FileNotFoundError:
+            return
+
+    def clear_scratch(self) -> None:
+        """Remove what a killed writer left behind. Only for the writer, and only while it is alone."""
+        for left in self._scratch.iterdir():
+            left.unlink(missing_ok=True)
+
+    def _partials(self, level: Level, number: int) -> Path:
+        return self._folder / PurePosixPath(tile_path(level, number, 1)).parent
+
+    def _make_folder(self, folder: Path) -> None:
+        if folder.is_dir():
+            return
+        self._make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        self._unsynced.add(folder.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

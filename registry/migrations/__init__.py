@@ -1,0 +1,1 @@
+"""Schema changes in order, run by `registry.database.migrate`; a test compares them with the tables in code."""

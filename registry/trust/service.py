@@ -1,0 +1,171 @@
+"""Use cases of trust bundles: make, sign, keep and find the newest one."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session
+
+from registry import upserts
+from registry.catalogue.tables import TypeVersion
+from registry.departments.tables import Department, Scope
+from registry.errors import KeyUnavailableError
+from registry.keys import rules as key_rules
+from registry.keys.service import KeyService
+from registry.keys.tables import KeyRow
+from registry.log.anchoring import to_anchor
+from registry.log.tables import AnchorRow, LogState
+from registry.statuses import service as statuses
+from registry.statuses.tables import StatusListRow, StatusValue
+from registry.trust import rules
+from registry.trust.tables import TrustBundleRow
+from registry.venues import service as venues
+from registry.venues.tables import Venue
+from registry.work import Work
+from verifier import trust_content as form
+from verifier.suites import SigningKey
+from verifier.trust import sign_trust, status_subject
+
+LIFETIME = timedelta(days=7)
+#: Any one root key is enough; the format allows for more (verifier.trust).
+ROOT_THRESHOLD = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    roots: tuple[SigningKey, ...]
+    log: SigningKey
+    status: SigningKey
+
+
+def publish(work: Work, keys: KeyService, lifetime: timedelta = LIFETIME) -> bytes:
+    """The newest trust bundle: the present one if nothing in it changed and half its life is left, else a new version.
+
+    Writes only when a new version is made; `find_current` tells without a writing transaction. Two processes that
+    publish at the same moment give out the same bundle. Raises KeyUnavailableError.
+    """
+    digest = _content_digest(work.session)
+    newest = _newest(work.session)
+    if newest is not None and _is_current(newest, digest, work.at):
+        return newest.bundle
+    version = 1 if newest is None else newest.version + 1
+    issued_at = key_rules.whole_second(work.at)
+    held = _Keys(
+        _root_keys(keys, work.at), keys.key_for(key_rules.LOG, work.at), keys.key_for(key_rules.STATUS, work.at)
+    )
+    content = _content(work, keys, held, version, issued_at, issued_at + lifetime)
+    row = {
+        "version": version,
+        "content_digest": digest,
+        "issued_at": issued_at,
+        "expires_at": content.expires_at,
+        "bundle": sign_trust(content, held.roots),
+    }
+    # On PostgreSQL another process may be first with this version: then its bundle is the one.
+    work.session.execute(upserts.insert_or_ignore(work.session, TrustBundleRow), [row])
+    return work.session.get_one(TrustBundleRow, version, populate_existing=True).bundle
+
+
+def find_current(work: Work) -> bytes | None:
+    """The newest trust bundle if it is up to date, else None: then `publish` makes one."""
+    newest = _newest(work.session)
+    if newest is None or not _is_current(newest, _content_digest(work.session), work.at):
+        return None
+    return newest.bundle
+
+
+def _newest(session: Session) -> TrustBundleRow | None:
+    return session.scalars(select(TrustBundleRow).order_by(TrustBundleRow.version.desc()).limit(1)).one_or_none()
+
+
+def _is_current(row: TrustBundleRow, digest: bytes, at: datetime) -> bool:
+    return row.content_digest == digest and at < row.issued_at + (row.expires_at - row.issued_at) / 2
+
+
+def _content_digest(session: Session) -> bytes:
+    """A digest that changes whenever anything in the bundle does; cheap enough to be asked for every time."""
+    value = StatusValue.value
+    watched: tuple[Select[Any], ...] = (
+        select(Department.code, Department.name, Department.level).order_by(Department.code),
+        select(Scope.department, Scope.type_code, Scope.action, Scope.valid_from_on, Scope.valid_to_on).order_by(
+            Scope.id
+        ),
+        select(KeyRow.kid, KeyRow.purpose, KeyRow.valid_from, KeyRow.valid_to).order_by(KeyRow.kid),
+        select(TypeVersion.code, TypeVersion.version).order_by(TypeVersion.code, TypeVersion.version),
+        select(Venue.id, Venue.rule_version).order_by(Venue.id),
+        select(func.count(), func.max(AnchorRow.size)).select_from(AnchorRow),
+        select(StatusListRow.id).order_by(StatusListRow.id),
+        # Not the time of the last change alone: two changes may fall into one millisecond.
+        select(StatusValue.list_id, func.count(), func.sum(value), func.sum(value * StatusValue.slot))
+        .group_by(StatusValue.list_id)
+        .order_by(StatusValue.list_id),
+    )
+    state = hashlib.sha256()
+    for query in watched:
+        rows = [tuple(row) for row in session.execute(query)]
+        state.update(orjson.dumps(rows, default=_plain) + b"\n")
+    return state.digest()
+
+
+def _plain(value: object) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def _root_keys(keys: KeyService, at: datetime) -> tuple[SigningKey, ...]:
+    """The root key in force, first, and those before it: who still trusts an older one must accept this bundle too."""
+    present = keys.key_for(key_rules.TRUST_ROOT, at)
+    held = [present]
+    for period in keys.periods(key_rules.TRUST_ROOT):
+        if period.valid_from <= at and period.kid != present.public.kid:
+            try:
+                held.append(keys.load(period.kid))
+            except KeyUnavailableError:
+                # An old root key may have been destroyed on purpose; the present one is enough for new readers.
+                continue
+    return tuple(held)
+
+
+def _content(
+    work: Work, keys: KeyService, held: _Keys, version: int, issued_at: datetime, expires_at: datetime
+) -> form.TrustContent:
+    session = work.session
+    origin = session.scalars(select(LogState.origin)).one()
+    known = [rules.trusted_key(key) for key in keys.known()]
+    anchored = session.scalars(select(AnchorRow).order_by(AnchorRow.size))
+    return form.TrustContent(
+        registry=origin,
+        version=version,
+        issued_at=issued_at,
+        expires_at=expires_at,
+        root_threshold=ROOT_THRESHOLD,
+        root_keys=(held.roots[0].public,),
+        origin=origin,
+        log_kid=held.log.public.kid,
+        status_kid=held.status.public.kid,
+        keys=tuple(key for key in known if key is not None),
+        departments=tuple(
+            form.Department(row.code, row.name, row.level)
+            for row in session.scalars(select(Department).order_by(Department.code))
+        ),
+        scopes=tuple(
+            rules.trusted_scope(row.department, row.type_code, row.valid_from_on, row.valid_to_on)
+            for row in session.scalars(select(Scope).where(Scope.action == "issue").order_by(Scope.id))
+        ),
+        types=tuple(
+            rules.trusted_type(row.code, row.version, row.definition)
+            for row in session.scalars(select(TypeVersion).order_by(TypeVersion.code, TypeVersion.version))
+        ),
+        heads=tuple(to_anchor(row) for row in anchored),
+        venues=venues.trusted(work),
+        statuses={
+            number: statuses.build_list(work, number).to_token(
+                held.status, status_subject(origin, number), issued_at, expires_at
+            )
+            for number in statuses.list_numbers(work)
+        },
+    )

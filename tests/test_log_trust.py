@@ -1,0 +1,295 @@
+"""Trust and evidence bundles, made from a real registry on a real chain and believed by the verifier alone."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from crash_runner import CARE, FOOD, MARKET, PROOF, Institution, food_licence, live, prepare
+from log_house import NOON
+from sqlalchemy import select, update
+
+from registry.catalogue import service as catalogue
+from registry.certificates import service as certificates
+from registry.certificates.tables import Certificate
+from registry.departments import service as departments
+from registry.errors import KeyUnavailableError, NotAnchoredYetError, NotFoundError
+from registry.evidence import service as evidence
+from registry.files import service as files
+from registry.keys.rules import CODES, LOG, STATUS, TRUST_ROOT, department_purpose
+from registry.log.receipts import receipt_of_item
+from registry.log.tables import AnchorRow
+from registry.trust import rules, service
+from registry.work import REGISTRY
+from verifier.entry import Kind
+from verifier.errors import Check, MalformedError, SignatureError, StaleTrustError
+from verifier.evidence import verify_evidence
+from verifier.merkle import leaf_hash
+from verifier.receipt import check_receipt
+from verifier.trust import TrustBundle
+from verifier.verdict import State
+
+LATER = NOON + timedelta(hours=1)
+
+
+@pytest.fixture
+def institution(database_url: str, tmp_path: Path) -> Iterator[Institution]:
+    prepare(tmp_path, database_url)
+    opened = Institution(tmp_path, database_url, hours=1)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def lite(tmp_path: Path) -> Iterator[Institution]:
+    url = f"sqlite:///{tmp_path / 'registry.db'}"
+    prepare(tmp_path, url)
+    opened = Institution(tmp_path, url, hours=1)
+    yield opened
+    opened.close()
+
+
+def publish(institution: Institution) -> TrustBundle:
+    with institution.registry.begin(REGISTRY) as work:
+        return TrustBundle.open(service.publish(work, institution.keys))
+
+
+def a_certificate(institution: Institution) -> str:
+    with institution.registry.read(REGISTRY) as work:
+        return work.session.scalars(select(Certificate.id).order_by(Certificate.id)).all()[7]
+
+
+def export(institution: Institution, certificate_id: str) -> bytes:
+    with institution.registry.read(REGISTRY) as work:
+        return evidence.export(work, institution.pipeline.log, certificate_id)
+
+
+def test_an_exported_bundle_is_valid_under_the_published_trust_and_nothing_else(institution: Institution) -> None:
+    bundle = export(institution, a_certificate(institution))
+    verdict = verify_evidence(bundle, publish(institution), LATER)
+    assert (verdict.state, verdict.reason) == (State.VALID, verdict.reason), verdict.to_json()
+    for place in range(0, len(bundle), 97):
+        flipped = bundle[:place] + bytes([bundle[place] ^ 1]) + bundle[place + 1 :]
+        assert verify_evidence(flipped, publish(institution), LATER).state is not State.VALID
+
+
+def test_a_suspended_certificate_is_not_in_force_and_in_force_again_when_it_returns(lite: Institution) -> None:
+    certificate = a_certificate(lite)
+    bundle = export(lite, certificate)
+    before = publish(lite)
+    with lite.registry.begin(REGISTRY) as work:
+        certificates.change_status(work, certificate, "suspend", "示例", MARKET, work.at)
+    suspended = publish(lite)
+    assert suspended.content.version == before.content.version + 1
+    verdict = verify_evidence(bundle, suspended, LATER)
+    assert (verdict.state, verdict.reason) == (State.NOT_IN_FORCE, "status_suspended")
+    with lite.registry.begin(REGISTRY) as work:
+        certificates.change_status(work, certificate, "return", "示例", MARKET, work.at)
+    assert verify_evidence(bundle, publish(lite), LATER).state is State.VALID
+
+
+def test_evidence_waits_for_the_anchor(lite: Institution) -> None:
+    with lite.registry.begin(REGISTRY) as work:
+        fresh = certificates.register(work, food_licence(9_000))
+    with pytest.raises(NotAnchoredYetError):
+        export(lite, fresh.id)
+    lite.settle()
+    bundle = export(lite, fresh.id)
+    assert verify_evidence(bundle, publish(lite), LATER).state is State.VALID
+    with pytest.raises(NotFoundError):
+        export(lite, "0" * 26)
+
+
+def test_an_older_trust_bundle_does_not_decide_about_newer_heads(lite: Institution) -> None:
+    old = publish(lite)
+    with lite.registry.begin(REGISTRY) as work:
+        fresh = certificates.register(work, food_licence(9_000))
+    lite.settle()
+    verdict = verify_evidence(export(lite, fresh.id), old, LATER)
+    assert verdict.state is State.UNDECIDED
+    assert verify_evidence(export(lite, fresh.id), old.accept(publish(lite).data), LATER).state is State.VALID
+
+
+def test_erased_salts_end_the_export(lite: Institution) -> None:
+    certificate = a_certificate(lite)
+    with lite.registry.begin(REGISTRY) as work:
+        work.session.execute(update(Certificate).where(Certificate.id == certificate).values(salts=None))
+    with pytest.raises(NotFoundError) as gone:
+        export(lite, certificate)
+    assert gone.value.reason == "erased"
+
+
+def test_attached_files_travel_when_asked_for(lite: Institution, tmp_path: Path) -> None:
+    store = files.FileStore(tmp_path / "files")
+    stored = store.put(io.BytesIO(b"%PDF-1.7 example"))
+    with lite.registry.begin(REGISTRY) as work:
+        files.register(work, stored)
+        attached = files.AttachedFile("licence.pdf", stored.sha256)
+        fresh = certificates.register(work, food_licence(9_001), [attached])
+    lite.settle()
+    trust = publish(lite)
+    with lite.registry.read(REGISTRY) as work:
+        whole = evidence.export(work, lite.pipeline.log, fresh.id, store.read)
+        bare = evidence.export(work, lite.pipeline.log, fresh.id)
+    seen = {check.check: check.outcome.name for check in verify_evidence(whole, trust, LATER).checks}
+    assert seen[Check.FILES] == "PASSED"
+    seen = {check.check: check.outcome.name for check in verify_evidence(bare, trust, LATER).checks}
+    assert seen[Check.FILES] == "NOT_CHECKED"
+
+
+def test_materials_uses_and_authorisations_have_receipts_too(lite: Institution) -> None:
+    live(lite, lambda _kind, _id: None)
+    lite.settle()
+    key = lite.keys.key_for(LOG, LATER).public
+    with lite.registry.read(REGISTRY) as work:
+        for kind in (Kind.MATERIAL, Kind.USE, Kind.STATUS, Kind.AUTHORISATION, Kind.DEPARTMENT, Kind.TYPE):
+            item = _item_of(lite, kind)
+            given = receipt_of_item(work, lite.pipeline.log, item, kind)
+            check_receipt(given.receipt, leaf_hash(given.signed_entry), lite.pipeline.origin, key)
+
+
+def _item_of(institution: Institution, kind: Kind) -> str:
+    from registry.log.tables import LogEntry
+
+    with institution.registry.read(REGISTRY) as work:
+        return work.session.scalars(select(LogEntry.item).where(LogEntry.kind == int(kind))).first() or ""
+
+
+def test_the_same_content_is_the_same_bundle_and_a_change_is_a_new_version(institution: Institution) -> None:
+    first = publish(institution)
+    assert publish(institution).data == first.data
+    with institution.registry.read(REGISTRY) as work:
+        assert service.find_current(work) == first.data
+    with institution.registry.begin(REGISTRY) as work:
+        departments.register(work, "52310105MJ9T00029N", "上海市长宁区示例服务中心（示例）", "示例中心")
+    with institution.registry.read(REGISTRY) as work:
+        assert service.find_current(work) is None
+    second = publish(institution)
+    assert second.content.version == first.content.version + 1
+    assert {department.code for department in second.content.departments} >= {MARKET, CARE, "52310105MJ9T00029N"}
+    assert first.accept(second.data).content == second.content
+    with pytest.raises(StaleTrustError):
+        second.accept(first.data)
+
+
+def test_two_changes_within_one_millisecond_are_two_versions(lite: Institution) -> None:
+    from registry.statuses import service as statuses
+    from verifier.status import Status
+
+    with lite.registry.begin(REGISTRY) as work:
+        first = service.publish(work, lite.keys)
+        ((number, slot),) = statuses.allot(work, 1)
+        statuses.set_status(work, number, slot, Status.LOST)
+        second = service.publish(work, lite.keys)
+        statuses.set_status(work, number, slot, Status.REVOKED)
+        third = service.publish(work, lite.keys)
+    versions = [TrustBundle.open(data).content.version for data in (first, second, third)]
+    assert versions == [versions[0], versions[0] + 1, versions[0] + 2]
+    assert TrustBundle.open(third).status(number, slot)[0] is Status.REVOKED
+
+
+def test_half_way_through_its_life_a_bundle_is_made_anew(lite: Institution) -> None:
+    first = publish(lite)
+    assert first.content.expires_at - first.content.issued_at == timedelta(days=7)
+    lite.clock.at += timedelta(days=3)
+    assert publish(lite).content.version == first.content.version
+    lite.clock.at += timedelta(days=1)
+    renewed = publish(lite)
+    assert renewed.content.version == first.content.version + 1
+    assert renewed.content.expires_at > first.content.expires_at
+
+
+def test_a_bundle_says_everything_that_a_verifier_needs(lite: Institution) -> None:
+    trust = publish(lite)
+    content = trust.content
+    assert (content.registry, content.origin) == (lite.pipeline.origin, lite.pipeline.origin)
+    purposes = {purpose for key in content.keys for purpose in key.purposes}
+    assert purposes == {"entries", "log", "status", "code:person", "code:enterprise", "code:venue"}
+    roots = {key.kid for key in content.root_keys}
+    assert roots.isdisjoint({key.public.kid for key in content.keys})
+    assert {key.owner for key in content.keys if key.purposes == ("entries",)} >= {MARKET, CARE}
+    trust.check_scope(MARKET, FOOD, LATER)
+    assert trust.type(PROOF, 1).one_time
+    assert len(content.types) == len(catalogue.builtin_definitions())
+    with lite.registry.read(REGISTRY) as work:
+        anchored = list(work.session.scalars(select(AnchorRow.size).order_by(AnchorRow.size)))
+    assert [head.size for head in content.heads] == anchored
+    assert content.statuses.keys() == {1}
+
+
+def test_a_scope_ends_with_its_last_day_in_shanghai() -> None:
+    scope = rules.trusted_scope(MARKET, FOOD, NOON.date(), NOON.date())
+    assert scope.valid_from.isoformat() == "2026-11-21T16:00:00+00:00"
+    assert scope.valid_to is not None
+    assert scope.valid_to.isoformat() == "2026-11-22T16:00:00+00:00"
+    assert rules.trusted_scope(MARKET, FOOD, NOON.date(), None).valid_to is None
+
+
+def test_after_the_root_key_changed_old_readers_still_follow(lite: Institution) -> None:
+    first = publish(lite)
+    lite.keys.rotate(TRUST_ROOT, lite.clock())
+    lite.clock.at += timedelta(seconds=5)
+    second = publish(lite)
+    assert {key.kid for key in second.content.root_keys}.isdisjoint({key.kid for key in first.content.root_keys})
+    assert first.accept(second.data).content.version == second.content.version
+    # Once the old key is destroyed, its readers are told, and new readers go on.
+    old, _ = lite.keys.periods(TRUST_ROOT)
+    (lite.folder / "keys" / f"{old.kid.hex()}.pem").unlink()
+    lite.keys._loaded.clear()
+    with lite.registry.begin(REGISTRY) as work:
+        departments.register(work, "52310105MJ9T00029N", "上海市长宁区示例服务中心（示例）", "示例中心")
+    third = publish(lite)
+    assert second.accept(third.data).content.version == third.content.version
+    with pytest.raises(SignatureError):
+        first.accept(third.data)
+
+
+@pytest.mark.parametrize("purpose", [STATUS, CODES, department_purpose(MARKET)])
+def test_a_key_that_changed_leaves_older_evidence_valid(lite: Institution, purpose: str) -> None:
+    bundle = export(lite, a_certificate(lite))
+    lite.keys.rotate(purpose, lite.clock())
+    lite.clock.at += timedelta(seconds=5)
+    with lite.registry.begin(REGISTRY) as work:
+        fresh = certificates.register(work, food_licence(9_002))
+    lite.settle()
+    trust = publish(lite)
+    assert verify_evidence(bundle, trust, LATER).state is State.VALID
+    assert verify_evidence(export(lite, fresh.id), trust, LATER).state is State.VALID
+
+
+def test_no_bundle_is_signed_without_the_root_key(lite: Institution) -> None:
+    (root,) = lite.keys.periods(TRUST_ROOT)
+    (lite.folder / "keys" / f"{root.kid.hex()}.pem").unlink()
+    lite.keys._loaded.clear()
+    with lite.registry.begin(REGISTRY) as work, pytest.raises(KeyUnavailableError):
+        service.publish(work, lite.keys)
+
+
+def test_two_processes_that_publish_at_once_give_out_one_bundle(institution: Institution) -> None:
+    given: list[bytes] = []
+    start = threading.Barrier(4)
+
+    def run() -> None:
+        start.wait()
+        with institution.registry.begin(REGISTRY) as work:
+            given.append(service.publish(work, institution.keys))
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(given) == 4
+    by_version = {TrustBundle.open(data).content.version: data for data in given}
+    assert len(set(given)) == len(by_version)
+
+
+def test_a_trust_bundle_that_was_altered_does_not_open(lite: Institution) -> None:
+    data = publish(lite).data
+    for place in range(0, len(data), 1009):
+        with pytest.raises((MalformedError, SignatureError)):
+            TrustBundle.open(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
