@@ -1,4 +1,4 @@
-"""Speed, measured against a limit taken in the same run. `python -m bench [--only NAME]`; results in bench/results.json.
+"""Speed, measured against limits taken in the same run: `python -m bench [--only NAME]`, results in results.json.
 
 The stage of the formats' benches is the tests' own world.
 """

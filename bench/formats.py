@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 import rfc8785
 from world import NOON, food_face, make_world
@@ -76,7 +77,7 @@ def _bare(raw: bytes, signature: bytes, message: bytes) -> Callable[[], object]:
     return lambda: key.verify(signature, message)
 
 
-def _each(work: Callable[[object], object], items: list[dict[str, object]]) -> Callable[[], object]:
+def _each(work: Callable[[Any], object], items: list[dict[str, Any]]) -> Callable[[], object]:
     def run() -> None:
         for item in items:
             work(item)

@@ -32,7 +32,7 @@ CLERK = Actor(id="bench", kind="system", department=MARKET, roles=frozenset(("re
 def issue_durable() -> Result:
     """10,000 business licences of about 1 KB: validated, canonicalised, salted, digested twice, stored durably.
 
-    The limit inserts the same canonical bytes into one table, one transaction, with the same journal and the same fsync.
+    The limit inserts the same canonical bytes into one table in one transaction, with the same journal and fsync.
     """
     with tempfile.TemporaryDirectory(prefix="suizheng-bench-") as folder:
         registry = _open(Path(folder) / "registry.db")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+import time
 import zlib
 from collections.abc import Iterator
 from html import escape
@@ -29,6 +30,9 @@ MAX_VERSION = 22
 MAX_MODULE_PIXELS = 64
 MAX_PICTURE_BYTES = 16 * 1024 * 1024
 MAX_PICTURE_PIXELS = 50_000_000
+"""What the largest telephones take."""
+MAX_PICTURE_SAMPLES = 120_000_000
+"""Bytes that a decoded picture may take: 30 million pixels with transparency, 40 million in colour."""
 
 _TEXT = re.compile(rf"[0-9A-Z $%*+\-./:]{{1,{MAX_TEXT_CHARS}}}")
 _FORMATS = ("PNG", "JPEG", "WEBP")
@@ -38,8 +42,12 @@ _OUR_SVG = re.compile(
     rb'<path stroke="#000" d="((?:[Mm]-?\d{1,3}(?: \d{1,3}(?:\.5)?)h\d{1,3})+)"/></svg>\s*'
 )
 _RUN = re.compile(rb"([Mm])(-?\d+) (\d+)(?:\.5)?h(\d+)")
-# Below this side, modules may be thinner than the 1.5 pixels that the reader needs: look again at double size.
-_SMALL_SIDE = 1600
+# The reader's time grows with the square of what looks like finder patterns: a page full of them takes minutes at full
+# size, and 0.8 s at this one, where a code of 40 mm on an A4 page still has 2.6 pixels a module.
+_SCANNED_SIDE = 1200
+# For what is too small for that: twice the size, piece by piece, for so long.
+_CLOSER_SIDE = 2400
+_CLOSER_SECONDS = 1.0
 
 # What Pillow's decoders raise on damaged or hostile files.
 _DECODER_ERRORS = (
@@ -207,7 +215,11 @@ def _open(picture: bytes) -> Image.Image:
     try:
         with Image.open(BytesIO(picture), formats=_FORMATS) as image:
             # The size stands in the header: a decompression bomb is refused before it is unpacked.
-            if image.width * image.height > MAX_PICTURE_PIXELS:
+            samples = image.width * image.height * (4 if image.has_transparency_data else len(image.getbands()))
+            # JPEG is decoded at the size that is wanted.
+            if image.width * image.height > MAX_PICTURE_PIXELS or (
+                image.format != "JPEG" and samples > MAX_PICTURE_SAMPLES
+            ):
                 raise _too_many_pixels()
             return _grey(image)
     except TooLargePictureError:
@@ -225,8 +237,13 @@ def _too_many_pixels() -> TooLargePictureError:
 
 
 def _grey(image: Image.Image) -> Image.Image:
+    """The picture in grey, no larger than the reader needs."""
     if image.mode.startswith("I;16"):
-        return image.point(lambda value: value / 256).convert("L")
+        image = image.point(lambda value: value / 256).convert("L")
+    elif image.mode in ("1", "P", "PA"):
+        image = image.convert("RGBA" if image.has_transparency_data else "L")
+    if max(image.size) > _CLOSER_SIDE:
+        image.thumbnail((_CLOSER_SIDE, _CLOSER_SIDE))
     if image.has_transparency_data:
         # Transparent pixels are often stored as black; on paper they are white.
         colour = image.convert("RGBA")
@@ -235,12 +252,30 @@ def _grey(image: Image.Image) -> Image.Image:
 
 
 def _scan(image: Image.Image) -> list[str]:
-    found = _read_qr(image)
-    if not found and max(image.size) <= _SMALL_SIDE:
-        found = _read_qr(image.resize((2 * image.width, 2 * image.height), Image.Resampling.BICUBIC))
-    found.sort(key=lambda one: (one.position.top_left.y, one.position.top_left.x))
-    return list(dict.fromkeys(one.text for one in found))
+    """The texts of all QR codes, top to bottom: in the whole picture, or else from closer."""
+    overview = image.copy()
+    overview.thumbnail((_SCANNED_SIDE, _SCANNED_SIDE))
+    found = _read_qr(overview) or _scan_closer(image)
+    return list(dict.fromkeys(text for _, _, text in sorted(found)))
 
 
-def _read_qr(image: Image.Image) -> list[zxingcpp.Barcode]:
-    return list(zxingcpp.read_barcodes(image, formats=zxingcpp.BarcodeFormat.QRCode, text_mode=zxingcpp.TextMode.Plain))
+def _scan_closer(image: Image.Image) -> list[tuple[int, int, str]]:
+    """Overlapping pieces of the picture at up to twice its size; no new piece is begun when the time is over."""
+    scale = min(2.0, _CLOSER_SIDE / max(image.size))
+    wide, high = (max(1, round(side * scale)) for side in image.size)
+    large = image.resize((wide, high), Image.Resampling.BICUBIC)
+    found: list[tuple[int, int, str]] = []
+    end = time.monotonic() + _CLOSER_SECONDS
+    for top in range(0, max(1, high - _SCANNED_SIDE // 2), _SCANNED_SIDE // 2):
+        for left in range(0, max(1, wide - _SCANNED_SIDE // 2), _SCANNED_SIDE // 2):
+            if time.monotonic() > end:
+                return found
+            piece = large.crop((left, top, min(wide, left + _SCANNED_SIDE), min(high, top + _SCANNED_SIDE)))
+            found += [(top + y, left + x, text) for y, x, text in _read_qr(piece)]
+    return found
+
+
+def _read_qr(image: Image.Image) -> list[tuple[int, int, str]]:
+    """Row, column and text of each QR in the picture."""
+    barcodes = zxingcpp.read_barcodes(image, formats=zxingcpp.BarcodeFormat.QRCode, text_mode=zxingcpp.TextMode.Plain)
+    return [(one.position.top_left.y, one.position.top_left.x, one.text) for one in barcodes]

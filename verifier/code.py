@@ -149,7 +149,7 @@ def open_code(text: str) -> tuple[CodeKind, cose.Sign1, CodeClaims]:
     try:
         data = payload.decode(text)
     except payload.PayloadError as error:
-        raise MalformedError("not_a_code", f"不是随证码：{error}") from error
+        raise MalformedError("not_a_code", str(error)) from error
     message = cose.open1(data, limit=MAX_CODE_BYTES)
     typ = message.header.get(cose.TYP)
     kind = _KINDS.get(typ) if type(typ) is int else None

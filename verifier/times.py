@@ -22,7 +22,7 @@ def from_text(text: object) -> datetime:
     if not isinstance(text, str) or not _FORM.fullmatch(text):
         raise MalformedError("not_a_time", "时间应为 2026-11-22T06:05:00Z 的形式")
     try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        return datetime.fromisoformat(text)
     except ValueError as error:
         raise MalformedError("not_a_time", "时间不存在") from error
 

@@ -1,0 +1,72 @@
+"""Arguments in Chinese, and what several commands share."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+
+from api.cli.errors import EXIT_USAGE
+
+# What argparse says in English, where people meet it.
+_CHINESE = {
+    "the following arguments are required: ": "缺少参数：",
+    "unrecognized arguments: ": "不认识的参数：",
+    "expected one argument": "后面需要一个值",
+    "argument ": "参数 ",
+    "invalid choice: ": "没有这个选择：",
+    "(choose from ": "（可选：",
+}
+
+
+class _Form(argparse.HelpFormatter):
+    def add_usage(
+        self,
+        usage: str | None,
+        actions: Iterable[argparse.Action],
+        groups: Iterable[Any],
+        prefix: str | None = None,
+    ) -> None:
+        super().add_usage(usage, actions, groups, "用法：" if prefix is None else prefix)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that speaks Chinese and ends with 64, since 2 is a verdict."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=_Form, add_help=False, allow_abbrev=False, **options)
+        self.add_argument("-h", "--help", action="help", help="显示本帮助")
+
+    def format_help(self) -> str:
+        """The help with Chinese headings."""
+        text = super().format_help()
+        return text.replace("\npositional arguments:", "\n参数：").replace("\noptions:", "\n选项：")
+
+    def error(self, message: str) -> NoReturn:
+        """End with 64 and say why."""
+        for english, chinese in _CHINESE.items():
+            message = message.replace(english, chinese)
+        sys.stderr.write(f"{self.format_usage()}{self.prog}：{message}\n")
+        sys.exit(EXIT_USAGE)
+
+
+def moment(text: str) -> datetime:
+    """The UTC time of ISO 8601 text that states its zone. Raises argparse.ArgumentTypeError."""
+    example = "例如 2026-11-22T14:05:00+08:00"
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"时间 {text} 不是 ISO 8601 形式，{example}") from error
+    if at.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"时间 {text} 没有写时区，{example}")
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as error:
+        raise argparse.ArgumentTypeError(f"时间 {text} 超出范围") from error
+
+
+def now() -> datetime:
+    """The time of the machine's clock."""
+    return datetime.now(UTC)

@@ -1,0 +1,109 @@
+"""A verdict as people read it: shape and word first, the reason, then every check with its evidence and its age."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, TextIO
+
+from verifier import times
+from verifier.errors import MalformedError
+from verifier.trust import TrustBundle
+from verifier.verdict import CHECK_CHINESE, STATE_CHINESE, CheckResult, Outcome, State, Verdict
+
+SHAPES = {
+    State.VALID: "(✓)",
+    State.INVALID: "[✕]",
+    State.NOT_IN_FORCE: "/‖\\",
+    State.UNDECIDED: "<?>",
+}
+_OUTCOMES = {
+    Outcome.PASSED: ("✓", "通过"),
+    Outcome.FAILED: ("✕", "未过"),
+    Outcome.NOT_CHECKED: ("·", "未核"),
+}
+_COLOURS = {
+    State.VALID: "\x1b[97;48;5;28m",
+    State.INVALID: "\x1b[97;48;5;124m",
+    State.NOT_IN_FORCE: "\x1b[97;48;5;94m",
+    State.UNDECIDED: "\x1b[97;48;5;240m",
+}
+_WIDE_SPACE = "\u3000"
+_DAYS = ("issue_date", "valid_from", "valid_to")
+_LABELS = {
+    "kind_name": "种类",
+    "name": "名称",
+    "certificate_name": "证照",
+    "certificate_number": "证照号码",
+    "certificate_identifier": "证照标识",
+    "issuing_authority_name": "颁发机构",
+    "issue_date": "颁发日期",
+    "valid_from": "有效期自",
+    "valid_to": "有效期至",
+    "subject": "主体",
+    "code_id": "码号",
+    "issued_at": "签发时间",
+    "expires_at": "到期时间",
+    "recorded_at": "存证时间",
+}
+
+
+def write_report(out: TextIO, verdict: Verdict, trust: TrustBundle, at: datetime) -> None:
+    """Write the report; colours only on a terminal, and never the only sign."""
+    head = f"{SHAPES[verdict.state]} {STATE_CHINESE[verdict.state]}"
+    if out.isatty():
+        head = f"{_COLOURS[verdict.state]}  {head}  \x1b[0m"
+    issued_at = trust.content.issued_at
+    signed = f"版本 {trust.content.version}，签发于 {times.for_people(issued_at)}（{_age(at - issued_at)}）"
+    lines = [f"原因：{verdict.message}（{verdict.reason}）", ""]
+    lines += [
+        f"{label}：{_shown(name, verdict.subject[name])}"
+        for name, label in _LABELS.items()
+        if verdict.subject.get(name) is not None
+    ]
+    lines += [f"核验时间：{times.for_people(at)}", f"信任包：{signed}", ""]
+    lines += [_line(result, at) for result in verdict.checks]
+    out.write("\n".join([head, *map(printable, lines)]) + "\n\n")
+
+
+def printable(text: str) -> str:
+    """The text without control and direction characters: what others wrote must not steer the terminal."""
+    return "".join(sign if sign.isprintable() or sign == _WIDE_SPACE else "\ufffd" for sign in text)
+
+
+def _line(result: CheckResult, at: datetime) -> str:
+    sign, word = _OUTCOMES[result.outcome]
+    name = CHECK_CHINESE[result.check]
+    padded = name + _WIDE_SPACE * (6 - len(name))
+    parts = [f"{sign} {word} {padded} {result.message}"]
+    if result.evidence:
+        parts.append("；".join(f"{key}={_value(value)}" for key, value in result.evidence.items()))
+    if result.as_of is not None:
+        parts.append(f"依据为 {_age(at - result.as_of)}")
+    return " · ".join(parts)
+
+
+def _shown(name: str, value: Any) -> str:
+    """Times and days as people write them; everything else as it stands."""
+    try:
+        if name.endswith("_at"):
+            return times.for_people(times.from_text(value))
+        if name in _DAYS:
+            day = times.compact_date(value)
+            return f"{day.year}年{day.month}月{day.day}日"
+    except MalformedError:
+        return _value(value)
+    return _value(value)
+
+
+def _value(value: Any) -> str:
+    return str(value)[:200]
+
+
+def _age(age: timedelta) -> str:
+    seconds = int(age.total_seconds())
+    if seconds < 0:
+        return "晚于核验时间"
+    for unit, name in ((86_400, "天"), (3_600, "小时"), (60, "分钟")):
+        if seconds >= unit:
+            return f"{seconds // unit} {name}前"
+    return f"{seconds} 秒前"

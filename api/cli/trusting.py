@@ -1,0 +1,88 @@
+"""`suizheng trust export`: a trust bundle into a file that never goes back."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from http.client import HTTPException
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from api.cli.errors import CommandError
+from api.gate.errors import GateError, cause_of
+from api.gate.files import replace_file
+from api.gate.hand_in import check_server
+from api.gate.trust_file import open_trust
+from verifier import times
+from verifier.errors import VerificationError
+from verifier.trust import MAX_BUNDLE_BYTES, TrustBundle
+
+TIMEOUT_SECONDS = 60
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the newest bundle, if it may follow the one in the file. Raises CommandError, and then changes nothing."""
+    data = _from_server(options.server) if options.server else _from_data(options.data, os.environ)
+    try:
+        bundle = _successor(options.out, data)
+        replace_file(options.out, data)
+    except VerificationError as error:
+        raise CommandError(f"没有写入 {options.out}：{error.message}") from error
+    except GateError as error:
+        raise CommandError(error.message) from error
+    content = bundle.content
+    print(
+        f"✓ 信任包版本 {content.version} 已写入 {options.out}（{len(data)} 字节），"
+        f"签发于 {times.for_people(content.issued_at)}，{times.for_people(content.expires_at)} 到期"
+    )
+    for key in content.root_keys:
+        print(f"  根密钥 {key.kid.hex()}")
+    return 0
+
+
+def _successor(out: Path, data: bytes) -> TrustBundle:
+    """The bundle; where the file holds one already, held also by that one's root keys, and not older."""
+    return open_trust(out).accept(data) if out.exists() else TrustBundle.open(data)
+
+
+def _from_server(server: str) -> bytes:
+    try:
+        # Nothing secret is sent, and what comes back is signed: plain http does no harm.
+        address = f"{check_server(server, allow_http=True)}/api/v1/trust"
+    except GateError as error:
+        raise CommandError(error.message) from error
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(address, timeout=TIMEOUT_SECONDS) as answer:
+            data: bytes = answer.read(MAX_BUNDLE_BYTES + 1)
+    except urllib.error.HTTPError as error:
+        with error:
+            raise CommandError(f"{urlsplit(address).netloc} 没有给出信任包（{error.code}）") from error
+    except (OSError, HTTPException) as error:
+        cause = getattr(error, "reason", error)
+        raise CommandError(f"连接不上 {urlsplit(address).netloc}（{cause}）") from error
+    return data
+
+
+def _from_data(folder: Path, environment: Mapping[str, str]) -> bytes:
+    # Composing an empty folder would make a registry of its own.
+    if not (folder / "keys" / "blind.key").is_file():
+        raise CommandError(f"{folder} 不是随证的数据目录")
+    # Here, so that exporting from a server needs only the plain install.
+    from api.composition import compose
+    from api.settings import Settings, SettingsError
+    from registry.errors import KeyUnavailableError
+
+    try:
+        services = compose(Settings.from_environment({**environment, "SUIZHENG_DATA": str(folder)}))
+        try:
+            return services.trust.data()
+        finally:
+            services.close()
+    except (SettingsError, KeyUnavailableError) as error:
+        raise CommandError(f"无法取得信任包：{error}") from error
+    except OSError as error:
+        raise CommandError(f"无法使用数据目录 {folder}：{cause_of(error)}") from error
