@@ -1,0 +1,128 @@
+"""Who may call what: the one table. An operation that is not here cannot be served; see api.app.create_app."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+ADMINISTRATOR, REGISTRAR, WINDOW, VENUE, AUDITOR = "administrator", "registrar", "window", "venue", "auditor"
+ROLES = frozenset({ADMINISTRATOR, REGISTRAR, WINDOW, VENUE, AUDITOR})
+
+#: No account is needed.
+PUBLIC = frozenset({"public"})
+#: Whoever has proved who they are, whatever the roles.
+ANY = frozenset({"any"})
+
+_KIB, _MIB = 1024, 1024 * 1024
+
+Body = Literal["json", "form", "streamed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What one operation asks of its caller.
+
+    roles: PUBLIC, ANY, or roles one of which is enough. limit_bytes: the largest body. body: what the body is;
+    "streamed" is read by the operation itself. asks: the method is POST but nothing is written, so no Idempotency-Key
+    is due. bucket: the rate limit that anonymous callers share by address. while_password_due: allowed before the
+    one-time password was changed.
+    """
+
+    roles: frozenset[str]
+    limit_bytes: int = 64 * _KIB
+    body: Body = "json"
+    asks: bool = False
+    bucket: Literal["verifications", "logins"] | None = None
+    while_password_due: bool = False
+
+    @property
+    def is_public(self) -> bool:
+        """Whether the operation needs no account."""
+        return self.roles is PUBLIC or self.roles == PUBLIC
+
+    def allows(self, roles: frozenset[str]) -> bool:
+        """Whether an authenticated caller with these roles may call the operation."""
+        return self.is_public or self.roles == ANY or not self.roles.isdisjoint(roles)
+
+
+def may(*roles: str) -> frozenset[str]:
+    """The roles one of which an operation asks for. Raises ValueError for a role that does not exist."""
+    unknown = set(roles) - ROLES
+    if unknown or not roles:
+        raise ValueError(f"no such role: {sorted(unknown)}")
+    return frozenset(roles)
+
+
+_ADMINISTRATOR = Rule(may(ADMINISTRATOR))
+_ISSUING = Rule(may(REGISTRAR))
+_READING = Rule(may(REGISTRAR, WINDOW, AUDITOR))
+_HANDLING = Rule(may(REGISTRAR, WINDOW))
+_CODING = Rule(may(REGISTRAR, WINDOW, VENUE))
+_HOSTING = Rule(may(VENUE))
+_ANYONE_KNOWN = Rule(ANY)
+_PUBLIC = Rule(PUBLIC)
+
+#: Operation ("METHOD /path/{template}") -> rule, for everything but the pages, whose rows stand beside them and are
+#: added to the same table by create_app.
+OPERATIONS: Mapping[str, Rule] = {
+    "POST /api/v1/sessions": Rule(PUBLIC, asks=True, bucket="logins"),
+    "GET /api/v1/sessions": Rule(ANY, while_password_due=True),
+    "DELETE /api/v1/sessions": Rule(ANY, asks=True, while_password_due=True),
+    "POST /api/v1/password": Rule(ANY, asks=True, while_password_due=True),
+    "POST /api/v1/accounts": _ADMINISTRATOR,
+    "GET /api/v1/accounts": _ADMINISTRATOR,
+    "DELETE /api/v1/accounts/{account_id}": _ADMINISTRATOR,
+    "POST /api/v1/accounts/{account_id}/password": _ADMINISTRATOR,
+    "POST /api/v1/tokens": _ADMINISTRATOR,
+    "GET /api/v1/tokens": _ADMINISTRATOR,
+    "DELETE /api/v1/tokens/{token_id}": _ADMINISTRATOR,
+    "POST /api/v1/departments": _ADMINISTRATOR,
+    "GET /api/v1/departments": _ANYONE_KNOWN,
+    "POST /api/v1/departments/{code}/scopes": _ADMINISTRATOR,
+    "GET /api/v1/types": _ANYONE_KNOWN,
+    "GET /api/v1/types/{code}": _ANYONE_KNOWN,
+    "GET /api/v1/types/{code}/template.csv": _ISSUING,
+    "GET /api/v1/matters": _ANYONE_KNOWN,
+    "POST /api/v1/matters": _ADMINISTRATOR,
+    "POST /api/v1/files": Rule(may(REGISTRAR, WINDOW), limit_bytes=64 * _MIB, body="streamed"),
+    "POST /api/v1/certificates": Rule(may(REGISTRAR), limit_bytes=256 * _KIB),
+    "POST /api/v1/certificates/batch": Rule(may(REGISTRAR), limit_bytes=17 * _MIB, body="streamed"),
+    "GET /api/v1/certificates": _READING,
+    "POST /api/v1/certificates/search": Rule(may(REGISTRAR, WINDOW, AUDITOR), asks=True),
+    "GET /api/v1/certificates/{certificate_id}": _READING,
+    "GET /api/v1/certificates/{certificate_id}/receipt": _READING,
+    "GET /api/v1/certificates/{certificate_id}/evidence": _ISSUING,
+    "POST /api/v1/certificates/{certificate_id}/disclosures": _READING,
+    "POST /api/v1/certificates/{certificate_id}/status": _ISSUING,
+    "GET /api/v1/evidence": _ISSUING,
+    "POST /api/v1/materials": Rule(may(REGISTRAR, WINDOW), limit_bytes=256 * _KIB),
+    "GET /api/v1/materials/{material_id}": _READING,
+    "GET /api/v1/materials/{material_id}/receipt": _READING,
+    "POST /api/v1/codes": _CODING,
+    "GET /api/v1/codes/{code_id}": _CODING,
+    "GET /api/v1/codes/{code_id}.svg": _CODING,
+    "GET /api/v1/codes/{code_id}.png": _CODING,
+    "POST /api/v1/codes/{code_id}/reissue": _CODING,
+    "POST /api/v1/codes/{code_id}/loss": _CODING,
+    "POST /api/v1/verifications": Rule(
+        PUBLIC, limit_bytes=17 * _MIB, body="streamed", asks=True, bucket="verifications"
+    ),
+    "POST /api/v1/authorisations": _HANDLING,
+    "GET /api/v1/authorisations": _HANDLING,
+    "DELETE /api/v1/authorisations/{authorisation_id}": _HANDLING,
+    "POST /api/v1/uses": Rule(may(WINDOW)),
+    "GET /api/v1/uses": Rule(may(WINDOW, AUDITOR)),
+    "GET /api/v1/uses/{use_id}": Rule(may(WINDOW, AUDITOR)),
+    "GET /api/v1/uses/{use_id}/receipt": Rule(may(WINDOW, AUDITOR)),
+    "POST /api/v1/venues": Rule(may(VENUE, ADMINISTRATOR)),
+    "GET /api/v1/venues": Rule(may(VENUE, ADMINISTRATOR, AUDITOR)),
+    "POST /api/v1/venues/{venue_id}/passes": _HOSTING,
+    "POST /api/v1/venues/{venue_id}/visits": Rule(may(VENUE), limit_bytes=16 * _MIB),
+    "GET /api/v1/trust": _PUBLIC,
+    "GET /api/v1/status": _PUBLIC,
+    "GET /healthz": _PUBLIC,
+    "GET /log/{path:path}": _PUBLIC,
+    "GET /openapi.json": _ANYONE_KNOWN,
+    "GET /docs": _ANYONE_KNOWN,
+}

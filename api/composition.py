@@ -1,0 +1,171 @@
+"""The composition root: the only place that knows which classes stand behind the names."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+
+from api.http.in_flight import InFlight
+from api.http.limits import RateLimit
+from api.http.published_trust import PublishedTrust
+from api.settings import NO_CHAIN, Settings, SettingsError
+from api.worker import Worker
+from chain.opening import Chain
+from registry.accounts import service as accounts
+from registry.accounts.tables import Staff
+from registry.blind import MIN_KEY_BYTES, BlindIndex
+from registry.catalogue import service as catalogue
+from registry.database import migrate, open_engine
+from registry.departments import service as departments
+from registry.files.service import FileStore
+from registry.idempotency import service as idempotency
+from registry.keys.service import KeyService
+from registry.log.service import open_log
+from registry.pipeline import Pipeline
+from registry.venues import service as venues
+from registry.work import REGISTRY, Registry
+
+_FOLDER_MODE: Final = 0o700
+_FILE_MODE: Final = 0o600
+#: An upload that was interrupted this long ago will not be continued.
+_LEFT_BEHIND_SECONDS: Final = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a request or a command may need. `first_password` is the first administrator's, on the first start."""
+
+    settings: Settings
+    engine: Engine
+    registry: Registry
+    keys: KeyService
+    files: FileStore
+    pipeline: Pipeline
+    trust: PublishedTrust
+    chain: Chain | None
+    worker: Worker
+    verifications: RateLimit
+    logins: RateLimit
+    in_flight: InFlight
+    clock: Callable[[], datetime]
+    draw: Callable[[int], bytes]
+    first_password: str | None
+
+    def close(self) -> None:
+        """Stop the worker and let go of chain and database. What is left undone is done by the next process."""
+        if self.worker.stop() and self.chain is not None:
+            self.chain.close()
+        self.engine.dispose()
+
+
+def now() -> datetime:
+    """The present moment, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def compose(
+    settings: Settings, *, clock: Callable[[], datetime] = now, draw: Callable[[int], bytes] = secrets.token_bytes
+) -> Services:
+    """The services of these settings. Made if missing: folders, secrets, schema, built-in types, first administrator.
+
+    What is there stays. Nothing runs yet: `worker.start()` does.
+
+    Raises SettingsError, KeyUnavailableError, and sqlalchemy's errors for a database that cannot be opened.
+    """
+    for folder in ("", "keys", "files", "log", "chain"):
+        (settings.data / folder).mkdir(parents=True, exist_ok=True, mode=_FOLDER_MODE)
+    engine = open_engine(settings.database_url)
+    migrate(engine)
+    blind = BlindIndex(_secret(settings.data / "keys" / "blind.key", draw, may_make=_is_new(engine)))
+    registry = Registry(engine, blind, clock, draw)
+    keys = KeyService(settings.data / "keys", engine)
+    keys.prepare(clock())
+    with registry.begin(REGISTRY) as work:
+        catalogue.install_builtin(work)
+        operator = departments.operator(work).code
+        first_password = accounts.create_first_administrator(work)
+    files = FileStore(settings.data / "files")
+    tiles = settings.data / "log"
+    chain = None if settings.chain == NO_CHAIN else _open_chain(settings, engine, operator, clock, draw)
+    pipeline = Pipeline(engine, keys, tiles, chain, chain, clock, draw)
+    return Services(
+        settings=settings, engine=engine, registry=registry, keys=keys, files=files, pipeline=pipeline,
+        trust=PublishedTrust(registry, keys), chain=chain,
+        worker=Worker(pipeline.tick, _chores(registry, files), clock),
+        verifications=_limit(settings.verifications_per_minute), logins=_limit(settings.logins_per_minute),
+        in_flight=InFlight(), clock=clock, draw=draw, first_password=first_password,
+    )  # fmt: skip
+
+
+def _open_chain(
+    settings: Settings, engine: Engine, operator: str, clock: Callable[[], datetime], draw: Callable[[int], bytes]
+) -> Chain:
+    # Opened by the first call of the worker: the server starts and works while the chain is down.
+    return Chain(
+        settings.chain, settings.data / "chain", origin=open_log(engine, draw), registry_code=operator, clock=clock,
+        draw=draw,
+    )  # fmt: skip
+
+
+def _limit(per_minute: int) -> RateLimit:
+    # A quarter of a minute's worth at once: a queue of people at one desk, but not a flood.
+    return RateLimit(per_minute, max(1, per_minute // 4), time.monotonic)
+
+
+def _chores(registry: Registry, files: FileStore) -> tuple[Callable[[], object], ...]:
+    def forget() -> None:
+        with registry.begin(REGISTRY) as work:
+            idempotency.forget_old(work)
+            venues.forget_old_visits(work)
+
+    return forget, lambda: files.sweep(_LEFT_BEHIND_SECONDS, time.time())
+
+
+def _is_new(engine: Engine) -> bool:
+    with Session(engine) as session:
+        return session.scalars(select(Staff.id).limit(1)).first() is None
+
+
+def _secret(path: Path, draw: Callable[[int], bytes], *, may_make: bool) -> bytes:
+    """The secret in a file that only its owner may read; made on the first start, never again.
+
+    Raises SettingsError if it is lost: without it nobody's certificates could be found any more.
+    """
+    if not path.exists():
+        if not may_make:
+            raise SettingsError("SUIZHENG_DATA", f"缺少 {path.name}，而数据库已在使用；请从备份恢复该文件后再启动。")
+        _make_secret(path, draw(MIN_KEY_BYTES))
+    secret = path.read_bytes()
+    if len(secret) < MIN_KEY_BYTES:
+        raise SettingsError("SUIZHENG_DATA", f"{path.name} 已损坏；请从备份恢复该文件后再启动。")
+    return secret
+
+
+def _make_secret(path: Path, secret: bytes) -> None:
+    # Whole or not there: written aside, made durable, then linked. Of two processes that start together one link wins.
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _FILE_MODE)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(secret)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        path.hardlink_to(aside)
+    except FileExistsError:
+        pass
+    finally:
+        aside.unlink()
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,138 @@
+"""Accounts of the staff and tokens of department systems: an administrator's work."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import AwareDatetime, Field
+
+from api.http.calls import Answer, Call, get_call
+from api.http.forms import USUAL, Incoming, Outgoing, problems
+from api.http.guard import GuardedRoute
+from api.http.sessions import Account, account_of
+from registry.accounts import service as accounts
+from registry.accounts import tokens
+from registry.work import Work
+
+router = APIRouter(prefix="/api/v1", tags=["账号与令牌"], route_class=GuardedRoute, responses=USUAL)
+OfCall = Annotated[Call, Depends(get_call)]
+
+
+class NewAccount(Incoming):
+    """An account to be made."""
+
+    username: str = Field(max_length=64, description="用户名：3 至 32 位小写字母、数字或 . _ -")
+    name: str = Field(max_length=100, description="姓名")
+    department: str | None = Field(default=None, max_length=18, description="所属部门的统一社会信用代码")
+    roles: list[str] = Field(max_length=5, description="角色")
+
+
+class AccountMade(Account):
+    """The account, and the password to hand over once."""
+
+    one_time_password: str | None = Field(description="一次性口令，仅显示一次；重放时为 null")
+
+
+class Accounts(Outgoing):
+    """All accounts."""
+
+    items: list[Account]
+    next_cursor: None = None
+
+
+class NewToken(Incoming):
+    """A token to be made."""
+
+    name: str = Field(max_length=100, description="令牌名称，说明由哪个系统使用")
+    department: str | None = Field(default=None, max_length=18, description="所属部门的统一社会信用代码")
+    roles: list[str] = Field(max_length=5, description="角色")
+    expires_at: AwareDatetime = Field(description="到期时间（带时区），最长 400 天", strict=False)
+
+
+class Token(Outgoing):
+    """A token without its secret."""
+
+    id: str
+    name: str
+    department: str | None
+    roles: list[str]
+    created_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None
+
+
+class TokenMade(Token):
+    """The token and its secret."""
+
+    secret: str | None = Field(description="令牌内容 szt_…，仅显示一次；重放时为 null")
+
+
+class Tokens(Outgoing):
+    """All tokens."""
+
+    items: list[Token]
+    next_cursor: None = None
+
+
+@router.post("/accounts", status_code=201, response_model=AccountMade, summary="新建账号", responses=problems(404, 409))
+def create_account(body: NewAccount, call: OfCall) -> Response:
+    """返回一次性口令；首次登录后必须修改。"""
+
+    def act(work: Work) -> Answer:
+        made = accounts.create_staff(work, body.username, body.name, body.roles, body.department)
+        shown = AccountMade(**account_of(made.staff).model_dump(), one_time_password=made.one_time_password)
+        return Answer(HTTPStatus.CREATED, shown, shown_once=("one_time_password",))
+
+    return call.answer(act)
+
+
+@router.get("/accounts", summary="账号列表")
+def list_accounts(call: OfCall) -> Accounts:
+    """全部账号，按用户名排序。"""
+    return call.read(lambda work: Accounts(items=[account_of(staff) for staff in accounts.list_staff(work)]))
+
+
+@router.delete("/accounts/{account_id}", response_model=Account, summary="停用账号", responses=problems(404))
+def disable_account(account_id: str, call: OfCall) -> Response:
+    """停用账号并结束其全部会话；重复操作无妨。"""
+    return call.answer(lambda work: Answer(HTTPStatus.OK, account_of(accounts.disable_staff(work, account_id))))
+
+
+@router.post("/accounts/{account_id}/password", response_model=AccountMade, summary="重置口令", responses=problems(404))
+def reset_password(account_id: str, call: OfCall) -> Response:
+    """生成新的一次性口令，解除锁定并结束其全部会话。"""
+
+    def act(work: Work) -> Answer:
+        password = accounts.reset_password(work, account_id)
+        account = account_of(accounts.get_staff(work, account_id))
+        shown = AccountMade(**account.model_dump(), one_time_password=password)
+        return Answer(HTTPStatus.OK, shown, shown_once=("one_time_password",))
+
+    return call.answer(act)
+
+
+@router.post("/tokens", status_code=201, response_model=TokenMade, summary="签发令牌", responses=problems(404))
+def create_token(body: NewToken, call: OfCall) -> Response:
+    """为部门系统签发访问令牌；令牌内容仅显示一次，系统只保存其摘要。"""
+
+    def act(work: Work) -> Answer:
+        made = tokens.create(work, body.name, body.department, body.roles, body.expires_at)
+        shown = TokenMade(**Token.model_validate(made.token).model_dump(), secret=made.secret)
+        return Answer(HTTPStatus.CREATED, shown, shown_once=("secret",))
+
+    return call.answer(act)
+
+
+@router.get("/tokens", summary="令牌列表")
+def list_tokens(call: OfCall) -> Tokens:
+    """全部令牌，新的在前；不含令牌内容。"""
+    return call.read(lambda work: Tokens(items=[Token.model_validate(token) for token in tokens.list_tokens(work)]))
+
+
+@router.delete("/tokens/{token_id}", response_model=Token, summary="吊销令牌", responses=problems(404))
+def revoke_token(token_id: str, call: OfCall) -> Response:
+    """立即吊销；重复操作无妨。"""
+    return call.answer(lambda work: Answer(HTTPStatus.OK, Token.model_validate(tokens.revoke(work, token_id))))

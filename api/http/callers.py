@@ -1,0 +1,91 @@
+"""Who calls: a person of the staff by the session cookie, or a department's system by a bearer token (RFC 6750)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from fastapi import Request, Response
+
+from api.composition import Services
+from registry.accounts import service as accounts
+from registry.accounts import tokens
+from registry.accounts.rules import SESSION_LASTS, TOKEN_PREFIX
+from registry.errors import AuthenticationError
+from registry.work import REGISTRY, Actor
+
+#: Longer secrets are none of ours; they are not even hashed.
+MAX_SECRET_CHARS: Final = 128
+_COOKIE: Final = "suizheng_session"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whoever was authenticated, and by which means."""
+
+    actor: Actor
+    name: str
+    username: str | None
+    must_change_password: bool
+    means: Literal["cookie", "bearer"]
+
+
+def cookie_name(services: Services) -> str:
+    """The session cookie's name; over https its prefix makes browsers refuse one from a sibling host (RFC 6265bis)."""
+    return f"__Host-{_COOKIE}" if services.settings.is_https else _COOKIE
+
+
+def set_cookie(services: Services, response: Response, secret: str) -> None:
+    """Hand the session's secret to the browser, out of the reach of scripts and of other sites."""
+    response.set_cookie(
+        cookie_name(services), secret, max_age=int(SESSION_LASTS.total_seconds()), path="/", httponly=True,
+        samesite="strict", secure=services.settings.is_https,
+    )  # fmt: skip
+
+
+def clear_cookie(services: Services, response: Response) -> None:
+    """Make the browser forget the session."""
+    response.delete_cookie(
+        cookie_name(services), path="/", httponly=True, samesite="strict", secure=services.settings.is_https
+    )
+
+
+def session_secret(services: Services, request: Request) -> str | None:
+    """The secret in the request's session cookie."""
+    secret = request.cookies.get(cookie_name(services))
+    return secret if secret and len(secret) <= MAX_SECRET_CHARS else None
+
+
+def find_caller(services: Services, request: Request) -> Caller | None:
+    """Whoever the request's credentials belong to; None without any, or with a cookie that is no longer in force.
+
+    Raises AuthenticationError for an Authorization header that does not hold: a system must learn that its token is
+    wrong even where no token is needed.
+    """
+    header = request.headers.get("authorization")
+    if header is not None:
+        return _by_token(services, header)
+    secret = session_secret(services, request)
+    return None if secret is None else _by_cookie(services, secret)
+
+
+def _by_token(services: Services, header: str) -> Caller:
+    scheme, _, secret = header.partition(" ")
+    secret = secret.strip()
+    if scheme.lower() != "bearer" or not secret.startswith(TOKEN_PREFIX) or len(secret) > MAX_SECRET_CHARS:
+        raise AuthenticationError("token_malformed", f"请求头 Authorization 应为 Bearer {TOKEN_PREFIX}… 形式的令牌。")
+    with services.registry.read(REGISTRY) as work:
+        actor = tokens.authenticate(work, secret)
+    return Caller(actor=actor, name=actor.id, username=None, must_change_password=False, means="bearer")
+
+
+def _by_cookie(services: Services, secret: str) -> Caller | None:
+    with services.registry.read(REGISTRY) as work:
+        found = accounts.find_session(work, secret)
+    if found is None:
+        return None
+    staff, actor = found
+    return Caller(
+        actor=actor, name=staff.name, username=staff.username, must_change_password=staff.must_change_password,
+        means="cookie",
+    )  # fmt: skip

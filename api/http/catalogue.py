@@ -1,0 +1,184 @@
+"""Types with the columns of their import files, and matters with their slots."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import Field
+
+from api.http.calls import Answer, Call, get_call
+from api.http.forms import USUAL, Incoming, Outgoing, problems
+from api.http.guard import GuardedRoute
+from api.imports.columns import columns_of
+from registry.catalogue import rules
+from registry.catalogue import service as catalogue
+from registry.catalogue.tables import CertificateType, Matter
+from registry.errors import NotFoundError
+from registry.work import Work
+
+router = APIRouter(prefix="/api/v1", tags=["目录"], route_class=GuardedRoute, responses=USUAL)
+OfCall = Annotated[Call, Depends(get_call)]
+
+
+class TypeShown(Outgoing):
+    """A type in its newest version."""
+
+    code: str = Field(description="证照类型代码，21 位")
+    number: int
+    kind: str = Field(description="certificate 证照，material 材料")
+    name: str
+    define_authority_code: str
+    define_authority_name: str
+    one_time: bool = Field(description="是否只能使用一次")
+    version: int
+
+
+class ColumnShown(Outgoing):
+    """A column of an import file."""
+
+    field: str
+    header: str
+    required: bool
+    expected: str
+
+
+class TypeDetail(TypeShown):
+    """A type with its schema and the columns of its import files."""
+
+    holder_code_types: list[str]
+    max_holders: int
+    number_hint: str
+    face_schema: dict[str, Any] = Field(description="照面信息（extend_info）的 JSON Schema 2020-12")
+    columns: list[ColumnShown]
+
+
+class Types(Outgoing):
+    """All types."""
+
+    items: list[TypeShown]
+    next_cursor: None = None
+
+
+class Slot(Incoming):
+    """A material slot (材料项) of a matter."""
+
+    code: str = Field(max_length=32, description="材料项编码")
+    name: str = Field(max_length=100, description="材料项名称")
+    accepts: list[str] = Field(min_length=1, max_length=64, description="可接受的类型代码")
+    required: bool = Field(default=True, description="是否必需")
+
+
+class NewMatter(Incoming):
+    """A matter to be registered."""
+
+    code: str = Field(max_length=32, description="事项编码")
+    name: str = Field(max_length=200, description="事项名称")
+    department: str = Field(max_length=18, description="办理部门的统一社会信用代码")
+    purpose: str = Field(max_length=200, description="用途：用证时须与之一致")
+    slots: list[Slot] = Field(max_length=64, description="材料项")
+
+
+class MatterShown(Outgoing):
+    """A matter with its slots."""
+
+    code: str
+    name: str
+    department: str
+    purpose: str
+    slots: list[Slot]
+
+
+class Matters(Outgoing):
+    """All matters."""
+
+    items: list[MatterShown]
+    next_cursor: None = None
+
+
+def _shown(row: CertificateType) -> dict[str, Any]:
+    return {
+        "code": row.code,
+        "number": row.number,
+        "kind": row.kind,
+        "name": row.name,
+        "define_authority_code": row.definer_code,
+        "define_authority_name": row.definer_name,
+        "one_time": row.one_time,
+        "version": row.version,
+    }
+
+
+def _matter(work: Work, row: Matter) -> MatterShown:
+    slots = [
+        Slot(code=slot.code, name=slot.name, accepts=list(slot.accepts), required=slot.required)
+        for slot in catalogue.slots_of(work, row.code)
+    ]
+    return MatterShown(code=row.code, name=row.name, department=row.department, purpose=row.purpose, slots=slots)
+
+
+@router.get("/types", summary="证照与材料类型")
+def list_types(call: OfCall) -> Types:
+    """全部类型的最新版本。"""
+    return call.read(lambda work: Types(items=[TypeShown(**_shown(row)) for row in catalogue.list_types(work)]))
+
+
+@router.get("/types/{code}", summary="类型详情", responses=problems(404))
+def get_type(code: str, call: OfCall) -> TypeDetail:
+    """类型的照面信息模式，以及批量登记文件的列。"""
+
+    def ask(work: Work) -> TypeDetail:
+        row = catalogue.get_type(work, code)
+        definition = catalogue.definition_of(work, code)
+        columns = columns_of(definition) if definition.kind == "certificate" else ()
+        return TypeDetail(
+            **_shown(row),
+            holder_code_types=sorted(definition.holder.code_types),
+            max_holders=definition.holder.maximum,
+            number_hint=definition.number_hint,
+            face_schema=definition.schema.schema,
+            columns=[ColumnShown.model_validate(column) for column in columns],
+        )
+
+    return call.read(ask)
+
+
+@router.get(
+    "/types/{code}/template.csv",
+    summary="批量登记模板",
+    response_class=Response,
+    responses={200: {"content": {"text/csv": {}}}, **problems(404)},
+)
+def get_template(code: str, call: OfCall) -> Response:
+    """该类型批量登记文件的空模板（CSV，UTF-8 带标记，可用表格软件打开）。"""
+
+    def ask(work: Work) -> bytes:
+        definition = catalogue.definition_of(work, code)
+        if definition.kind != "certificate":
+            raise NotFoundError("no_template", "只有证照类型有批量登记模板。")
+        text = io.StringIO()
+        csv.writer(text).writerow([column.header for column in columns_of(definition)])
+        return text.getvalue().encode("utf-8-sig")
+
+    headers = {"Content-Disposition": f'attachment; filename="{code}.csv"'}
+    return Response(call.read(ask), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@router.get("/matters", summary="事项列表")
+def list_matters(call: OfCall) -> Matters:
+    """全部事项及其材料项。"""
+    return call.read(lambda work: Matters(items=[_matter(work, row) for row in catalogue.list_matters(work)]))
+
+
+@router.post("/matters", status_code=201, response_model=MatterShown, summary="登记事项", responses=problems(404, 409))
+def register_matter(body: NewMatter, call: OfCall) -> Response:
+    """登记事项及其材料项；相同内容重复登记无妨。"""
+    slots = tuple(rules.Slot(slot.code, slot.name, tuple(slot.accepts), slot.required) for slot in body.slots)
+
+    def act(work: Work) -> Answer:
+        row = catalogue.register_matter(work, body.code, body.name, body.department, body.purpose, slots)
+        return Answer(201, _matter(work, row))
+
+    return call.answer(act)

@@ -1,0 +1,367 @@
+"""Certificates: register one, list, look at, change the status, get receipt and evidence."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import AwareDatetime, Field
+
+from api.http import receipts
+from api.http.calls import Answer, Call, get_call
+from api.http.forms import USUAL, Cursor, HolderReference, Incoming, Limit, Outgoing, problems
+from api.http.guard import GuardedRoute
+from api.http.standing import Place, places_of
+from registry.catalogue import service as catalogue
+from registry.certificates import masking
+from registry.certificates import service as certificates
+from registry.certificates.drafts import parse_draft
+from registry.certificates.tables import Certificate
+from registry.errors import FieldError, InvalidDraftError, NotPermittedError
+from registry.evidence import service as evidence
+from registry.files.service import AttachedFile
+from registry.log.receipts import receipt_of_item
+from registry.statuses.tables import StatusEvent
+from registry.work import Work
+from verifier.entry import Kind
+from verifier.status import CHINESE, Status
+
+router = APIRouter(prefix="/api/v1", tags=["证照"], route_class=GuardedRoute, responses=USUAL)
+OfCall = Annotated[Call, Depends(get_call)]
+
+EVIDENCE_MEDIA_TYPE = "application/vnd.suizheng.evidence+cbor"
+
+
+class Holder(Incoming):
+    """A holder as handed in."""
+
+    holder_name: str = Field(description="持证主体：姓名或单位名称")
+    holder_code: str = Field(description="持证主体代码：证件号码")
+    holder_code_type_code: str = Field(description="持证主体代码类型，如 001 统一社会信用代码、111 公民身份号码")
+
+
+class Attachment(Incoming):
+    """A file that was uploaded before."""
+
+    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="已上传文件的 SHA-256")
+    name: str = Field(max_length=200, description="文件名")
+
+
+class Draft(Incoming):
+    """A certificate to be registered. Names and issuer are filled in by the registry."""
+
+    certificate_type_code: str = Field(description="证照类型代码，21 位")
+    certificate_number: str = Field(description="证照编号：证照上印的号码")
+    certificate_version: str | None = Field(default=None, description="证照版本号，缺省 001")
+    certificate_identifier: str | None = Field(default=None, description="证照标识；缺省由系统生成")
+    issue_date: str = Field(description="颁发日期，yyyymmdd")
+    valid_from: str = Field(description="有效期起始，yyyymmdd")
+    valid_to: str = Field(description="有效期截止，yyyymmdd 或“长期”")
+    area_code: str | None = Field(default=None, description="属地编码，缺省 310105")
+    associated_identifier: str | None = Field(default=None, description="关联证照标识：延续、变更前的证照")
+    holders: list[Holder] = Field(description="持证主体，可有多个")
+    extend_info: dict[str, Any] = Field(default_factory=dict, description="照面信息，按类型的模式")
+    files: list[Attachment] = Field(default_factory=list, max_length=16, description="附件")
+
+
+class Accepted(Outgoing):
+    """The certificate is safe; it goes into the log by itself."""
+
+    id: str
+    identifier: str
+    duplicate: bool = Field(description="内容相同的证照先前已登记，本次未新增")
+    entry_id: int | None
+    status_url: str
+
+
+class Line(Outgoing):
+    """A certificate in a list; names are masked by the server."""
+
+    id: str
+    identifier: str
+    number: str
+    type_code: str
+    type_name: str
+    issuer_code: str
+    issuer_name: str
+    holders: list[str]
+    issued_on: date
+    valid_from_on: date
+    valid_to_on: date | None = Field(description="null 为长期")
+    status: str
+    status_name: str
+    registered_at: datetime
+    stage: str = Field(description="registered 已受理，sequenced 已入日志，anchored 已上链")
+    index: int | None
+
+
+class Lines(Outgoing):
+    """One page of certificates."""
+
+    items: list[Line]
+    next_cursor: str | None
+
+
+class Event(Outgoing):
+    """A status event."""
+
+    id: str
+    operation: str
+    operation_code: str
+    from_status: str
+    to_status: str
+    reason: str
+    authority: str
+    document: str | None
+    successor: str | None
+    effective_at: datetime
+    recorded_at: datetime
+    entry_id: int
+
+
+class Detail(Line):
+    """A certificate with its face as this caller may see it."""
+
+    face: dict[str, Any]
+    masked: bool
+    sha256: str = Field(description="承诺摘要（SHA-256）")
+    sm3: str = Field(description="承诺摘要（SM3）")
+    events: list[Event]
+
+
+class SearchForm(HolderReference):
+    """Whose certificates, and what for."""
+
+    purpose: str = Field(min_length=2, max_length=200, description="查询用途")
+
+
+class StatusForm(Incoming):
+    """A legal event about a certificate."""
+
+    operation: Literal[
+        "suspend", "return", "lapse", "cancel", "revoke", "penalise", "transfer_out", "cancel_transfer", "report_loss",
+        "recover",
+    ] = Field(description="暂扣、发还、过期失效、注销、撤销、吊销、转出、取消转出、挂失、解除挂失")  # fmt: skip
+    reason: str = Field(max_length=500, description="事由")
+    authority: str | None = Field(default=None, max_length=18, description="决定机关代码，缺省为颁发机构")
+    effective_at: AwareDatetime | None = Field(default=None, description="生效时间，缺省为现在", strict=False)
+    document: str | None = Field(default=None, max_length=200, description="文书编号")
+
+
+class DisclosureForm(Incoming):
+    """Why the whole face is needed."""
+
+    purpose: str = Field(max_length=200, description="查看用途，记入审计")
+
+
+class Disclosed(Outgoing):
+    """The whole face."""
+
+    id: str
+    face: dict[str, Any]
+
+
+def line_of(work: Work, row: Certificate, place: Place | None) -> Line:
+    """A certificate as a list shows it to the work's actor."""
+    face = masking.masked(work, row, work.actor)
+    status = Status(row.status)
+    return Line(
+        id=row.id,
+        identifier=row.identifier,
+        number=face["certificate_number"],
+        type_code=row.type_code,
+        type_name=face["certificate_name"],
+        issuer_code=row.department,
+        issuer_name=face["issuing_authority_name"],
+        holders=[holder["holder_name"] for holder in face["holders"]],
+        issued_on=row.issued_on,
+        valid_from_on=row.valid_from_on,
+        valid_to_on=row.valid_to_on,
+        status=status.name.lower(),
+        status_name=CHINESE[status],
+        registered_at=row.registered_at,
+        stage=place.stage if place else "registered",
+        index=place.index if place else None,
+    )
+
+
+def event_of(event: StatusEvent) -> Event:
+    """A status event as it is shown."""
+    return Event(
+        id=event.id,
+        operation=event.operation,
+        operation_code=event.operation_code,
+        from_status=Status(event.from_status).name.lower(),
+        to_status=Status(event.to_status).name.lower(),
+        reason=event.reason,
+        authority=event.authority,
+        document=event.document,
+        successor=event.successor,
+        effective_at=event.effective_at,
+        recorded_at=event.recorded_at,
+        entry_id=event.entry_id,
+    )
+
+
+def page_of(work: Work, search: certificates.Search, cursor: str | None, limit: int) -> Lines:
+    """One page of certificates for the work's actor, newest first."""
+    page = certificates.list_page(work, search, cursor, limit)
+    # Held until the page is made: the session keeps what somebody holds, and so asks for each type once, not per row.
+    held = catalogue.list_versions(work)
+    places = places_of(work, [row.id for row in page.certificates], Kind.CERTIFICATE)
+    lines = [line_of(work, row, places.get(row.id)) for row in page.certificates]
+    del held
+    return Lines(items=lines, next_cursor=page.cursor)
+
+
+def detail_of(work: Work, certificate_id: str) -> Detail:
+    """A certificate with face, events and place in the log, for the work's actor. Raises NotFoundError."""
+    row = certificates.get(work, certificate_id)
+    place = places_of(work, [row.id], Kind.CERTIFICATE).get(row.id)
+    face = masking.masked(work, row, work.actor)
+    events = [event_of(event) for event in certificates.events_of(work, row.id)]
+    line = line_of(work, row, place)
+    return Detail(
+        **line.model_dump(),
+        face=face,
+        masked=not _sees_whole(work, row),
+        sha256=row.sha256.hex(),
+        sm3=row.sm3.hex(),
+        events=events,
+    )
+
+
+def _sees_whole(work: Work, row: Certificate) -> bool:
+    return work.actor.department == row.department and work.actor.has_role("registrar")
+
+
+@router.post(
+    "/certificates", status_code=202, response_model=Accepted, summary="登记一份证照", responses=problems(404, 409)
+)
+def register(body: Draft, call: OfCall) -> Response:
+    """校验、计算承诺并落盘后答复 202；入日志与上链由系统随后自动完成。相同内容重复登记得到同一份证照。"""
+    facts = body.model_dump(exclude_none=True, exclude={"files"})
+    files = tuple(AttachedFile(file.name, bytes.fromhex(file.sha256)) for file in body.files)
+
+    def act(work: Work) -> Answer:
+        done = certificates.register(work, parse_draft(facts), files)
+        accepted = Accepted(
+            id=done.id,
+            identifier=done.identifier,
+            duplicate=done.duplicate,
+            entry_id=done.entry_id,
+            status_url=f"/api/v1/certificates/{done.id}",
+        )
+        return Answer(HTTPStatus.ACCEPTED, accepted)
+
+    return call.answer(act)
+
+
+@router.get("/certificates", summary="证照列表")
+def list_certificates(
+    call: OfCall,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+    type_code: Annotated[str | None, Query(max_length=21, description="证照类型代码")] = None,
+    number: Annotated[str | None, Query(max_length=64, description="证照编号（完全一致）")] = None,
+    identifier: Annotated[str | None, Query(max_length=128, description="证照标识")] = None,
+    own: Annotated[bool, Query(description="只看本部门颁发的")] = False,
+) -> Lines:
+    """新登记的在前。按个人证件号码查询请用 POST /certificates/search，号码不进地址。"""
+    search = certificates.Search(
+        department=call.known.actor.department if own else None,
+        type_code=type_code,
+        number=number,
+        identifier=identifier,
+    )
+    return call.read(lambda work: page_of(work, search, cursor, limit))
+
+
+@router.post("/certificates/search", summary="按持证主体查询")
+def search_certificates(body: SearchForm, call: OfCall, cursor: Cursor = None, limit: Limit = 50) -> Lines:
+    """按证件号码查询其名下证照；须说明用途。"""
+    if not body.purpose.strip():
+        raise InvalidDraftError([FieldError("purpose", "purpose_missing", "请填写查询用途。")])
+    search = certificates.Search(holder=(body.holder_code_type_code, body.holder_code))
+    return call.read(lambda work: page_of(work, search, cursor, limit))
+
+
+@router.get("/certificates/{certificate_id}", summary="证照详情", responses=problems(404))
+def get_certificate(certificate_id: str, call: OfCall) -> Detail:
+    """照面按调用者身份脱敏：颁发部门的登记员可见全部，其他人可见脱敏后的内容。"""
+    return call.read(lambda work: detail_of(work, certificate_id))
+
+
+@router.post(
+    "/certificates/{certificate_id}/disclosures",
+    status_code=201,
+    response_model=Disclosed,
+    summary="查看完整照面",
+    responses=problems(404),
+)
+def disclose(certificate_id: str, body: DisclosureForm, call: OfCall) -> Response:
+    """须说明用途；谁在何时为何查看，一并记录。"""
+
+    def act(work: Work) -> Answer:
+        face = masking.disclose(work, certificates.get(work, certificate_id), body.purpose)
+        # Not stored with the key: the face would outlive its own erasure there.
+        return Answer(HTTPStatus.CREATED, Disclosed(id=certificate_id, face=face), shown_once=("face",))
+
+    return call.answer(act)
+
+
+@router.get("/certificates/{certificate_id}/receipt", summary="存证回执", responses=problems(404, 409))
+def get_receipt(certificate_id: str, call: OfCall) -> receipts.Receipt:
+    """登记条目在最新已上链日志头之下的证明；尚未上链时答复 409 not_anchored_yet。"""
+
+    def ask(work: Work) -> receipts.Receipt:
+        certificates.get(work, certificate_id)
+        return receipts.show(receipt_of_item(work, call.services.pipeline.log, certificate_id, Kind.CERTIFICATE))
+
+    return call.read(ask)
+
+
+@router.get(
+    "/certificates/{certificate_id}/evidence",
+    summary="证据包",
+    response_class=Response,
+    responses={200: {"content": {EVIDENCE_MEDIA_TYPE: {}}}, **problems(404, 409)},
+)
+def get_evidence(certificate_id: str, call: OfCall) -> Response:
+    """离线核验所需的一切，含完整照面：只给颁发部门的登记员。尚未上链时答复 409 not_anchored_yet。"""
+    return evidence_response(call, certificate_id)
+
+
+def evidence_response(call: Call, certificate_id: str) -> Response:
+    """The evidence bundle as a download, for registrars of the issuer.
+
+    Raises NotFoundError, NotPermittedError, NotAnchoredYetError.
+    """
+
+    def ask(work: Work) -> tuple[str, bytes]:
+        row = certificates.get(work, certificate_id)
+        if not _sees_whole(work, row):
+            raise NotPermittedError("not_the_issuer", "证据包含完整照面，只能由颁发部门的登记员导出。")
+        data = evidence.export(work, call.services.pipeline.log, certificate_id, call.services.files.read)
+        return row.id, data
+
+    name, data = call.read(ask)
+    headers = {"Content-Disposition": f'attachment; filename="{name}.szb"'}
+    return Response(data, media_type=EVIDENCE_MEDIA_TYPE, headers=headers)
+
+
+@router.post(
+    "/certificates/{certificate_id}/status", response_model=Event, summary="变更状态", responses=problems(404, 409)
+)
+def change_status(certificate_id: str, body: StatusForm, call: OfCall) -> Response:
+    """记录一次有依据、有生效时间的状态变更；延续与变更请登记新证照并填写关联证照标识。"""
+
+    def act(work: Work) -> Answer:
+        event = certificates.change_status(
+            work, certificate_id, body.operation, body.reason, body.authority, body.effective_at, body.document
+        )
+        return Answer(HTTPStatus.OK, event_of(event))
+
+    return call.answer(act)

@@ -1,0 +1,113 @@
+"""Departments and their scopes."""
+
+from __future__ import annotations
+
+from datetime import date
+from http import HTTPStatus
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import Field
+
+from api.http.calls import Answer, Call, get_call
+from api.http.forms import USUAL, Incoming, Outgoing, problems
+from api.http.guard import GuardedRoute
+from registry.departments import service as departments
+from registry.departments.tables import Department as DepartmentRow
+from registry.departments.tables import Scope as ScopeRow
+from registry.work import Work
+
+router = APIRouter(prefix="/api/v1", tags=["部门"], route_class=GuardedRoute, responses=USUAL)
+OfCall = Annotated[Call, Depends(get_call)]
+
+
+class NewDepartment(Incoming):
+    """A department to be registered."""
+
+    code: str = Field(max_length=32, description="统一社会信用代码，18 位")
+    name: str = Field(max_length=200, description="名称")
+    short_name: str = Field(max_length=60, description="简称")
+    level: Literal["municipal", "district", "street", "unit"] = Field(default="district", description="层级")
+
+
+class NewScope(Incoming):
+    """What a department shall be allowed to do with a type."""
+
+    type_code: str = Field(max_length=32, description="证照类型代码，21 位")
+    action: Literal["issue", "use"] = Field(description="issue 颁发，use 用证")
+    valid_from_on: date | None = Field(default=None, description="起始日（含），缺省为今天", strict=False)
+    valid_to_on: date | None = Field(default=None, description="截止日（含），缺省为不限", strict=False)
+
+
+class Scope(Outgoing):
+    """What a department may do with a type, both days inclusive."""
+
+    id: str
+    type_code: str
+    action: str
+    valid_from_on: date
+    valid_to_on: date | None
+
+
+class Department(Outgoing):
+    """A department and its scopes."""
+
+    code: str
+    name: str
+    short_name: str
+    level: str
+    operator: bool = Field(description="是否为本系统的运行部门")
+    scopes: list[Scope]
+
+
+class Departments(Outgoing):
+    """All departments."""
+
+    items: list[Department]
+    next_cursor: None = None
+
+
+def _shown(row: DepartmentRow, scopes: list[ScopeRow]) -> Department:
+    return Department(
+        code=row.code,
+        name=row.name,
+        short_name=row.short_name,
+        level=row.level,
+        operator=row.operator,
+        scopes=[Scope.model_validate(scope) for scope in scopes if scope.department == row.code],
+    )
+
+
+@router.post("/departments", status_code=201, response_model=Department, summary="登记部门", responses=problems(409))
+def register_department(body: NewDepartment, call: OfCall) -> Response:
+    """登记部门并写入存证日志；相同内容重复登记无妨。"""
+
+    def act(work: Work) -> Answer:
+        row = departments.register(work, body.code, body.name, body.short_name, body.level)
+        return Answer(HTTPStatus.CREATED, _shown(row, departments.list_scopes(work, row.code)))
+
+    return call.answer(act)
+
+
+@router.get("/departments", summary="部门列表")
+def list_departments(call: OfCall) -> Departments:
+    """全部部门及其颁发、用证权限。"""
+
+    def ask(work: Work) -> Departments:
+        scopes = departments.list_scopes(work)
+        return Departments(items=[_shown(row, scopes) for row in departments.list_all(work)])
+
+    return call.read(ask)
+
+
+@router.post(
+    "/departments/{code}/scopes", status_code=201, response_model=Scope, summary="授予权限", responses=problems(404)
+)
+def grant_scope(code: str, body: NewScope, call: OfCall) -> Response:
+    """允许部门在期间内颁发或使用某类证照。"""
+
+    def act(work: Work) -> Answer:
+        granted = departments.grant_scope(work, code, body.type_code, body.action, body.valid_from_on, body.valid_to_on)
+        return Answer(HTTPStatus.CREATED, Scope.model_validate(granted))
+
+    return call.answer(act)

@@ -1,0 +1,152 @@
+"""What anyone may have: the trust bundle, the log's files, how the system stands, and whether it lives."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import Field
+from sqlalchemy.exc import SQLAlchemyError
+
+from api.composition import Services
+from api.errors import ProblemError
+from api.http.calls import Call, get_call
+from api.http.forms import Outgoing, problems
+from api.http.guard import GuardedRoute
+from api.http.standing import LogStanding, log_standing
+from registry.work import REGISTRY
+
+router = APIRouter(tags=["公开"], route_class=GuardedRoute)
+OfCall = Annotated[Call, Depends(get_call)]
+
+_A_YEAR: Final = "public, max-age=31536000, immutable"
+_NOT_KEPT: Final = "no-cache"
+
+_log = logging.getLogger("suizheng.health")
+
+
+class ChainStanding(Outgoing):
+    """How the chain is doing."""
+
+    state: str = Field(description="up 正常，down 暂不可用，wrong 不是登记在案的链，none 未使用链")
+    message: str | None = None
+    chain_id: int | None = None
+    height: int | None = None
+    block_at: datetime | None = None
+
+
+class WorkerStanding(Outgoing):
+    """How the worker is doing."""
+
+    state: str
+    alive: bool
+    failures_in_a_row: int
+    reason: str | None
+    message: str | None
+
+
+class Standing(Outgoing):
+    """How far log and chain are behind what was acknowledged."""
+
+    at: datetime
+    origin: str = Field(description="存证日志的名称")
+    waiting: int = Field(description="已受理、尚未进入日志的条目数")
+    oldest_waiting_at: datetime | None
+    size: int = Field(description="日志条目数")
+    anchored_size: int = Field(description="已上链的日志头覆盖的条目数")
+    anchored_at: datetime | None = Field(description="最近一次上链的区块时间")
+    unanchored: int = Field(description="尚未上链的条目数，含等待进入日志的")
+    chain: ChainStanding
+    worker: WorkerStanding
+
+
+def standing_of(services: Services) -> Standing:
+    """The system's standing now. Raises sqlalchemy's errors when the database is away."""
+    with services.registry.read(REGISTRY) as work:
+        log = log_standing(work)
+    report = services.worker.report()
+    return Standing(
+        at=services.clock(),
+        origin=services.pipeline.origin,
+        waiting=log.waiting,
+        oldest_waiting_at=log.oldest_waiting_at,
+        size=log.size,
+        anchored_size=log.anchored_size,
+        anchored_at=log.anchored_at,
+        unanchored=_unanchored(log),
+        chain=_chain(services),
+        worker=WorkerStanding.model_validate(report),
+    )
+
+
+def _unanchored(log: LogStanding) -> int:
+    return log.waiting + log.size - log.anchored_size
+
+
+def _chain(services: Services) -> ChainStanding:
+    if services.chain is None:
+        return ChainStanding(state="none")
+    return ChainStanding.model_validate(services.chain.status())
+
+
+@router.get(
+    "/api/v1/trust",
+    summary="信任包",
+    response_class=Response,
+    responses={200: {"content": {"application/json": {}}}, 304: {"description": "未变化"}, **problems(503)},
+)
+def get_trust(request: Request, call: OfCall) -> Response:
+    """最新的信任包：谁可以签什么、已上链的日志头、状态列表。离线核验与闸口以它为准。"""
+    data = call.services.trust.data()
+    tag = f'"{hashlib.sha256(data).hexdigest()}"'
+    headers = {"ETag": tag, "Cache-Control": _NOT_KEPT}
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    headers["Content-Disposition"] = 'attachment; filename="trust.json"'
+    return Response(data, media_type="application/json", headers=headers)
+
+
+@router.get("/api/v1/status", summary="运行状态")
+def get_status(call: OfCall) -> Standing:
+    """日志与链落后于已受理内容的程度。"""
+    return standing_of(call.services)
+
+
+@router.get("/healthz", summary="存活检查", responses=problems(503))
+def get_health(call: OfCall) -> dict[str, str]:
+    """数据库可用、后台处理正常则答复 200，否则 503。"""
+    services = call.services
+    try:
+        with services.registry.read(REGISTRY) as work:
+            work.session.connection().exec_driver_sql("SELECT 1")
+    except SQLAlchemyError as error:
+        _log.error("the database does not answer", exc_info=error)
+        raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "database_unavailable", "数据库不可用。") from error
+    report = services.worker.report()
+    if not report.is_well(services.clock()):
+        raise ProblemError(
+            HTTPStatus.SERVICE_UNAVAILABLE, "worker_not_well", f"后台处理未正常运行：{report.message or report.state}。"
+        )
+    return {"state": "ok", "worker": report.state}
+
+
+@router.head("/log/{path:path}", include_in_schema=False)
+@router.get(
+    "/log/{path:path}",
+    summary="存证日志文件",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}, "application/octet-stream": {}}}, **problems(404)},
+)
+def get_log_file(path: str, call: OfCall) -> Response:
+    """C2SP tlog-tiles 布局：checkpoint、tile/…。任何日志客户端都可以镜像与核查。"""
+    data = call.services.pipeline.log.serve(path)
+    if data is None:
+        raise ProblemError(HTTPStatus.NOT_FOUND, "no_log_file", "存证日志没有这个文件。")
+    if path == "checkpoint":
+        return Response(data, media_type="text/plain; charset=utf-8", headers={"Cache-Control": _NOT_KEPT})
+    # A tile never changes once it is published: a partial one has its width in its name.
+    return Response(data, media_type="application/octet-stream", headers={"Cache-Control": _A_YEAR})

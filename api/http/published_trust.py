@@ -1,0 +1,37 @@
+"""The trust bundle that is published now: made when something in it changed, opened once."""
+
+from __future__ import annotations
+
+import threading
+
+from registry.keys.service import KeyService
+from registry.trust import service as trust
+from registry.work import REGISTRY, Registry
+from verifier.trust import TrustBundle
+
+
+class PublishedTrust:
+    """The newest trust bundle of one registry, as bytes and opened. Safe to share between threads."""
+
+    def __init__(self, registry: Registry, keys: KeyService) -> None:
+        self._registry = registry
+        self._keys = keys
+        self._lock = threading.Lock()
+        self._opened: TrustBundle | None = None
+
+    def data(self) -> bytes:
+        """The bundle's bytes, with everything that is committed now. Raises KeyUnavailableError."""
+        with self._registry.read(REGISTRY) as work:
+            current = trust.find_current(work)
+        if current is not None:
+            return current
+        with self._registry.begin(REGISTRY) as work:
+            return trust.publish(work, self._keys)
+
+    def bundle(self) -> TrustBundle:
+        """The same, opened."""
+        data = self.data()
+        with self._lock:
+            if self._opened is None or self._opened.data != data:
+                self._opened = TrustBundle.open(data)
+            return self._opened

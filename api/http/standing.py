@@ -1,0 +1,72 @@
+"""Where entries stand on their way into the log and onto the chain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import func, select
+
+from registry.log.tables import AnchorRow, CheckpointRow, LogEntry
+from registry.work import Work
+from verifier.entry import Kind
+
+#: registered: safe in the database; sequenced: in the log under a signed head; anchored: that head is on the chain.
+Stage = Literal["registered", "sequenced", "anchored"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an entry stands; `index` once it is in the log."""
+
+    stage: Stage
+    index: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogStanding:
+    """How far the log and the chain are behind what was acknowledged."""
+
+    waiting: int
+    oldest_waiting_at: datetime | None
+    size: int
+    anchored_size: int
+    anchored_at: datetime | None
+
+
+def log_standing(work: Work) -> LogStanding:
+    """The log's standing now."""
+    waiting = LogEntry.log_index.is_(None)
+    count, oldest = work.session.execute(
+        select(func.count(), func.min(LogEntry.recorded_at)).select_from(LogEntry).where(waiting)
+    ).one()
+    anchored = work.session.scalars(select(AnchorRow).order_by(AnchorRow.size.desc()).limit(1)).one_or_none()
+    return LogStanding(
+        waiting=count,
+        oldest_waiting_at=oldest,
+        size=work.session.scalar(select(func.max(CheckpointRow.size))) or 0,
+        anchored_size=anchored.size if anchored else 0,
+        anchored_at=anchored.block_at if anchored else None,
+    )
+
+
+def places_of(work: Work, items: Sequence[str], kind: Kind) -> dict[str, Place]:
+    """Where the first entry of this kind about each item stands."""
+    if not items:
+        return {}
+    anchored_size = work.session.scalar(select(func.max(AnchorRow.size))) or 0
+    rows = work.session.execute(
+        select(LogEntry.item, LogEntry.log_index)
+        .where(LogEntry.item.in_(items), LogEntry.kind == int(kind))
+        .order_by(LogEntry.id.desc())
+    )
+    # Newest first, so that the first entry of an item is what remains.
+    return {item: _place(index, anchored_size) for item, index in rows.tuples()}
+
+
+def _place(index: int | None, anchored_size: int) -> Place:
+    if index is None:
+        return Place("registered", None)
+    return Place("anchored" if index < anchored_size else "sequenced", index)

@@ -1,0 +1,184 @@
+"""Verification: whatever is presented, the answer is a verdict. Asking is not a failure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+import orjson
+from fastapi import APIRouter, Depends, Request
+from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+
+from api.composition import Services
+from api.errors import FieldProblem, ProblemError
+from api.http.calls import Call, get_call
+from api.http.forms import Incoming, Outgoing, problems
+from api.http.guard import GuardedRoute
+from codes import picture
+from verifier.code import CODE_POLICY
+from verifier.errors import Check, UndecidedError
+from verifier.verdict import Examination, State, Verdict
+from verifier.verify import not_ours
+from verifier.verify import verify as decide
+
+router = APIRouter(prefix="/api/v1", tags=["核验"], route_class=GuardedRoute)
+OfCall = Annotated[Call, Depends(get_call)]
+
+_PICTURES: Final = (b"\x89PNG", b"\xff\xd8\xff", b"<svg", b"<?xml")
+_AT: Final = TypeAdapter(AwareDatetime)
+#: Of several codes in one picture the least favourable verdict is given, so that a good one cannot cover a bad one.
+_LEAST_FAVOURABLE_FIRST: Final = (State.INVALID, State.NOT_IN_FORCE, State.UNDECIDED, State.VALID)
+
+
+class Presented(Incoming):
+    """What is to be verified, as text."""
+
+    text: str = Field(max_length=65_536, description="码的内容（SZ1: 开头），扫码枪输入的原样即可")
+    at: AwareDatetime | None = Field(default=None, description="按哪个时间核验，缺省为现在", strict=False)
+
+
+class CheckShown(Outgoing):
+    """One check."""
+
+    check: str
+    name: str
+    outcome: str = Field(description="passed 通过，failed 未通过，not_checked 未检查")
+    reason: str
+    message: str
+    evidence: dict[str, Any]
+    as_of: str | None = Field(description="所依据数据的时间")
+    age_seconds: int | None = Field(description="所依据数据的新旧，秒")
+
+
+class TrustShown(Outgoing):
+    """What the verdict rests on."""
+
+    version: int
+    issued_at: datetime
+    expires_at: datetime
+
+
+class VerdictShown(Outgoing):
+    """The verdict (核验结论)."""
+
+    state: str = Field(description="valid 有效，invalid 无效，not_in_force 不在有效状态，undecided 无法判定")
+    state_name: str
+    reason: str
+    message: str
+    at: str
+    checks: list[CheckShown]
+    subject: dict[str, Any]
+    trust: TrustShown
+
+
+@router.post(
+    "/verifications",
+    response_model=VerdictShown,
+    summary="核验码、证据包或图片",
+    responses=problems(400, 413, 415, 422, 429),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": Presented.model_json_schema()},
+                "multipart/form-data": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["file"],
+                        "properties": {
+                            "file": {
+                                "type": "string",
+                                "format": "binary",
+                                "description": "证据包，或含二维码的图片（PNG、JPEG、WebP、本系统的 SVG），最大 16 MB",
+                            },
+                            "at": {"type": "string", "format": "date-time", "description": "按哪个时间核验"},
+                        },
+                    }
+                },
+            },
+        }
+    },
+)
+async def verify(request: Request, call: OfCall) -> dict[str, Any]:
+    """无需登录。只要请求本身可读，一律答复 200 与四态结论；结论为无效不是请求失败。"""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type == "multipart/form-data":
+        async with request.form(max_files=1, max_fields=4, max_part_size=65_536) as form:
+            file, text, at = form.get("file"), form.get("text"), form.get("at")
+            presented: bytes | str | None = await file.read() if isinstance(file, UploadFile) else None
+        if presented is None and isinstance(text, str):
+            presented = text
+        moment = _moment(at) if isinstance(at, str) and at else None
+    elif media_type == "application/json":
+        form_json = _parse(await request.body())
+        presented, moment = form_json.text, form_json.at
+    else:
+        message = "请求内容的类型应为 application/json（码）或 multipart/form-data（文件）。"
+        raise ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+    if presented is None:
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "incomplete_form", "表单应有文件 file 或文本 text。")
+    return await run_in_threadpool(verify_to_json, call.services, presented, moment)
+
+
+def verify_to_json(services: Services, presented: bytes | str, at: datetime | None = None) -> dict[str, Any]:
+    """The verdict on whatever is presented, with the trust bundle it rests on, as JSON."""
+    content = services.trust.bundle().content
+    trust = TrustShown(version=content.version, issued_at=content.issued_at, expires_at=content.expires_at)
+    return verify_presented(services, presented, at).to_json() | {"trust": trust.model_dump()}
+
+
+def verify_presented(services: Services, presented: bytes | str, at: datetime | None = None) -> Verdict:
+    """The verdict on a code's text, or on the bytes of an evidence bundle or a picture, by the newest trust bundle.
+
+    Never raises for any of them; `at` is the time asked about, now by default.
+    """
+    moment = at or services.clock()
+    data = presented.encode("utf-8", "replace") if isinstance(presented, str) else presented
+    trust = services.trust.bundle()
+    if not _is_picture(data):
+        return decide(data, trust, moment)
+    try:
+        found = picture.read(data)
+    except picture.ForeignCodeError:
+        return not_ours(moment)
+    except picture.PictureError as error:
+        return _unread(error, moment)
+    verdicts = [decide(text.encode(), trust, moment) for text in found]
+    return min(verdicts, key=lambda verdict: _LEAST_FAVOURABLE_FIRST.index(verdict.state))
+
+
+def _is_picture(data: bytes) -> bool:
+    head = data.lstrip()[:16] if data[:1].isspace() else data[:16]
+    return head.startswith(_PICTURES) or (head.startswith(b"RIFF") and head[8:12] == b"WEBP")
+
+
+def _unread(error: picture.PictureError, at: datetime) -> Verdict:
+    """A picture nobody could read says nothing about what is on it: neither good nor bad."""
+    examination = Examination(at)
+    examination.fail(Check.FORMAT, UndecidedError(error.reason, error.message))
+    return examination.conclude(CODE_POLICY)
+
+
+def _parse(body: bytes) -> Presented:
+    try:
+        return Presented.model_validate(orjson.loads(body))
+    except orjson.JSONDecodeError as error:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "not_json", "请求内容不是有效的 JSON。") from error
+    except ValidationError as error:
+        fields = tuple(
+            FieldProblem(field=".".join(map(str, fault["loc"])), reason=fault["type"], message="内容不符合要求")
+            for fault in error.errors(include_url=False, include_input=False, include_context=False)
+        )
+        message = "应有 text（码的内容），可有 at（带时区的时间）。"
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", message, errors=fields) from error
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return _AT.validate_python(text)
+    except ValidationError as error:
+        message = "at 应为带时区的时间，例如 2026-11-22T14:05:00+08:00。"
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", message) from error

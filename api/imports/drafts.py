@@ -1,0 +1,96 @@
+"""From a sheet to drafts: one for each row, or the faults of that row by the header of the column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from api.errors import FieldProblem
+from api.imports.cells import CellError, value_of
+from api.imports.columns import Column, Layout, columns_of, lay_out, recognised
+from api.imports.sheets import HEADER_WITHIN_ROWS, MAX_ROWS, Sheet, SheetError, SheetRow, too_many_rows
+from registry.catalogue.rules import TypeDefinition
+
+
+@dataclass(frozen=True, slots=True)
+class RowDraft:
+    """The facts of one row as the JSON of a draft, or what is wrong with the row (then `facts` is None)."""
+
+    row: int
+    facts: dict[str, Any] | None
+    errors: tuple[FieldProblem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What a file holds: one draft for each of its rows, and how to name a draft's field to the person who sent it."""
+
+    rows: tuple[RowDraft, ...]
+    layout: Layout
+    notes: tuple[str, ...]
+
+
+def read_drafts(sheet: Sheet, definition: TypeDefinition) -> Imported:
+    """The drafts of a sheet of certificates of this type. Raises SheetError."""
+    columns = columns_of(definition)
+    start = _find_header(sheet, columns)
+    layout = lay_out(sheet.rows[start].cells, columns, definition.holder.maximum)
+    data = sheet.rows[start + 1 :]
+    if not data:
+        raise SheetError("no_rows", "文件只有标题行，没有数据行。")
+    if len(data) > MAX_ROWS:
+        raise too_many_rows()
+    codes = definition.holder.code_types
+    default = next(iter(codes)) if len(codes) == 1 else None
+    rows = tuple(_draft(row, layout, default) for row in data)
+    return Imported(rows, layout, (*sheet.notes, *layout.notes))
+
+
+def _find_header(sheet: Sheet, columns: tuple[Column, ...]) -> int:
+    """The place of the header: the first row, near the top, with at least two headers of this type."""
+    for place, row in enumerate(sheet.rows):
+        if row.number > HEADER_WITHIN_ROWS:
+            break
+        if recognised(row.cells, columns) >= 2:
+            return place
+    wanted = "、".join(column.header for column in columns if column.required)
+    raise SheetError("no_header", f"前 {HEADER_WITHIN_ROWS} 行中没有找到标题行；标题行应含：{wanted}。")
+
+
+def _draft(row: SheetRow, layout: Layout, default_code_type: str | None) -> RowDraft:
+    errors: list[FieldProblem] = []
+    if row.merged is not None:
+        message = f"本行含合并单元格 {row.merged}，请取消合并后逐行填写"
+        errors.append(FieldProblem(row=row.number, field=row.merged, reason="merged_cells", message=message))
+    facts: dict[str, Any] = {}
+    holders: dict[int, dict[str, Any]] = {}
+    own: dict[str, Any] = {}
+    for place, (path, column) in layout.places.items():
+        cell = row.cells[place] if place < len(row.cells) else None
+        try:
+            value = value_of(cell, column)
+        except CellError as wrong:
+            header = layout.headers[place]
+            errors.append(FieldProblem(row=row.number, field=header, reason=wrong.reason, message=wrong.message))
+            continue
+        if value is None:
+            continue
+        head, _, rest = path.partition(".")
+        if head == "holders":
+            number, _, name = rest.partition(".")
+            holders.setdefault(int(number), {})[name] = value
+        elif head == "extend_info":
+            own[rest] = value
+        else:
+            facts[head] = value
+    if errors:
+        return RowDraft(row.number, None, tuple(errors))
+    facts["holders"] = [_holder(holders[number], default_code_type) for number in sorted(holders)]
+    facts["extend_info"] = own
+    return RowDraft(row.number, facts)
+
+
+def _holder(facts: dict[str, Any], default_code_type: str | None) -> dict[str, Any]:
+    if default_code_type is not None:
+        facts.setdefault("holder_code_type_code", default_code_type)
+    return facts

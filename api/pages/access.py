@@ -1,0 +1,73 @@
+"""The pages' rows of the access table: operation -> who may, how large, in which form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from api.access import ADMINISTRATOR, ANY, AUDITOR, PUBLIC, REGISTRAR, VENUE, WINDOW, Rule, may
+
+_MIB: Final = 1024 * 1024
+
+
+def _posting(roles: frozenset[str], *, asks: bool = False) -> Rule:
+    return Rule(roles, body="form", asks=asks)
+
+
+_READING = may(REGISTRAR, WINDOW, AUDITOR)
+_CODING = may(REGISTRAR, WINDOW, VENUE)
+_HOSTING = may(VENUE)
+_WATCHING_VENUES = may(VENUE, ADMINISTRATOR, AUDITOR)
+_USING = may(WINDOW)
+_ADMINISTRATOR = may(ADMINISTRATOR)
+_ISSUING = may(REGISTRAR)
+
+PAGE_ACCESS: Final[Mapping[str, Rule]] = {
+    "GET /": Rule(PUBLIC),
+    "POST /settings": Rule(PUBLIC, body="form", asks=True, while_password_due=True),
+    "GET /login": Rule(PUBLIC),
+    "POST /login": Rule(PUBLIC, body="form", asks=True, bucket="logins"),
+    "POST /logout": Rule(ANY, body="form", asks=True, while_password_due=True),
+    "GET /password": Rule(ANY, while_password_due=True),
+    "POST /password": Rule(ANY, body="form", asks=True, while_password_due=True),
+    "GET /verify": Rule(PUBLIC),
+    "POST /verify": Rule(PUBLIC, limit_bytes=17 * _MIB, body="form", asks=True, bucket="verifications"),
+    "GET /status": Rule(PUBLIC),
+    "GET /register": Rule(_ISSUING),
+    "POST /register": Rule(_ISSUING, limit_bytes=17 * _MIB, body="form"),
+    "GET /register/single": Rule(_ISSUING),
+    "POST /register/single": Rule(_ISSUING, limit_bytes=64 * _MIB, body="form"),
+    "GET /register/templates/{type_code}.{form}": Rule(_ISSUING),
+    "GET /register/reports/{report_id}": Rule(_ISSUING),
+    "GET /register/reports/{report_id}/refused.xlsx": Rule(_ISSUING),
+    "GET /certificates": Rule(_READING),
+    "POST /certificates/search": _posting(_READING, asks=True),
+    "GET /certificates/{certificate_id}": Rule(_READING),
+    "POST /certificates/{certificate_id}": _posting(_READING),
+    "POST /certificates/{certificate_id}/status": _posting(_ISSUING),
+    "POST /certificates/{certificate_id}/code": _posting(may(REGISTRAR, WINDOW)),
+    "GET /certificates/{certificate_id}/evidence": Rule(may(REGISTRAR, WINDOW)),
+    "GET /certificates/{certificate_id}/files/{position}": Rule(may(REGISTRAR, WINDOW)),
+    "GET /use": Rule(_USING),
+    "POST /use": _posting(_USING, asks=True),
+    "POST /use/authorise": _posting(_USING),
+    "POST /uses": _posting(_USING),
+    "GET /uses/{use_id}": Rule(may(WINDOW, AUDITOR)),
+    "GET /codes": Rule(_CODING),
+    "POST /codes": _posting(_CODING),
+    "GET /codes/{code_id}": Rule(_CODING),
+    "GET /codes/{code_id}/picture.{form}": Rule(_CODING),
+    "POST /codes/{code_id}/reissue": _posting(_CODING),
+    "POST /codes/{code_id}/loss": _posting(_CODING),
+    "GET /venues": Rule(_WATCHING_VENUES),
+    "POST /venues": _posting(may(VENUE, ADMINISTRATOR)),
+    "GET /venues/{venue_id}": Rule(_WATCHING_VENUES),
+    "POST /venues/{venue_id}/rule": _posting(_HOSTING),
+    "POST /venues/{venue_id}/passes": _posting(_HOSTING),
+    "GET /accounts": Rule(_ADMINISTRATOR),
+    "POST /accounts": _posting(_ADMINISTRATOR),
+    "POST /accounts/{account_id}/password": _posting(_ADMINISTRATOR),
+    "POST /accounts/{account_id}/disable": _posting(_ADMINISTRATOR),
+    "POST /tokens": _posting(_ADMINISTRATOR),
+    "POST /tokens/{token_id}/revoke": _posting(_ADMINISTRATOR),
+}

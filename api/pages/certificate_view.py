@@ -1,0 +1,193 @@
+"""Everything that is known of one certificate, as its page shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from sqlalchemy import select
+
+from api.http.standing import Place, places_of
+from api.pages import proofs, times, wording
+from api.pages.faces import face_of
+from api.pages.texts import Texts
+from api.pages.views import (
+    CertificatePage,
+    CodeCard,
+    CodeForm,
+    Event,
+    Fact,
+    FileLine,
+    Option,
+    ProblemView,
+)
+from registry.catalogue import service as catalogue
+from registry.certificates import service as certificates
+from registry.certificates.tables import Certificate
+from registry.codes.tables import Code
+from registry.log.published import PublishedLog
+from registry.statuses.rules import WITH_SUCCESSOR, allowed
+from registry.uses import service as uses
+from registry.work import Work
+from verifier.code import CodeKind
+from verifier.entry import Kind
+from verifier.status import Status
+
+_KIB = 1024
+
+
+def sees_whole(work: Work, row: Certificate) -> bool:
+    """Whether the actor is a registrar of the issuer, who sees faces whole."""
+    return work.actor.department == row.department and work.actor.has_role("registrar")
+
+
+def holder_of(row: Certificate) -> dict[str, str]:
+    """The first holder as registered, unmasked: for use cases, never for a page."""
+    holder: dict[str, str] = orjson.loads(row.face)["holders"][0]
+    return holder
+
+
+def certificate_page(
+    work: Work,
+    log: PublishedLog,
+    row: Certificate,
+    face: Mapping[str, Any],
+    t: Texts,
+    *,
+    problem: ProblemView | None = None,
+    sent: tuple[str, str] = ("", ""),
+    disclosed: bool = False,
+) -> CertificatePage:
+    """The page of a certificate whose face is already masked for the actor (or disclosed to them)."""
+    definition = catalogue.definition_at(work, row.type_code, row.type_version)
+    place = places_of(work, [row.id], Kind.CERTIFICATE).get(row.id, Place("registered", None))
+    receipt = proofs.find_receipt(work, log, row.id, Kind.CERTIFICATE)
+    whole = sees_whole(work, row)
+    code = _live_code(work, row)
+    return CertificatePage(
+        id=row.id,
+        face=face_of(face, definition),
+        tone=wording.tone_of(row.status),
+        status=wording.status_name(row.status, t),
+        progress=place.stage,
+        masked=not whole and not disclosed,
+        may_disclose=not whole and not disclosed and work.actor.has_role("window", "auditor"),
+        steps=proofs.steps_of(row.registered_at, place, receipt, t),
+        proof=proofs.proof_of(log, receipt, t) if receipt else None,
+        events=_events(work, row, t),
+        uses=_uses(work, row, t),
+        code=_card(code, t) if code and _may_show(work, code) else None,
+        code_form=_code_form(row, t) if whole and code is None and row.status == Status.VALID else None,
+        evidence_ready=receipt is not None and row.salts is not None,
+        may_take=whole,
+        facts=_facts(row, t),
+        files=_files(work, row, face, whole, t),
+        operations=_operations(row, t) if whole else (),
+        operation=sent[0],
+        reason=sent[1],
+        problem=problem,
+    )
+
+
+def _facts(row: Certificate, t: Texts) -> list[Fact]:
+    facts = [
+        Fact(t("fact.identifier"), row.identifier, mono=True),
+        Fact(t("fact.type_code"), row.type_code, mono=True),
+        Fact(t("fact.version"), row.version),
+        Fact(t("fact.registered"), times.moment(row.registered_at, t)),
+        Fact("SHA-256", row.sha256.hex(), mono=True),
+        Fact("SM3", row.sm3.hex(), mono=True),
+    ]
+    if row.associated_identifier:
+        facts.insert(1, Fact(t("fact.associated"), row.associated_identifier, mono=True))
+    return facts
+
+
+def _events(work: Work, row: Certificate, t: Texts) -> list[Event]:
+    names = wording.department_names(work)
+    events = [
+        Event(
+            title=wording.operation_name(event.operation, t),
+            at=event.effective_at,
+            text=event.reason,
+            note=" · ".join(filter(None, (names.get(event.authority, event.authority), event.document))),
+        )
+        for event in reversed(certificates.events_of(work, row.id))
+    ]
+    issuer = names.get(row.department, row.department)
+    return [*events, Event(t("certificate.registered"), row.registered_at, note=issuer)]
+
+
+def _uses(work: Work, row: Certificate, t: Texts) -> list[Event]:
+    names = wording.department_names(work)
+    return [
+        Event(
+            title=names.get(use.department, use.department),
+            at=use.used_at,
+            text=t("certificate.use", purpose=use.purpose),
+        )
+        for use in reversed(uses.relying_on(work, "certificate", row.id))
+    ]
+
+
+def _files(work: Work, row: Certificate, face: Mapping[str, Any], whole: bool, t: Texts) -> list[FileLine]:
+    shown: Sequence[Mapping[str, Any]] = face.get("files", ())
+    return [
+        FileLine(
+            href=f"/certificates/{row.id}/files/{place}" if whole else "",
+            name=str(file["name"]),
+            note=f"{_size(int(file['size']))} · {file['media_type']}",
+        )
+        for place, file in enumerate(shown)
+    ]
+
+
+def _size(count: int) -> str:
+    if count < _KIB * _KIB:
+        return f"{max(1, round(count / _KIB))} KB"
+    return f"{count / _KIB / _KIB:.1f} MB"
+
+
+def _operations(row: Certificate, t: Texts) -> list[Option]:
+    lawful = [operation for operation in allowed(Status(row.status)) if operation not in WITH_SUCCESSOR]
+    return [(operation.label, wording.operation_name(operation.label, t)) for operation in lawful]
+
+
+def _live_code(work: Work, row: Certificate) -> Code | None:
+    """The newest code in force of the first holder: an enterprise's by its USCC, a person's if it shows this type."""
+    holder = holder_of(row)
+    subject, kind = holder["holder_code"], CodeKind.ENTERPRISE
+    if holder["holder_code_type_code"] != "001":
+        index = certificates.holders_of(work, row.id)[0]
+        subject, kind = index.hex(), CodeKind.PERSON
+    query = select(Code).where(
+        Code.kind == int(kind), Code.subject == subject, Code.status == int(Status.VALID), Code.expires_at > work.at
+    )
+    found = work.session.scalars(query.order_by(Code.generation.desc()).limit(1)).one_or_none()
+    if found is not None and kind is CodeKind.PERSON and row.type_code not in found.wanted["types"]:
+        return None
+    return found
+
+
+def _may_show(work: Work, code: Code) -> bool:
+    return work.actor.department == code.department and work.actor.has_role("registrar", "window", "venue")
+
+
+def _card(code: Code, t: Texts) -> CodeCard:
+    title = wording.kind_name(CodeKind(code.kind), t)
+    note = t(
+        "certificate.code_note",
+        generation=code.generation,
+        until=times.day(code.expires_at.astimezone(times.SHANGHAI).date(), t),
+    )
+    return CodeCard(code.id, title, t("codes.alt", title=title), note)
+
+
+def _code_form(row: Certificate, t: Texts) -> CodeForm | None:
+    code_type = holder_of(row)["holder_code_type_code"]
+    if code_type == "001":
+        return CodeForm(t("certificate.enterprise_code"), t("codes.enterprise.form"))
+    if code_type.startswith("0"):
+        return None
+    return CodeForm(t("certificate.person_code"), t("codes.person.form"))

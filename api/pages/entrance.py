@@ -1,0 +1,110 @@
+"""The way in: home, settings, log-in, log-out, one's own password."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from api.http.callers import clear_cookie, session_secret, set_cookie
+from api.http.calls import Call, get_call
+from api.http.guard import GuardedRoute
+from api.pages.forms import Form, get_form
+from api.pages.preferences import Preferences
+from api.pages.problems import field_errors, problem_view
+from api.pages.rendering import go, local_path, show, texts_for
+from api.pages.state import figures_of, read_state
+from api.pages.views import Door, HomePage, LoginPage, PasswordPage
+from registry.accounts import service as accounts
+from registry.accounts.service import Login
+from registry.errors import AuthenticationError, InvalidDraftError
+
+router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
+OfCall = Annotated[Call, Depends(get_call)]
+OfForm = Annotated[Form, Depends(get_form)]
+
+_DOORS: Final = (
+    Door("register", "files", "/register"),
+    Door("use", "window", "/use"),
+    Door("venues", "building", "/venues"),
+)
+
+
+@router.get("/")
+def home(request: Request, call: OfCall) -> Response:
+    """首页。"""
+    t = texts_for(request)
+    return show(request, "home.html", HomePage(_DOORS, figures_of(read_state(call), t)))
+
+
+@router.post("/settings")
+def change_settings(request: Request, call: OfCall, form: OfForm) -> Response:
+    """语言与字号。"""
+    changed = Preferences.of(request).changed(form.text("language") or None, form.text("print") or None)
+    response = go(local_path(form.text("back")))
+    changed.keep(response, secure=call.services.settings.is_https)
+    return response
+
+
+@router.get("/login")
+def login_form(request: Request, call: OfCall, next: str = "/") -> Response:
+    """登录页。"""
+    if call.caller is not None:
+        return go(local_path(next))
+    return show(request, "login.html", LoginPage(local_path(next)))
+
+
+@router.post("/login")
+def log_in(request: Request, call: OfCall, form: OfForm) -> Response:
+    """登录。"""
+    username, onward = form.text("username"), local_path(form.text("next"))
+    try:
+        login = accounts.log_in(call.services.registry, username, form.exact("password"))
+    except AuthenticationError as refused:
+        view = LoginPage(onward, username, problem_view(refused, texts_for(request)))
+        return show(request, "login.html", view, status=401)
+    return _enter(call, login, "/password" if login.staff.must_change_password else onward)
+
+
+def _enter(call: Call, login: Login, path: str, done: str | None = None) -> Response:
+    response = go(path, done=done)
+    set_cookie(call.services, response, login.secret)
+    return response
+
+
+@router.post("/logout")
+def log_out(request: Request, call: OfCall) -> Response:
+    """退出。"""
+    secret = session_secret(call.services, request)
+    if secret is not None:
+        call.write(lambda work: accounts.log_out(work, secret))
+    response = go("/")
+    clear_cookie(call.services, response)
+    return response
+
+
+@router.get("/password")
+def password_form(request: Request, call: OfCall) -> Response:
+    """修改口令页。"""
+    caller = call.known
+    return show(request, "password.html", PasswordPage(caller.must_change_password, caller.username or ""))
+
+
+@router.post("/password")
+def change_password(request: Request, call: OfCall, form: OfForm) -> Response:
+    """修改口令；旧会话全部结束，以新口令建立新会话。"""
+    caller, t = call.known, texts_for(request)
+    old, new = form.exact("old"), form.exact("new")
+    username = caller.username or ""
+    if new != form.exact("again"):
+        again = PasswordPage(caller.must_change_password, username, again_error=t("password.differ"))
+        return show(request, "password.html", again, status=422)
+    try:
+        staff_id = caller.actor.id.removeprefix("staff:")
+        call.write(lambda work: accounts.change_password(work, staff_id, old, new))
+    except (AuthenticationError, InvalidDraftError) as refused:
+        weak = field_errors(refused, t).get("password")
+        problem = None if weak else problem_view(refused, t)
+        view = PasswordPage(caller.must_change_password, username, problem, new_error=weak)
+        return show(request, "password.html", view, status=422)
+    return _enter(call, accounts.log_in(call.services.registry, username, new), "/", done="password")

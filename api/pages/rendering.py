@@ -1,0 +1,159 @@
+"""From a view to a page: templates, the frame round every page, addresses of static files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup
+
+from api.access import ADMINISTRATOR, AUDITOR, REGISTRAR, VENUE, WINDOW
+from api.composition import Services
+from api.http.callers import Caller
+from api.http.guard import CALLER
+from api.pages import times
+from api.pages.preferences import Preferences
+from api.pages.texts import Texts
+from registry.departments.tables import Department
+from registry.work import REGISTRY
+
+_HERE: Final = Path(__file__).parent
+static_folder: Final = _HERE / "static"
+
+#: The way through the pages: address, text key, icon, and the roles that see it (none: everybody).
+_WAYS: Final[tuple[tuple[str, str, str, frozenset[str]], ...]] = (
+    ("/verify", "nav.verify", "verify", frozenset()),
+    ("/register", "nav.register", "upload", frozenset({REGISTRAR})),
+    ("/certificates", "nav.certificates", "certificate", frozenset({REGISTRAR, WINDOW, AUDITOR})),
+    ("/use", "nav.use", "briefcase", frozenset({WINDOW})),
+    ("/codes", "nav.codes", "qr", frozenset({REGISTRAR, WINDOW, VENUE})),
+    ("/venues", "nav.venues", "building", frozenset({VENUE, ADMINISTRATOR, AUDITOR})),
+    ("/status", "nav.status", "status", frozenset()),
+    ("/accounts", "nav.accounts", "users", frozenset({ADMINISTRATOR})),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One entry of the navigation."""
+
+    href: str
+    key: str
+    icon: str
+    current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who is logged in, as the frame shows it."""
+
+    name: str
+    department: str | None
+
+
+def show(request: Request, template: str, view: object = None, *, status: int = 200) -> HTMLResponse:
+    """The page that the template makes of the view, in the reader's language and print size."""
+    preferences = Preferences.of(request)
+    frame = _frame(request, preferences)
+    return HTMLResponse(environment().get_template(template).render(view=view, **frame), status)
+
+
+def texts_for(request: Request) -> Texts:
+    """The texts in the reader's language."""
+    return Texts(Preferences.of(request).language)
+
+
+def go(path: str, *, done: str | None = None, **query: str) -> RedirectResponse:
+    """Send the browser to a page after a write; `done` names the line `toast.<done>` that it shows at its top."""
+    pairs = {**query, "done": done} if done else query
+    return RedirectResponse(f"{path}?{urlencode(pairs)}" if pairs else path, 303)
+
+
+def local_path(text: str, default: str = "/") -> str:
+    """The text if it is a path of this server, else the default: an address given by a form must not lead elsewhere."""
+    is_local = text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable()
+    return text if is_local else default
+
+
+@cache
+def environment() -> Environment:
+    """The templates with their filters; an unknown name in a template is an error, not an empty text."""
+    made = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    made.globals["static"] = static_address
+    made.filters["moment"] = _moment
+    made.filters["day"] = _day
+    made.filters["count"] = lambda number: f"{number:,}"
+    return made
+
+
+@cache
+def static_address(path: str) -> str:
+    """The address of a static file, with its digest so that browsers may keep it and still see a new one."""
+    digest = hashlib.sha256((static_folder / path).read_bytes()).hexdigest()[:10]
+    return f"/static/{path}?v={digest}"
+
+
+def _frame(request: Request, preferences: Preferences) -> Mapping[str, Any]:
+    t = Texts(preferences.language)
+    caller: Caller | None = request.scope.get(CALLER)
+    path = request.url.path
+    done = request.query_params.get("done", "")
+    return {
+        "t": t,
+        "lang": preferences.language,
+        "lang_tag": preferences.tag,
+        "large_print": preferences.large_print,
+        "nav": _navigation(caller, path),
+        "viewer": _viewer(request, caller),
+        "may": frozenset(caller.actor.roles) if caller else frozenset(),
+        "back": path if request.method == "GET" else "/verify" if path == "/verify" else "/",
+        "toast": t.find(f"toast.{done}") if done else None,
+    }
+
+
+def _navigation(caller: Caller | None, path: str) -> list[Way]:
+    roles = caller.actor.roles if caller else frozenset()
+    return [
+        Way(href, key, icon, path == href or path.startswith(href + "/"))
+        for href, key, icon, seen_by in _WAYS
+        if not seen_by or not seen_by.isdisjoint(roles)
+    ]
+
+
+def _viewer(request: Request, caller: Caller | None) -> Viewer | None:
+    if caller is None:
+        return None
+    services: Services = request.app.state.services
+    code = caller.actor.department
+    if code is None:
+        return Viewer(caller.name, None)
+    with services.registry.read(REGISTRY) as work:
+        department = work.session.get(Department, code)
+    return Viewer(caller.name, department.short_name if department else code)
+
+
+@pass_context
+def _moment(context: Context, at: datetime) -> Markup:
+    written = times.moment(at, context["t"])
+    return Markup('<time datetime="{}">{}</time>').format(at.isoformat(), written)
+
+
+@pass_context
+def _day(context: Context, on: date | str | None) -> str:
+    return times.day(on, context["t"])

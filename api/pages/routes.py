@@ -1,0 +1,30 @@
+"""All pages as one router, with their rows of the access table, their static files, and their page for problems."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from api.http.guard import GuardedRoute
+from api.pages import (
+    coding,
+    detail,
+    entrance,
+    hosting,
+    listing,
+    registering,
+    single,
+    staffing,
+    state,
+    using,
+    verifying,
+)
+from api.pages.access import PAGE_ACCESS as ACCESS
+from api.pages.problems import problem_page
+from api.pages.rendering import static_folder
+
+__all__ = ["ACCESS", "problem_page", "router", "static_folder"]
+
+router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
+# Fixed addresses come before those with a part of their own: /register/single before /register/{…}.
+for part in (entrance, verifying, state, single, registering, listing, detail, using, coding, hosting, staffing):
+    router.include_router(part.router)

@@ -1,0 +1,197 @@
+"""Registering one certificate: a form made from the type's schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from api.http.calls import Call, get_call
+from api.http.guard import GuardedRoute
+from api.imports.cells import LONG_TERM, CellError, value_of
+from api.imports.columns import Column, columns_of
+from api.pages import wording
+from api.pages.faces import in_reading_order
+from api.pages.forms import Form, get_form
+from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
+from api.pages.registering import column_expected, column_label
+from api.pages.rendering import go, show, texts_for
+from api.pages.texts import Texts
+from api.pages.views import FieldGroup, FormField, Option, ProblemView, SinglePage
+from registry.catalogue import service as catalogue
+from registry.catalogue.rules import TypeDefinition
+from registry.certificates import service as certificates
+from registry.certificates.drafts import parse_draft
+from registry.certificates.outcomes import Registered
+from registry.errors import FieldError, InvalidDraftError
+from registry.files import service as files
+from registry.files.service import AttachedFile, StoredFile
+from registry.work import Work
+
+router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
+OfCall = Annotated[Call, Depends(get_call)]
+OfForm = Annotated[Form, Depends(get_form)]
+
+_HOLDER: Final = ("holder_name", "holder_code_type_code", "holder_code")
+_OWN: Final = "extend_info."
+_LONG_TEXT: Final = 150
+_FILE_LIMIT_BYTES: Final = 32 * 1024 * 1024
+
+
+@router.get("/register/single")
+def single_form(request: Request, call: OfCall, type: str = "") -> Response:
+    """登记一张证照的表单。"""
+    t = texts_for(request)
+    definition = call.read(lambda work: catalogue.definition_of(work, type))
+    return show(request, "single.html", _Filled(definition, {}, {}, t).page(1))
+
+
+@router.post("/register/single")
+def register_one(request: Request, call: OfCall, form: OfForm) -> Response:
+    """登记一张证照；表单有误时原样退回并逐项指出。"""
+    t = texts_for(request)
+    definition = call.read(lambda work: catalogue.definition_of(work, form.text("type_code")))
+    holders = _count(form.text("add_holder") or form.text("holders"), definition.holder.maximum)
+    values = {name: form.text(name) for name in form.texts}
+    if form.text("add_holder"):
+        return show(request, "single.html", _Filled(definition, values, {}, t).page(holders))
+    try:
+        facts = facts_of(definition, values, holders)
+        stored = [
+            (one.name, call.services.files.put(one.content, _FILE_LIMIT_BYTES)) for one in form.uploads.get("files", ())
+        ]
+        done = call.write(lambda work: _register(work, facts, stored))
+    except SHOWN_ERRORS as refused:
+        problem = problem_view(refused, t, labels_of(definition, holders, t))
+        view = _Filled(definition, values, field_errors(refused, t), t).page(holders, problem)
+        return show(request, "single.html", view, status=status_of(refused))
+    return go(f"/certificates/{done.id}", done="known" if done.duplicate else "registered")
+
+
+def _register(work: Work, facts: dict[str, Any], stored: Sequence[tuple[str, StoredFile]]) -> Registered:
+    for _, file in stored:
+        files.register(work, file)
+    attached = [AttachedFile(name, file.sha256) for name, file in stored]
+    return certificates.register(work, parse_draft(facts), attached)
+
+
+def _count(text: str, maximum: int) -> int:
+    return max(1, min(int(text) if text.isdecimal() else 1, maximum))
+
+
+def facts_of(definition: TypeDefinition, values: Mapping[str, str], holders: int) -> dict[str, Any]:
+    """The draft's JSON of a sent form. Raises InvalidDraftError naming every field that cannot be read."""
+    facts: dict[str, Any] = {"certificate_type_code": definition.code}
+    info: dict[str, Any] = {}
+    people: list[dict[str, Any]] = [{} for _ in range(holders)]
+    errors: list[FieldError] = []
+    for column in columns_of(definition):
+        for name, target, key in _places(column, facts, info, people):
+            _take(values.get(name, ""), name, column, target, key, errors)
+    if errors:
+        raise InvalidDraftError(errors)
+    if definition.validity.long_term:
+        facts.setdefault("valid_to", LONG_TERM)
+    # The first holder must be there; of the others those that were filled in.
+    further = [person for person in people[1:] if person.keys() & {"holder_name", "holder_code"}]
+    return {**facts, "holders": [people[0], *further], "extend_info": info}
+
+
+def _places(
+    column: Column, facts: dict[str, Any], info: dict[str, Any], people: list[dict[str, Any]]
+) -> list[tuple[str, dict[str, Any], str]]:
+    """Where the values of a column go: the input's name, the object, the key in it."""
+    if column.field in _HOLDER:
+        return [(f"holders.{place}.{column.field}", person, column.field) for place, person in enumerate(people)]
+    if column.field.startswith(_OWN):
+        return [(column.field, info, column.field.removeprefix(_OWN))]
+    return [(column.field, facts, column.field)]
+
+
+def _take(text: str, name: str, column: Column, target: dict[str, Any], key: str, errors: list[FieldError]) -> None:
+    try:
+        value = value_of(text, column)
+    except CellError as wrong:
+        errors.append(FieldError(name, wrong.reason, f"{wrong.message}。"))
+        return
+    if value is not None:
+        target[key] = value
+
+
+@dataclass(frozen=True, slots=True)
+class _Filled:
+    """The form of a type as it was sent, or empty: values and errors by the names of the inputs."""
+
+    definition: TypeDefinition
+    values: Mapping[str, str]
+    errors: Mapping[str, str]
+    t: Texts
+
+    def page(self, holders: int, problem: ProblemView | None = None) -> SinglePage:
+        """The page with inputs for so many holders."""
+        t, columns = self.t, {column.field: column for column in columns_of(self.definition)}
+        general = [name for name in columns if name not in _HOLDER and not name.startswith(_OWN)]
+        own = [f"{_OWN}{name}" for name in in_reading_order(self.definition.schema.schema)]
+        groups = [FieldGroup(t("single.general"), [self.field(name, columns[name]) for name in general])]
+        for place in range(holders):
+            title = t("single.holder") if holders == 1 else t("single.holder_n", n=place + 1)
+            fields = [self.field(f"holders.{place}.{name}", columns[name]) for name in _HOLDER]
+            groups.append(FieldGroup(title, fields))
+        if own:
+            groups.append(FieldGroup(t("single.own"), [self.field(name, columns[name]) for name in own]))
+        return SinglePage(
+            type_code=self.definition.code, type_name=self.definition.name, definer_name=self.definition.definer_name,
+            groups=groups, holders=holders, may_add_holder=holders < self.definition.holder.maximum, problem=problem,
+        )  # fmt: skip
+
+    def field(self, name: str, column: Column) -> FormField:
+        """One input."""
+        part = _schema_of(column, self.definition)
+        options = _options(column, self.definition, part, self.t)
+        longest = int(part.get("maxLength", 0))
+        default = "001" if column.kind == "version" else options[0][0] if column.kind == "code_type" else ""
+        long_term = column.kind == "last_day" and self.definition.validity.long_term
+        return FormField(
+            name=name, label=column_label(column, self.t), value=self.values.get(name, default),
+            hint=_hint(column, self.definition, options, self.t), error=self.errors.get(name),
+            required=column.required and not long_term, type="date" if column.kind in ("day", "last_day") else "text",
+            long=longest > _LONG_TEXT and not options, options=options,
+            attrs={"maxlength": str(longest)} if longest else {},
+        )  # fmt: skip
+
+
+def labels_of(definition: TypeDefinition, holders: int, t: Texts) -> dict[str, str]:
+    """The labels of the inputs by their names."""
+    labels: dict[str, str] = {}
+    for column in columns_of(definition):
+        is_holder = column.field in _HOLDER
+        names = [f"holders.{place}.{column.field}" for place in range(holders)] if is_holder else [column.field]
+        labels.update(dict.fromkeys(names, column_label(column, t)))
+    return labels
+
+
+def _schema_of(column: Column, definition: TypeDefinition) -> Mapping[str, Any]:
+    properties: Mapping[str, Any] = definition.schema.schema.get("properties", {})
+    is_own = column.field.startswith(_OWN)
+    found: Mapping[str, Any] = properties.get(column.field.removeprefix(_OWN), {}) if is_own else {}
+    return found
+
+
+def _options(column: Column, definition: TypeDefinition, part: Mapping[str, Any], t: Texts) -> list[Option]:
+    if column.kind == "code_type":
+        return wording.code_type_options(t, definition.holder.code_types)
+    if column.kind == "boolean":
+        return [("是", t("form.yes")), ("否", t("form.no"))]
+    return [(str(value), str(value)) for value in part.get("enum", ())]
+
+
+def _hint(column: Column, definition: TypeDefinition, options: Sequence[Option], t: Texts) -> str:
+    if column.field == "certificate_number":
+        return definition.number_hint
+    if column.kind == "last_day":
+        return t("single.long_term") if definition.validity.long_term else ""
+    if column.kind in ("day", "code_type") or options or column.field in _HOLDER:
+        return ""
+    return "" if column.expected.startswith("文本") else column_expected(column, t)

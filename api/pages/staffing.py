@@ -1,0 +1,178 @@
+"""Accounts of the staff and tokens of department systems: an administrator's page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from api.http.calls import Call, get_call
+from api.http.guard import GuardedRoute
+from api.pages import wording
+from api.pages.desk_views import AccountForm, AccountsPage, Secret, StaffLine, TokenLine
+from api.pages.forms import Form, get_form
+from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
+from api.pages.rendering import go, show, texts_for
+from api.pages.texts import Texts
+from api.pages.times import SHANGHAI
+from api.pages.views import ProblemView, Tone
+from registry.accounts import service as accounts
+from registry.accounts import tokens
+from registry.accounts.tables import ApiToken, Staff
+from registry.errors import FieldError, InvalidDraftError, NotFoundError, NotPermittedError
+from registry.work import Work
+
+router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
+OfCall = Annotated[Call, Depends(get_call)]
+OfForm = Annotated[Form, Depends(get_form)]
+
+_TOKEN_LASTS: Final = timedelta(days=365)
+
+
+@router.get("/accounts")
+def show_accounts(request: Request, call: OfCall) -> Response:
+    """账号与令牌。"""
+    return show(request, "accounts.html", _page(call, texts_for(request)))
+
+
+@router.post("/accounts")
+def create_account(request: Request, call: OfCall, form: OfForm) -> Response:
+    """新建账号；一次性口令只显示一次。"""
+    t = texts_for(request)
+    username, department = form.text("username"), form.text("department") or None
+    try:
+        made = call.write(
+            lambda work: accounts.create_staff(work, username, form.text("name"), form.all("roles"), department)
+        )
+    except SHOWN_ERRORS as refused:
+        return _again(request, call, refused, form, "staff")
+    secret = Secret(t("accounts.made", name=username), made.one_time_password or "", t("accounts.once"))
+    return show(request, "accounts.html", _page(call, t, secret=secret), status=201)
+
+
+@router.post("/accounts/{account_id}/password")
+def reset_password(request: Request, account_id: str, call: OfCall) -> Response:
+    """重置口令；新的一次性口令只显示一次。"""
+    t = texts_for(request)
+
+    def act(work: Work) -> tuple[str, str]:
+        return accounts.get_staff(work, account_id).username, accounts.reset_password(work, account_id)
+
+    username, password = call.write(act)
+    secret = Secret(t("accounts.made", name=username), password, t("accounts.once"))
+    return show(request, "accounts.html", _page(call, t, secret=secret))
+
+
+@router.post("/accounts/{account_id}/disable")
+def disable_account(account_id: str, call: OfCall) -> Response:
+    """停用账号；不能停用自己，以免无人能管理。"""
+    if call.known.actor.id == f"staff:{account_id}":
+        raise NotPermittedError("not_oneself", "不能停用自己的账号。")
+    call.write(lambda work: accounts.disable_staff(work, account_id))
+    return go("/accounts", done="disabled")
+
+
+@router.post("/tokens")
+def create_token(request: Request, call: OfCall, form: OfForm) -> Response:
+    """新建令牌；密文只显示一次。"""
+    t = texts_for(request)
+    name, department = form.text("token_name"), form.text("token_department") or None
+    try:
+        expires_at = _end_of_day(form.text("expires_on"), t)
+        made = call.write(lambda work: tokens.create(work, name, department, form.all("token_roles"), expires_at))
+    except SHOWN_ERRORS as refused:
+        return _again(request, call, refused, form, "token")
+    secret = Secret(t("tokens.made", name=name), made.secret, t("tokens.once"))
+    return show(request, "accounts.html", _page(call, t, secret=secret), status=201)
+
+
+@router.post("/tokens/{token_id}/revoke")
+def revoke_token(token_id: str, call: OfCall) -> Response:
+    """吊销令牌，立即失效。"""
+    call.write(lambda work: tokens.revoke(work, token_id))
+    return go("/accounts", done="revoked")
+
+
+def _end_of_day(text: str, t: Texts) -> datetime:
+    try:
+        return datetime.combine(date.fromisoformat(text), time(23, 59, 59), SHANGHAI)
+    except ValueError as wrong:
+        raise InvalidDraftError([FieldError("expires_at", "date_does_not_exist", t("tokens.no_such_day"))]) from wrong
+
+
+def _again(request: Request, call: Call, refused: Exception, form: Form, place: str) -> Response:
+    if isinstance(refused, NotFoundError):
+        raise refused
+    t = texts_for(request)
+    errors = field_errors(refused, t)
+    if place == "token":
+        renamed = {"name": "token_name", "department": "token_department", "roles": "token_roles"}
+        errors = {renamed.get(name, name): message for name, message in errors.items()}
+    sent = AccountForm(
+        form.text("username"), form.text("name"), form.text("department"), form.all("roles"), form.text("token_name"),
+        form.text("token_department"), form.text("expires_on"), form.all("token_roles"),
+    )  # fmt: skip
+    view = _page(call, t, form=sent, errors=errors, problem=problem_view(refused, t), place=place)
+    return show(request, "accounts.html", view, status=status_of(refused))
+
+
+def _page(
+    call: Call,
+    t: Texts,
+    *,
+    form: AccountForm | None = None,
+    secret: Secret | None = None,
+    errors: Mapping[str, str] | None = None,
+    problem: ProblemView | None = None,
+    place: str = "",
+) -> AccountsPage:
+    in_a_year = (call.services.clock() + _TOKEN_LASTS).astimezone(SHANGHAI).date()
+
+    def ask(work: Work) -> AccountsPage:
+        names = wording.department_names(work)
+        return AccountsPage(
+            staff=[_staff(row, names, work, t) for row in accounts.list_staff(work)],
+            tokens=[_token(row, names, work, t) for row in tokens.list_tokens(work)],
+            departments=list(names.items()), roles=wording.role_options(t),
+            form=form or AccountForm(expires_on=in_a_year.isoformat()), secret=secret, errors=errors or {},
+            problem=problem, problem_in=place,
+        )  # fmt: skip
+
+    return call.read(ask)
+
+
+def _staff(row: Staff, names: Mapping[str, str], work: Work, t: Texts) -> StaffLine:
+    tone, state = _staff_state(row, work)
+    return StaffLine(
+        id=row.id, username=row.username, name=row.name, department=_department(row.department, names, t),
+        roles=[wording.role_name(role, t) for role in row.roles], tone=tone, state=t(f"account.{state}"),
+        disabled=row.disabled_at is not None, is_self=work.actor.id == f"staff:{row.id}",
+    )  # fmt: skip
+
+
+def _staff_state(row: Staff, work: Work) -> tuple[Tone, str]:
+    if row.disabled_at is not None:
+        return "dormant", "disabled"
+    if row.locked_until_at is not None and work.at < row.locked_until_at:
+        return "invalid", "locked"
+    return ("undecided", "password_due") if row.must_change_password else ("valid", "open")
+
+
+def _token(row: ApiToken, names: Mapping[str, str], work: Work, t: Texts) -> TokenLine:
+    if row.revoked_at is not None:
+        tone, state = "dormant", "revoked"
+    elif row.expires_at <= work.at:
+        tone, state = "dormant", "expired"
+    else:
+        tone, state = "valid", "live"
+    return TokenLine(
+        id=row.id, name=row.name, department=_department(row.department, names, t),
+        roles=[wording.role_name(role, t) for role in row.roles], expires_at=row.expires_at,
+        tone="valid" if tone == "valid" else "dormant", state=t(f"token.{state}"), live=state == "live",
+    )  # fmt: skip
+
+
+def _department(code: str | None, names: Mapping[str, str], t: Texts) -> str:
+    return t("staff.no_department") if code is None else names.get(code, code)

@@ -1,0 +1,247 @@
+"""Using what exists (用证): the case and the applicant, what can be used, and the result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from api.http.calls import Call, get_call
+from api.http.guard import GuardedRoute
+from api.http.verifications import verify_presented
+from api.pages import wording
+from api.pages.desk_views import ChoosePage, RecentUse, UsePage
+from api.pages.forms import Form, get_form
+from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
+from api.pages.rendering import go, show, texts_for
+from api.pages.texts import Texts
+from api.pages.use_view import item_name, receipt_page, refused_page, slots_of
+from api.pages.views import ProblemView
+from registry.authorisations import service as authorisations
+from registry.authorisations.rules import AuthorisationDraft
+from registry.catalogue import service as catalogue
+from registry.catalogue.tables import Matter
+from registry.certificates.names import normalise_code
+from registry.codes import service as codes
+from registry.errors import FieldError, InvalidDraftError, NotFoundError, NotPermittedError, ReuseRefusedError
+from registry.uses import service as uses
+from registry.uses.rules import ReuseRequest
+from registry.uses.tables import Use
+from registry.work import Work
+from verifier.code import CodeKind
+from verifier.identifiers import IdentifierError, check_holder_number
+from verifier.verdict import State
+
+router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
+OfCall = Annotated[Call, Depends(get_call)]
+OfForm = Annotated[Form, Depends(get_form)]
+
+_RECENT: Final = 8
+#: An authorisation recorded at the window is for this case: one use, and over by tomorrow.
+_AT_THE_WINDOW_LASTS: Final = timedelta(days=1)
+_MAX_CASE_NO: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Applicant:
+    """Whose items are looked for. `number`: (code type, number) where known; a person code tells the index alone."""
+
+    index: bytes
+    shown: str
+    number: tuple[str, str] | None = None
+
+
+@router.get("/use")
+def use_form(request: Request, call: OfCall) -> Response:
+    """用证第一步：事项、办件编号、申请人。"""
+    return show(request, "use.html", _first(call, texts_for(request), Form({}, {})))
+
+
+@router.post("/use")
+def find_items(request: Request, call: OfCall, form: OfForm) -> Response:
+    """用证第二步：列出可用的证照与材料。"""
+    t = texts_for(request)
+    try:
+        applicant = _applicant(call, form, t)
+        view = call.read(lambda work: _choices(work, form, applicant, t))
+    except SHOWN_ERRORS as refused:
+        errors = field_errors(refused, t)
+        page = _first(call, t, form, None if errors else problem_view(refused, t), errors)
+        return show(request, "use.html", page, status=status_of(refused))
+    return show(request, "use_choose.html", view)
+
+
+@router.post("/use/authorise")
+def authorise(request: Request, call: OfCall, form: OfForm) -> Response:
+    """登记本次用证的授权：一次有效，次日到期。"""
+    t = texts_for(request)
+    problem: ProblemView | None = None
+    status = 200
+    applicant = _carried(form)
+    try:
+        call.write(lambda work: authorisations.grant(work, _draft(work, form, applicant)))
+    except SHOWN_ERRORS as refused:
+        problem, status = problem_view(refused, t), status_of(refused)
+    view = call.read(lambda work: _choices(work, form, applicant, t, problem))
+    return show(request, "use_choose.html", view, status=status)
+
+
+def _draft(work: Work, form: Form, applicant: Applicant) -> AuthorisationDraft:
+    matter = _matter(work, form.text("matter"))
+    return AuthorisationDraft(
+        route="holder" if applicant.number else "function",
+        grantee=matter.department,
+        matter_code=matter.code,
+        purpose=matter.purpose,
+        valid_from_at=work.at,
+        valid_to_at=work.at + _AT_THE_WINDOW_LASTS,
+        item_kind=form.text("item_kind"),
+        item_id=form.text("item_id"),
+        subject=applicant.number,
+        max_uses=1,
+    )
+
+
+@router.post("/uses")
+def use_item(request: Request, call: OfCall, form: OfForm) -> Response:
+    """用证第三步：用于本办件；不能用时说明原因，并记录在案。"""
+    t = texts_for(request)
+    applicant = _carried(form)
+
+    def act(work: Work) -> Use:
+        reuse = ReuseRequest(
+            item_kind=form.text("item_kind"),
+            item_id=form.text("item_id"),
+            matter_code=form.text("matter"),
+            case_no=form.text("case_no"),
+            purpose=_matter(work, form.text("matter")).purpose,
+            authorisation_id=form.text("authorisation_id"),
+            subject_index=applicant.index,
+            operator=work.actor.id,
+            device=_device(request),
+        )
+        return uses.reuse(work, reuse)
+
+    try:
+        use = call.write(act)
+    except ReuseRefusedError as refused:
+        return _refused(request, call, form, refused)
+    except SHOWN_ERRORS as error:
+        problem = problem_view(error, t)
+        choices = call.read(lambda work: _choices(work, form, applicant, t, problem))
+        return show(request, "use_choose.html", choices, status=status_of(error))
+    return go(f"/uses/{use.id}")
+
+
+def _refused(request: Request, call: Call, form: Form, refused: ReuseRefusedError) -> Response:
+    t, item = texts_for(request), (form.text("item_kind"), form.text("item_id"))
+    view = call.read(lambda work: refused_page(work, refused, item, form.text("case_no"), t))
+    return show(request, "use_result.html", view, status=409)
+
+
+def _device(request: Request) -> str:
+    """The desk's address in the intranet: which machine, not who."""
+    return f"web:{request.client.host}" if request.client else "web"
+
+
+@router.get("/uses/{use_id}")
+def show_use(request: Request, use_id: str, call: OfCall) -> Response:
+    """用证结果与回执。"""
+    t, log = texts_for(request), call.services.pipeline.log
+
+    def ask(work: Work) -> Response:
+        use = uses.get(work, use_id)
+        if use.department != work.actor.department and not work.actor.has_role("auditor"):
+            raise NotPermittedError("not_your_use", "只能查看本部门的用证记录。")
+        return show(request, "use_result.html", receipt_page(work, log, use, t))
+
+    return call.read(ask)
+
+
+def _matter(work: Work, code: str) -> Matter:
+    """One of the actor's own matters. Raises NotFoundError."""
+    matter = catalogue.get_matter(work, code)
+    if matter.department != work.actor.department:
+        raise NotFoundError("matter_unknown", "本部门没有该事项，请重新选择。")
+    return matter
+
+
+def _first(
+    call: Call, t: Texts, form: Form, problem: ProblemView | None = None, errors: Mapping[str, str] | None = None
+) -> UsePage:
+    department = call.known.actor.department or ""
+
+    def ask(work: Work) -> UsePage:
+        matters = catalogue.list_matters(work, department)
+        names = {matter.code: matter.name for matter in matters}
+        recent = [
+            RecentUse(
+                use.id, use.used_at, use.case_no, names.get(use.matter_code, use.matter_code), item_name(work, use)
+            )
+            for use in uses.list_page(work, department, limit=_RECENT)
+        ]
+        return UsePage(
+            matters=list(names.items()), code_types=wording.code_type_options(t), recent=recent,
+            matter=form.text("matter"), case_no=form.text("case_no"), code_type=form.text("holder_code_type_code"),
+            holder_code=form.text("holder_code"), errors=errors or {}, problem=problem,
+        )  # fmt: skip
+
+    return call.read(ask)
+
+
+def _choices(work: Work, form: Form, applicant: Applicant, t: Texts, problem: ProblemView | None = None) -> ChoosePage:
+    case_no = form.text("case_no")
+    if not 0 < len(case_no) <= _MAX_CASE_NO:
+        raise InvalidDraftError([FieldError("case_no", "wrong_length", t("use.case_no_length"))])
+    matter = _matter(work, form.text("matter"))
+    number = applicant.number or ("", "")
+    return ChoosePage(
+        matter_code=matter.code, matter_name=matter.name, case_no=case_no, purpose=matter.purpose,
+        subject=applicant.index.hex(), holder=applicant.shown, code_type=number[0], holder_code=number[1],
+        slots=slots_of(work, matter, applicant.index, t), problem=problem,
+    )  # fmt: skip
+
+
+def _carried(form: Form) -> Applicant:
+    """The applicant as the page of choices carried it from the first step."""
+    try:
+        index = bytes.fromhex(form.text("subject"))
+    except ValueError:
+        index = b""
+    code_type, number = form.text("holder_code_type_code"), form.text("holder_code")
+    return Applicant(index, form.text("holder"), (code_type, number) if number else None)
+
+
+def _applicant(call: Call, form: Form, t: Texts) -> Applicant:
+    text = form.exact("text")
+    if text.strip():
+        return _scanned(call, text, t)
+    code_type, number = form.text("holder_code_type_code"), normalise_code(form.text("holder_code"))
+    try:
+        check_holder_number(code_type, number)
+    except IdentifierError as wrong:
+        raise InvalidDraftError([FieldError("holder_code", wrong.reason, f"{wrong.message}。")]) from wrong
+    index = call.read(lambda work: uses.subject_index(work, code_type, number))
+    return Applicant(index, "", (code_type, number))
+
+
+def _scanned(call: Call, text: str, t: Texts) -> Applicant:
+    """The applicant behind a code that is valid now. Raises InvalidDraftError for any other."""
+    verdict = verify_presented(call.services, text)
+    if verdict.state is not State.VALID:
+        raise InvalidDraftError([FieldError("text", verdict.reason, f"{verdict.message}。")])
+    subject: Mapping[str, Any] = verdict.subject
+
+    def ask(work: Work) -> Applicant:
+        code = codes.find(work, str(subject.get("code_id")))
+        if code is None or code.kind == CodeKind.VENUE:
+            raise InvalidDraftError([FieldError("text", "not_an_applicant", t("use.not_an_applicant"))])
+        kind = wording.kind_name(CodeKind(code.kind), t)
+        if code.kind == CodeKind.PERSON:
+            return Applicant(bytes.fromhex(code.subject), kind)
+        return Applicant(uses.subject_index(work, "001", code.subject), f"{kind} {code.name}", ("001", code.subject))
+
+    return call.read(ask)

@@ -1,0 +1,151 @@
+"""Verifying: a code typed by a scanner, a picture, or an evidence bundle; the verdict fills the screen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from api.http.calls import Call, get_call
+from api.http.guard import GuardedRoute
+from api.http.verifications import verify_presented
+from api.pages import times, wording
+from api.pages.forms import Form, get_form
+from api.pages.rendering import show, texts_for
+from api.pages.texts import Texts
+from api.pages.views import CheckView, Fact, ProblemView, VerdictPage, VerifyPage
+from registry.catalogue import service as catalogue
+from registry.venues import service as venues
+from registry.work import Work
+from verifier import times as wire_times
+from verifier.verdict import CHECK_CHINESE, STATE_CHINESE, CheckResult, Outcome, State, Verdict
+
+router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
+OfCall = Annotated[Call, Depends(get_call)]
+OfForm = Annotated[Form, Depends(get_form)]
+
+#: What an item says of itself, in the order that matters at a counter: key, text key, is a day.
+_CERTIFICATE_FACTS: Final = (
+    ("certificate_name", "fact.certificate_name", False),
+    ("certificate_number", "fact.certificate_number", False),
+    ("issuing_authority_name", "fact.issuer", False),
+    ("issue_date", "fact.issued", True),
+    ("valid_to", "fact.valid_to", True),
+)
+_EVIDENCE_SHOWN: Final = 6
+
+
+@router.get("/verify")
+def verify_form(request: Request, call: OfCall) -> Response:
+    """核验页：扫码枪、图片、证据包。"""
+    return show(request, "verify.html", VerifyPage())
+
+
+@router.post("/verify")
+def verify(request: Request, call: OfCall, form: OfForm) -> Response:
+    """核验并显示结论；所交内容不留存。"""
+    t, file, text = texts_for(request), form.upload("file"), form.exact("text")
+    if file is None and not text.strip():
+        problem = ProblemView(t("verify.nothing"), t("verify.nothing_detail"))
+        return show(request, "verify.html", VerifyPage(problem), status=422)
+    presented = file.content.read() if file is not None else text
+    verdict = verify_presented(call.services, presented)
+    issued_at = call.services.trust.bundle().content.issued_at
+    view = call.read(lambda work: verdict_page(work, verdict, times.moment(issued_at, t), t))
+    return show(request, "verdict.html", view)
+
+
+def verdict_page(work: Work, verdict: Verdict, trust_at: str, t: Texts) -> VerdictPage:
+    """The verdict in the reader's words."""
+    state = verdict.state
+    counts = Counter(check.outcome for check in verdict.checks)
+    return VerdictPage(
+        state=state,
+        word=t.said(f"verdict.{state}", STATE_CHINESE[state]),
+        reason=t.said(f"reason.{verdict.reason}", verdict.message),
+        facts=_facts(work, verdict, t),
+        age=_age(verdict, trust_at, t),
+        what_next="" if verdict.state is State.VALID else _what_next(verdict, t),
+        checks=[_check(check, verdict, t) for check in verdict.checks],
+        tally=t(
+            "verdict.tally",
+            passed=counts[Outcome.PASSED],
+            failed=counts[Outcome.FAILED],
+            open=counts[Outcome.NOT_CHECKED],
+        ),
+    )
+
+
+def _age(verdict: Verdict, trust_at: str, t: Texts) -> str:
+    dated = [check.as_of for check in verdict.checks if check.as_of is not None]
+    oldest = times.age(verdict.at - min(dated), t) if dated else t("date.just_now")
+    return t("verdict.age", at=times.moment(verdict.at, t), trust=trust_at, oldest=oldest)
+
+
+def _what_next(verdict: Verdict, t: Texts) -> str:
+    return t.find(f"next.{verdict.reason}") or t(f"next.state.{verdict.state}")
+
+
+def _check(check: CheckResult, verdict: Verdict, t: Texts) -> CheckView:
+    as_of = ""
+    if check.as_of is not None:
+        as_of = t("verdict.as_of", at=times.moment(check.as_of, t), age=times.age(verdict.at - check.as_of, t))
+    passed = check.reason == "ok"
+    return CheckView(
+        name=t.said(f"check.name.{check.check.value}", CHECK_CHINESE[check.check]),
+        outcome=check.outcome,
+        message=t.said(f"check.ok.{check.check.value}" if passed else f"reason.{check.reason}", check.message),
+        evidence=_evidence(check.evidence, t),
+        as_of=as_of,
+    )
+
+
+def _evidence(evidence: Mapping[str, Any], t: Texts) -> list[Fact]:
+    shown = list(evidence.items())[:_EVIDENCE_SHOWN]
+    return [Fact(t.find(f"evidence.{name}") or name, _plain(value, t)) for name, value in shown]
+
+
+def _plain(value: object, t: Texts) -> str:
+    if isinstance(value, list | tuple):
+        return wording.separator(t).join(str(part) for part in value)
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def _facts(work: Work, verdict: Verdict, t: Texts) -> Sequence[Fact]:
+    subject = verdict.subject
+    # What something altered or unreadable says of itself is not worth showing.
+    if not subject or verdict.state is State.INVALID:
+        return ()
+    if "kind" in subject:
+        return _code_facts(work, subject, t)
+    return [
+        Fact(t(key), times.day(subject[name], t) if is_day else str(subject[name]))
+        for name, key, is_day in _CERTIFICATE_FACTS
+        if subject.get(name)
+    ]
+
+
+def _code_facts(work: Work, subject: Mapping[str, Any], t: Texts) -> list[Fact]:
+    facts = [Fact(t("codes.kind"), t.said(f"codes.{subject['kind']}", str(subject["kind_name"])))]
+    if subject.get("name"):
+        facts.append(Fact(t("codes.name"), str(subject["name"])))
+    if subject["kind"] == "venue":
+        venue = venues.find(work, str(subject["subject"]))
+        if venue is not None:
+            facts.append(Fact(t("venues.address"), venue.address))
+    grants = [_grant(work, grant) for grant in subject.get("grants", ())]
+    if grants:
+        facts.append(Fact(t("fact.grants"), wording.separator(t).join(grants)))
+    facts.append(Fact(t("codes.generation"), str(subject["generation"])))
+    facts.append(Fact(t("codes.until"), times.moment(wire_times.from_text(subject["expires_at"]), t)))
+    return facts
+
+
+def _grant(work: Work, grant: Mapping[str, str]) -> str:
+    if grant["kind"] == "certificate":
+        found = catalogue.find_type(work, grant["ref"])
+        return found.name if found else grant["ref"]
+    venue = venues.find(work, grant["ref"])
+    return venue.name if venue else grant["ref"]

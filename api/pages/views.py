@@ -1,0 +1,382 @@
+"""What templates see: plain values, already masked, already in the reader's language. No template touches a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from verifier.verdict import Outcome, State
+
+Tone = Literal["valid", "invalid", "dormant", "undecided"]
+Option = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A labelled value; `note` is said smaller beside it."""
+
+    label: str
+    value: str
+    note: str = ""
+    mono: bool = False
+    wide: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FieldFault:
+    """One fault of one field, in words."""
+
+    label: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemView:
+    """What went wrong with what was sent, and what to do."""
+
+    title: str
+    detail: str
+    errors: Sequence[FieldFault] = ()
+    next: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A way to go on."""
+
+    href: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class TroublePage:
+    """A page that could not be shown."""
+
+    status: int
+    title: str
+    detail: str
+    errors: Sequence[FieldFault]
+    next: str
+    way: Link
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One of the three users' ways in."""
+
+    key: str
+    icon: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class HomePage:
+    """The home page."""
+
+    doors: Sequence[Door]
+    figures: Sequence[Fact]
+
+
+@dataclass(frozen=True, slots=True)
+class LoginPage:
+    """The log-in form."""
+
+    next: str
+    username: str = ""
+    problem: ProblemView | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordPage:
+    """The form for one's own password."""
+
+    forced: bool
+    username: str
+    problem: ProblemView | None = None
+    new_error: str | None = None
+    again_error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyPage:
+    """The page that waits for a code, a picture or a bundle."""
+
+    problem: ProblemView | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckView:
+    """One check of a verdict."""
+
+    name: str
+    outcome: Outcome
+    message: str
+    evidence: Sequence[Fact]
+    as_of: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictPage:
+    """A verdict: the one reason first, the rest on demand."""
+
+    state: State
+    word: str
+    reason: str
+    facts: Sequence[Fact]
+    age: str
+    what_next: str
+    checks: Sequence[CheckView]
+    tally: str
+
+    @property
+    def open_checks(self) -> bool:
+        """Whether the checks are shown unasked: where something is open, they are the explanation."""
+        return self.state in (State.INVALID, State.UNDECIDED)
+
+
+@dataclass(frozen=True, slots=True)
+class TypeOption:
+    """A certificate type to choose."""
+
+    code: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnView:
+    """A column of an import file."""
+
+    header: str
+    required: bool
+    expected: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportLine:
+    """An earlier upload."""
+
+    id: str
+    at: datetime
+    file_name: str
+    accepted: int
+    duplicate: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterPage:
+    """The upload form of one type."""
+
+    types: Sequence[TypeOption]
+    chosen: TypeOption | None
+    columns: Sequence[ColumnView]
+    reports: Sequence[ReportLine]
+    problem: ProblemView | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RowFault:
+    """One fault of one row, and how to mend it."""
+
+    row: int
+    field: str
+    message: str
+    next: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportPage:
+    """What became of an upload, row by row."""
+
+    id: str
+    headline: str
+    file_name: str
+    type_name: str
+    type_code: str
+    at: datetime
+    accepted: int
+    duplicate: int
+    refused: int
+    notes: Sequence[str]
+    faults: Sequence[RowFault]
+    more_faults: int
+
+
+@dataclass(frozen=True, slots=True)
+class FormField:
+    """One input of a generated form."""
+
+    name: str
+    label: str
+    value: str = ""
+    hint: str = ""
+    error: str | None = None
+    required: bool = False
+    type: str = "text"
+    long: bool = False
+    options: Sequence[Option] = ()
+    attrs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldGroup:
+    """Inputs that belong together."""
+
+    title: str
+    fields: Sequence[FormField]
+
+
+@dataclass(frozen=True, slots=True)
+class SinglePage:
+    """The form of one certificate."""
+
+    type_code: str
+    type_name: str
+    definer_name: str
+    groups: Sequence[FieldGroup]
+    holders: int
+    may_add_holder: bool
+    problem: ProblemView | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateLine:
+    """One certificate of a list, masked."""
+
+    id: str
+    number: str
+    type_name: str
+    holders: Sequence[str]
+    issuer_name: str
+    valid_from: str
+    valid_to: str
+    tone: Tone
+    status: str
+    progress: str
+
+
+@dataclass(frozen=True, slots=True)
+class CertificatesPage:
+    """A page of the list, or what a search found."""
+
+    q: str
+    types: Sequence[Option]
+    type: str
+    statuses: Sequence[Option]
+    status: str
+    code_types: Sequence[Option]
+    code_type: str
+    purpose: str
+    by_holder: bool
+    lines: Sequence[CertificateLine]
+    first_href: str | None
+    next_href: str | None
+    narrowed: bool
+    problem: ProblemView | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """The face of a certificate as paper shows it: always Chinese."""
+
+    frame: str
+    title: str
+    number: str
+    facts: Sequence[Fact]
+    validity: str
+    issuer: str
+    issued: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the way from registration to the chain."""
+
+    done: bool
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One step of an inclusion proof: the known hash that joins, and its side."""
+
+    left: bool
+    given: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """An inclusion proof, drawn."""
+
+    index: str
+    size: str
+    rungs: Sequence[Rung]
+    facts: Sequence[Fact]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to an item."""
+
+    title: str
+    at: datetime
+    text: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeCard:
+    """A code of the holder, beside the certificate."""
+
+    id: str
+    title: str
+    alt: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class CodeForm:
+    """The way to a code where there is none yet."""
+
+    text: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileLine:
+    """A stored file of a certificate."""
+
+    href: str
+    name: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class CertificatePage:
+    """One certificate with everything that is known of it."""
+
+    id: str
+    face: Face
+    tone: Tone
+    status: str
+    progress: str
+    masked: bool
+    may_disclose: bool
+    steps: Sequence[Step]
+    proof: Proof | None
+    events: Sequence[Event]
+    uses: Sequence[Event]
+    code: CodeCard | None
+    code_form: CodeForm | None
+    evidence_ready: bool
+    may_take: bool
+    facts: Sequence[Fact]
+    files: Sequence[FileLine]
+    operations: Sequence[Option]
+    operation: str = ""
+    reason: str = ""
+    problem: ProblemView | None = None

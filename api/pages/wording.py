@@ -1,0 +1,88 @@
+"""The registry's codes in the reader's words: states, operations, roles, kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from sqlalchemy import select
+
+from api.pages.texts import Texts
+from api.pages.views import Option, Tone
+from registry.accounts.rules import ROLES
+from registry.authorisations.rules import ROUTES
+from registry.catalogue import service as catalogue
+from registry.departments.tables import Department
+from registry.statuses.rules import Operation
+from registry.work import Work
+from verifier.code import KIND_CHINESE, CodeKind
+from verifier.identifiers import HOLDER_CODE_TYPES, is_organisation
+from verifier.status import CHINESE, Status
+
+#: The number types that windows meet every day come first.
+_COMMON_FIRST: Final = ("111", "001")
+
+
+def status_name(value: int, t: Texts) -> str:
+    """The name of a state."""
+    status = Status(value)
+    return t.said(f"state.{status.name.lower()}", CHINESE[status])
+
+
+def tone_of(value: int) -> Tone:
+    """How a state looks: like the verdict that it leads to."""
+    return "valid" if value == Status.VALID else "dormant"
+
+
+def status_options(t: Texts) -> list[Option]:
+    """Every state, to filter by."""
+    return [(str(int(status)), status_name(status, t)) for status in Status]
+
+
+def operation_name(label: str, t: Texts) -> str:
+    """The name of an operation on an item."""
+    return t.said(f"operation.{label}", Operation.of(label).chinese)
+
+
+def role_options(t: Texts) -> list[Option]:
+    """Every role, to give."""
+    return [(role, role_name(role, t)) for role in ROLES]
+
+
+def role_name(role: str, t: Texts) -> str:
+    """The name of a role."""
+    return t.said(f"role.{role}", ROLES.get(role, role))
+
+
+def route_name(route: str, t: Texts) -> str:
+    """The name of a route of authorisation."""
+    return t.said(f"route.{route}", ROUTES.get(route, route))
+
+
+def kind_name(kind: CodeKind, t: Texts) -> str:
+    """The name of a kind of code."""
+    return t.said(f"codes.{kind.name.lower()}", KIND_CHINESE[kind])
+
+
+def code_type_options(t: Texts, wanted: Iterable[str] | None = None, *, people_only: bool = False) -> list[Option]:
+    """Kinds of holder numbers, the common ones first."""
+    codes = sorted(wanted if wanted is not None else HOLDER_CODE_TYPES)
+    chosen = [code for code in codes if not (people_only and is_organisation(code))]
+    chosen.sort(key=lambda code: _COMMON_FIRST.index(code) if code in _COMMON_FIRST else len(_COMMON_FIRST))
+    return [(code, t.said(f"code_type.{code}", HOLDER_CODE_TYPES[code])) for code in chosen]
+
+
+def type_options(work: Work) -> list[Option]:
+    """Every certificate type."""
+    return [(row.code, row.name) for row in catalogue.list_types(work, "certificate")]
+
+
+def department_names(work: Work) -> dict[str, str]:
+    """The names of all departments by code."""
+    rows = work.session.execute(select(Department.code, Department.name)).tuples()
+    return dict(iter(rows))
+
+
+def separator(t: Texts) -> str:
+    """What stands between the parts of a list."""
+    return ", " if t.language == "en" else "、"

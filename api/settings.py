@@ -1,0 +1,89 @@
+"""What the environment says, parsed once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+DEFAULT_PORT = 8310
+EMBEDDED, NO_CHAIN = "embedded", "none"
+
+
+class SettingsError(ValueError):
+    """A variable of the environment cannot be used as it stands. Do: correct it and start again."""
+
+    def __init__(self, variable: str, message: str) -> None:
+        super().__init__(f"{variable}：{message}")
+        self.variable = variable
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How this server runs. `data` holds registry.db, keys/, log/, files/ and chain/; it is never served as a whole.
+
+    chain: "embedded", "none", or the http(s) address of a node.
+    verifications_per_minute, logins_per_minute: what one anonymous address may ask.
+    """
+
+    data: Path
+    database_url: str
+    chain: str = EMBEDDED
+    port: int = DEFAULT_PORT
+    public_url: str = f"http://127.0.0.1:{DEFAULT_PORT}"
+    verifications_per_minute: int = 240
+    logins_per_minute: int = 20
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """The settings of these variables; what is not set has a default that works on one machine.
+
+        Raises SettingsError naming the variable.
+        """
+        data = Path(environment.get("SUIZHENG_DATA") or "suizheng-data").resolve()
+        port = _number(environment, "SUIZHENG_PORT", DEFAULT_PORT, 0, 65535)
+        return cls(
+            data=data,
+            database_url=environment.get("SUIZHENG_DATABASE_URL") or f"sqlite:///{data / 'registry.db'}",
+            chain=_chain(environment.get("SUIZHENG_CHAIN") or EMBEDDED),
+            port=port,
+            public_url=_public_url(environment.get("SUIZHENG_PUBLIC_URL") or f"http://127.0.0.1:{port}"),
+            verifications_per_minute=_number(environment, "SUIZHENG_VERIFICATIONS_PER_MINUTE", 240, 1, 1_000_000),
+            logins_per_minute=_number(environment, "SUIZHENG_LOGINS_PER_MINUTE", 20, 1, 1_000_000),
+        )
+
+    @property
+    def is_https(self) -> bool:
+        """Whether callers reach this server by https, so that cookies may demand it."""
+        return self.public_url.startswith("https://")
+
+
+def _number(environment: Mapping[str, str], variable: str, default: int, least: int, most: int) -> int:
+    text = environment.get(variable)
+    if not text:
+        return default
+    try:
+        value = int(text)
+    except ValueError as error:
+        raise SettingsError(variable, f"应为整数，得到 {text!r}") from error
+    if not least <= value <= most:
+        raise SettingsError(variable, f"应在 {least} 与 {most} 之间，得到 {value}")
+    return value
+
+
+def _chain(text: str) -> str:
+    if text in (EMBEDDED, NO_CHAIN):
+        return text
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise SettingsError("SUIZHENG_CHAIN", f"应为 {EMBEDDED}、{NO_CHAIN} 或节点的 http(s) 地址，得到 {text!r}")
+    return text
+
+
+def _public_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/") or parts.query:
+        raise SettingsError("SUIZHENG_PUBLIC_URL", f"应为不带路径的 http(s) 地址，得到 {text!r}")
+    return f"{parts.scheme}://{parts.netloc}"

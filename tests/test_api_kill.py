@@ -1,0 +1,149 @@
+"""A real server is killed while a batch is in flight, started again, and asked again under the same key."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from api_office import LICENCE, ORIGIN, Office, furnish, licence
+from httpx import Client, HTTPError, Response
+
+ROWS = 300
+#: Seconds from the sending of a batch to the kill: before, amid and after its transaction.
+DELAYS = (0.02, 0.07, 0.3)
+
+
+class Server:
+    """A server process over one folder of data."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        self.process: subprocess.Popen[str] | None = None
+        self.first_password = ""
+
+    def start(self) -> None:
+        """Start, and wait until it answers."""
+        environment = {
+            **os.environ,
+            "SUIZHENG_DATA": str(self.data),
+            "SUIZHENG_CHAIN": "none",
+            "SUIZHENG_PORT": str(self.port),
+            "SUIZHENG_PUBLIC_URL": ORIGIN,
+        }
+        command = [sys.executable, str(Path(__file__).parent / "api_server.py")]
+        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        self.first_password = self.process.stdout.readline().strip()
+        deadline = time.monotonic() + 30
+        while not self._answers():
+            assert time.monotonic() < deadline and self.process.poll() is None, "the server did not start"
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """SIGKILL: nothing is flushed, nothing is cleaned up."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        if self.process.stdout:
+            self.process.stdout.close()
+
+    def _answers(self) -> bool:
+        try:
+            with Client(base_url=f"http://127.0.0.1:{self.port}") as client:
+                return client.get("/healthz").status_code == 200
+        except HTTPError:
+            return False
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    server = Server(tmp_path)
+    server.start()
+    yield server
+    server.kill()
+
+
+def batch(number: int) -> dict[str, Any]:
+    rows = []
+    for row in range(ROWS):
+        draft = licence(certificate_number=f"{number:04d}20260101{row:08d}")
+        draft.pop("certificate_type_code")
+        rows.append(draft)
+    return {"type_code": LICENCE, "rows": rows}
+
+
+def test_a_killed_server_has_lost_nothing_and_doubled_nothing(server: Server) -> None:
+    with Client(base_url=f"http://127.0.0.1:{server.port}", timeout=30) as client:
+        office = Office(client, has_chain=False)
+        furnish(office, server.first_password)
+        office.settle()
+        before = client.get("/api/v1/status").json()["size"]
+        acknowledged: list[dict[str, Any]] = []
+        cut_off = 0
+        for number, delay in enumerate(DELAYS, start=1):
+            first = send_and_kill(server, office, number, delay)
+            server.start()
+            again = send(office, number)
+            assert again.status_code == 200, again.text
+            cut_off += first is None
+            if first is not None:
+                # It was acknowledged before the kill: the very same answer is there after it.
+                assert again.json() == first.json()
+                assert again.headers["idempotency-replayed"] == "true"
+            assert again.json()["accepted"] == ROWS
+            acknowledged += again.json()["rows"]
+        assert cut_off, "no batch was in flight when the server was killed"
+        check_all_there(office, acknowledged, before)
+
+
+def send(office: Office, number: int) -> Response:
+    headers = {"Idempotency-Key": f"killed-batch-{number:04d}"}
+    return office.send("POST", "/api/v1/certificates/batch", "registrar", json=batch(number), headers=headers)
+
+
+def send_and_kill(server: Server, office: Office, number: int, delay: float) -> Response | None:
+    """The answer to a batch, or None if the server was killed before it came."""
+    answers: list[Response] = []
+
+    def post() -> None:
+        with suppress(HTTPError):
+            answers.append(send(office, number))
+
+    sender = threading.Thread(target=post)
+    sender.start()
+    time.sleep(delay)
+    server.kill()
+    sender.join()
+    return answers[0] if answers else None
+
+
+def check_all_there(office: Office, acknowledged: list[dict[str, Any]], before: int) -> None:
+    office.settle()
+    total = ROWS * len(DELAYS)
+    assert len({row["id"] for row in acknowledged}) == len({row["identifier"] for row in acknowledged}) == total
+    standing: list[dict[str, Any]] = []
+    cursor = ""
+    while True:
+        page = office.send("GET", f"/api/v1/certificates?limit=200{cursor}", "auditor").json()
+        standing += page["items"]
+        if page["next_cursor"] is None:
+            break
+        cursor = f"&cursor={page['next_cursor']}"
+    assert {line["id"] for line in standing} == {row["id"] for row in acknowledged}
+    assert len({line["number"] for line in standing}) == len(standing) == total
+    # One entry of the log for each, each at a place of its own, and no other entry.
+    assert len({line["index"] for line in standing}) == total
+    assert office.client.get("/api/v1/status").json()["size"] == before + total

@@ -1,0 +1,171 @@
+"""The worker outlives every error, tells how it is doing, and ends when it is told to."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from api_office import settings_in
+from fastapi.testclient import TestClient
+from sqlalchemy.exc import OperationalError
+
+from api.app import create_app
+from api.composition import compose
+from api.worker import STUCK_AFTER, Report, Worker
+from chain.errors import WrongContractError
+from registry.pipeline import Problem, Progress
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come about in ten seconds"
+        time.sleep(0.01)
+
+
+class Ticks:
+    """A pipeline that does what its script says, then nothing; counts the ticks."""
+
+    def __init__(self, *script: Exception | Progress) -> None:
+        self.script = list(script)
+        self.count = 0
+
+    def __call__(self) -> Progress:
+        self.count += 1
+        step = self.script.pop(0) if self.script else Progress()
+        if isinstance(step, Exception):
+            raise step
+        return step
+
+
+def running(ticks: Callable[[], Progress], *chores: Callable[[], object], idle_seconds: float = 60.0) -> Worker:
+    worker = Worker(ticks, chores, now, idle_seconds=idle_seconds)
+    worker.start()
+    return worker
+
+
+def test_it_works_at_once_when_it_is_woken_and_otherwise_rests() -> None:
+    ticks = Ticks()
+    worker = running(ticks)
+    eventually(lambda: ticks.count == 1)
+    time.sleep(0.05)
+    assert ticks.count == 1
+    worker.wake()
+    eventually(lambda: ticks.count == 2)
+    assert worker.stop(5)
+    assert not worker.report().alive and worker.report().state == "stopped"
+
+
+def test_it_does_not_rest_while_there_is_more() -> None:
+    ticks = Ticks(*[Progress(more=True) for _ in range(5)])
+    worker = running(ticks)
+    eventually(lambda: ticks.count == 6)
+    assert worker.stop(5)
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("unforeseen"), OperationalError("SELECT 1", {}, Exception("disk I/O error")), KeyError("x")]
+)
+def test_an_error_is_logged_with_its_traceback_and_work_goes_on(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    ticks = Ticks(error)
+    with caplog.at_level(logging.ERROR, "suizheng.worker"):
+        worker = running(ticks)
+        eventually(lambda: worker.report().state == "retrying")
+        assert worker.report().failures_in_a_row == 1
+        eventually(lambda: worker.report().state == "working")
+    assert worker.report().failures_in_a_row == 0
+    assert "Traceback" in caplog.text
+    assert worker.stop(5)
+
+
+def test_pauses_grow_with_failures_and_end_with_the_process() -> None:
+    ticks = Ticks(*[RuntimeError("again") for _ in range(50)])
+    worker = running(ticks)
+    eventually(lambda: ticks.count == 2)
+    worker.wake()
+    time.sleep(0.05)
+    assert ticks.count == 2
+    began = time.monotonic()
+    assert worker.stop(5)
+    assert time.monotonic() - began < 2
+
+
+def test_a_chain_that_is_not_ours_halts_it_until_a_person_has_looked() -> None:
+    ticks = Ticks(WrongContractError("链号", "1", "2"))
+    worker = running(ticks, idle_seconds=0.01)
+    eventually(lambda: worker.report().state == "halted")
+    worker.wake()
+    time.sleep(0.05)
+    report = worker.report()
+    assert (ticks.count, report.reason, report.alive, report.is_well(now())) == (1, "wrong_contract", True, False)
+    assert worker.stop(5)
+
+
+def test_what_the_next_tick_can_mend_is_told_and_is_no_failure() -> None:
+    ticks = Ticks(Progress(chain_down=True, problems=[Problem("anchor", "unreachable", "区块链节点没有应答")]))
+    worker = running(ticks)
+    eventually(lambda: worker.report().chain_down)
+    report = worker.report()
+    assert (report.state, report.reason, report.failures_in_a_row) == ("working", "unreachable", 0)
+    assert report.is_well(now())
+    assert worker.stop(5)
+
+
+def test_chores_are_done_now_and_then_and_their_failure_is_an_error_like_any() -> None:
+    done = threading.Event()
+    worker = running(Ticks(), done.set)
+    assert done.wait(5)
+    assert worker.stop(5)
+
+    def fail() -> None:
+        raise OSError("no space left")
+
+    worker = running(Ticks(), fail)
+    eventually(lambda: worker.report().state == "retrying")
+    assert worker.stop(5)
+
+
+def test_a_tick_without_an_end_is_told_as_stuck() -> None:
+    at = now()
+    report = Report("working", True, 3, 0, at, at - timedelta(seconds=1))
+    assert report.is_well(at + STUCK_AFTER)
+    assert not report.is_well(at + STUCK_AFTER + timedelta(seconds=1))
+    assert not Report("working", False, 3, 0, at, at).is_well(at)
+
+
+def test_health_is_503_when_the_worker_is_dead_and_when_the_database_is_away(tmp_path: Path) -> None:
+    services = compose(settings_in(tmp_path))
+    with TestClient(create_app(services)) as client:
+        assert client.get("/healthz").status_code == 200
+        assert services.worker.stop(10)
+        dead = client.get("/healthz")
+        assert (dead.status_code, dead.json()["reason"]) == (503, "worker_not_well")
+        services.worker.start()
+        assert client.get("/healthz").status_code == 200
+        services.engine.dispose()
+        for file in tmp_path.glob("registry.db*"):
+            file.unlink()
+        (tmp_path / "registry.db").mkdir()
+        away = client.get("/healthz")
+        assert (away.status_code, away.json()["reason"]) == (503, "database_unavailable")
+
+
+def test_the_server_works_while_the_chain_is_down_and_says_so(tmp_path: Path) -> None:
+    services = compose(settings_in(tmp_path, chain="http://127.0.0.1:9"))
+    with TestClient(create_app(services)) as client:
+        eventually(lambda: client.get("/api/v1/status").json()["size"] > 0)
+        eventually(lambda: client.get("/api/v1/status").json()["chain"]["state"] == "down")
+        standing = client.get("/api/v1/status").json()
+        assert standing["anchored_size"] == 0 < standing["size"]
+        assert client.get("/healthz").status_code == 200

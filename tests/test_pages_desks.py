@@ -1,0 +1,313 @@
+"""Looking, verifying, using, coding, hosting and administering, in a real browser."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from api.composition import Services
+from codes import picture
+from registry.certificates import service as certificates
+from registry.certificates.drafts import parse_draft
+from registry.certificates.holders import HolderDraft
+from registry.codes import service as codes
+from registry.codes.rules import CodeRequest
+from registry.keys import rules as keys
+from registry.materials import service as materials
+from registry.materials.rules import MaterialDraft
+from registry.work import REGISTRY
+from tests.test_pages_site import (  # noqa: F401 (fixtures are found by name)
+    COMPANY,
+    COMPANY_CODE,
+    LICENCE_HEADERS,
+    PASSWORD,
+    PERSON_CODE,
+    Site,
+    Watched,
+    browser,
+    clerk_of,
+    desk,
+    draft,
+    io_file,
+    licence_row,
+    site,
+    verdict,
+    workbook,
+)
+from verifier.code import CodeKind
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+# ---- Looking --------------------------------------------------------------------------------------------------------
+
+
+def test_the_list_finds_by_number_by_identifier_and_by_holder_without_a_number_in_the_address(desk: Watched) -> None:
+    page, services = desk.page, desk.site.services
+    desk.log_in("wang")
+    with services.registry.read(REGISTRY) as work:
+        row = certificates.get(work, desk.site.certificate_id)
+    for asked in (row.number, row.identifier):
+        page.goto("/certificates")
+        page.get_by_label("证照编号或证照标识").fill(asked)
+        page.get_by_label("证照编号或证照标识").press("Enter")
+        expect(page.locator("tbody tr")).to_have_count(1)
+    page.goto("/certificates")
+    page.get_by_text("按持证主体查找").click()
+    page.get_by_label("证件类型").select_option("001")
+    page.get_by_label("证件号码").fill(COMPANY_CODE)
+    page.get_by_label("查询用途").fill("窗口受理核对")
+    page.locator("details").get_by_role("button", name="查找").click()
+    assert COMPANY_CODE not in page.url
+    assert page.locator("tbody tr").count() >= 3
+
+
+def test_the_detail_shows_face_proof_and_evidence_and_the_bundle_verifies(desk: Watched) -> None:
+    page = desk.page
+    desk.log_in("lin")
+    page.goto(f"/certificates/{desk.site.certificate_id}")
+    expect(page.get_by_role("article", name="营业执照")).to_contain_text(COMPANY)
+    expect(page.get_by_text("锚定上链")).to_be_visible()
+    page.get_by_text("收录证明").click()
+    expect(page.get_by_role("img", name="从本条目到树根的证明路径")).to_be_visible()
+    expect(page.get_by_role("img", name="企业码的二维码")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="下载证据包").click()
+    bundle = download.value.path()
+    page.goto("/verify")
+    page.locator("[data-drop] input[type=file]").set_input_files(bundle)
+    expect(page.get_by_role("heading", level=1)).to_have_text("有效")
+
+
+def test_a_window_sees_a_masked_face_until_it_states_a_purpose(desk: Watched) -> None:
+    page, services = desk.page, desk.site.services
+    card = {
+        "certificate_type_code": desk.site.types[4], "certificate_number": "3101052026000077", "issue_date": "20260105",
+        "valid_from": "20260105", "valid_to": "长期",
+        "holders": [{"holder_name": "欧阳建国", "holder_code": PERSON_CODE, "holder_code_type_code": "111"}],
+        "extend_info": {"gender": "男", "born_on": "18991231"},
+    }  # fmt: skip
+    with services.registry.begin(clerk_of(services)) as work:
+        certificate_id = certificates.register(work, parse_draft(card)).id
+    desk.log_in("wang")
+    page.goto(f"/certificates/{certificate_id}")
+    expect(page.get_by_role("article")).to_contain_text("欧**国")
+    assert PERSON_CODE not in page.content() and "欧阳建国" not in page.content()
+    page.get_by_text("查看完整照面").click()
+    page.get_by_label("查看用途").fill("核对申请人身份")
+    page.get_by_role("button", name="查看并记录").click()
+    expect(page.get_by_role("article")).to_contain_text(PERSON_CODE)
+
+
+def test_a_change_of_status_asks_first_and_is_written_into_the_history(desk: Watched, tmp_path: Path) -> None:
+    page, services = desk.page, desk.site.services
+    with services.registry.begin(clerk_of(services)) as work:
+        done = certificates.register(work, draft(desk.site.types[1], "05000000202606010001"))
+    desk.log_in("lin")
+    page.goto(f"/certificates/{done.id}")
+    page.locator("summary", has_text="变更状态").click()
+    page.get_by_label("办理事项").select_option("suspend")
+    page.get_by_label("事由").fill("年度抽查发现问题，限期整改。")
+    page.locator("details").get_by_role("button", name="变更状态").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("暂扣")
+    dialog.get_by_role("button", name="取消").click()
+    expect(page.get_by_text("已暂扣")).to_have_count(0)
+    page.locator("details").get_by_role("button", name="变更状态").click()
+    dialog.get_by_role("button", name="确认变更").click()
+    expect(page.get_by_role("status")).to_contain_text("状态已变更")
+    expect(page.locator(".timeline").first).to_contain_text("年度抽查发现问题")
+
+
+# ---- Verifying ------------------------------------------------------------------------------------------------------
+
+
+def test_a_scanned_code_and_enter_give_a_verdict_and_the_next_scan_can_follow(desk: Watched) -> None:
+    page, text = desk.page, desk.site.code_text
+    page.goto("/verify")
+    expect(page.get_by_label("扫码枪扫入")).to_be_focused()
+    page.keyboard.type(text)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("有效")
+    expect(page.get_by_text(COMPANY)).to_be_visible()
+    assert text not in page.url
+    expect(page.get_by_label("核验下一个")).to_be_focused()
+    page.keyboard.type(text[:-4] + ("AAAA" if not text.endswith("AAAA") else "BBBB"))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("无效")
+    assert page.locator("svg.shape path").first.get_attribute("d").startswith("M39 7h42")
+
+
+def test_what_a_chinese_input_method_makes_of_a_scan_is_read_all_the_same(desk: Watched) -> None:
+    page = desk.page
+    wide = {ord(sign): ord(sign) + 0xFEE0 for sign in map(chr, range(0x21, 0x7F))} | {ord(" "): 0x3000}
+    page.goto("/")
+    page.get_by_label("核验证照或二维码").fill(
+        desk.site.code_text.translate(wide).replace("．", "。").replace("＄", "￥")
+    )
+    page.get_by_label("核验证照或二维码").press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("有效")
+
+
+def test_a_picture_of_a_code_is_read_and_a_foreign_one_is_not_ours(desk: Watched) -> None:
+    page = desk.page
+    for name, data, word in (
+        ("code.png", picture.draw_png(desk.site.code_text), "有效"),
+        ("code.svg", picture.draw_svg(desk.site.code_text).encode(), "有效"),
+        ("none.png", blank_png(), "无法判定"),
+        ("noise.szb", b"nothing of ours", "无效"),
+    ):
+        page.goto("/verify")
+        file = {"name": name, "mimeType": "application/octet-stream", "buffer": data}
+        page.locator("[data-drop] input[type=file]").set_input_files(file)
+        expect(page.get_by_role("heading", level=1)).to_have_text(word)
+
+
+def blank_png() -> bytes:
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.new("L", (320, 320), 255).save(out, "PNG")
+    return out.getvalue()
+
+
+def test_a_lost_code_is_not_in_force_and_says_what_to_do(desk: Watched) -> None:
+    page, services = desk.page, desk.site.services
+    key = services.keys.key_for(keys.CODES, services.clock())
+    with services.registry.begin(clerk_of(services)) as work:
+        lost = codes.issue(work, CodeRequest(CodeKind.ENTERPRISE, subject="91310105MA1FWT0226", name="示例公司"), key)
+        text, lost_id = lost.text, lost.id
+    desk.log_in("wang")
+    page.goto(f"/codes/{lost_id}")
+    page.get_by_role("button", name="挂失").click()
+    page.get_by_role("dialog").get_by_role("button", name="挂失").click()
+    expect(page.get_by_role("status")).to_contain_text("已挂失")
+    page.goto("/verify")
+    page.keyboard.type(text)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("不在有效状态")
+    expect(page.locator(".notice")).to_contain_text("领取新码")
+    page.get_by_text("全部检查").click()
+    expect(page.locator(".check-failed")).to_contain_text("未通过")
+
+
+# ---- Using ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_window_scans_a_code_authorises_and_uses_and_the_receipt_follows(desk: Watched) -> None:
+    page = desk.page
+    desk.log_in("wang")
+    page.goto("/use")
+    page.get_by_label("办理事项").select_option("CN-FOOD-01")
+    page.get_by_label("办件编号").fill("CN20261122-0777")
+    page.get_by_label("扫描个人码或企业码").fill(desk.site.code_text)
+    page.get_by_label("扫描个人码或企业码").press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("食品经营许可变更")
+    page.get_by_role("button", name="用于本办件").first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("已用于本办件")
+    expect(page.get_by_text("CN20261122-0777")).to_be_visible()
+
+
+def test_an_unknown_case_or_applicant_is_pointed_out_beside_its_field(desk: Watched) -> None:
+    page = desk.page
+    desk.log_in("wang")
+    page.goto("/use")
+    page.get_by_label("办理事项").select_option("CN-FOOD-01")
+    page.get_by_label("办件编号").fill("CN20261122-0778")
+    page.get_by_label("证件号码").fill("310105189912319990")
+    page.get_by_role("button", name="查找可用的证照").click()
+    expect(page.locator("#f-holder_code")).to_have_attribute("aria-invalid", "true")
+
+
+def test_a_one_time_material_can_be_used_once_and_the_second_window_sees_the_first_use(desk: Watched) -> None:
+    page, services = desk.page, desk.site.services
+    register_proof(services, desk.site.types[901])
+    desk.log_in("wang")
+    for case_no, heading in (("CN-A-1", "已用于本办件"), ("CN-A-2", "不能用证")):
+        page.goto("/use")
+        page.get_by_label("办理事项").select_option("CN-FOOD-01")
+        page.get_by_label("办件编号").fill(case_no)
+        page.get_by_label("证件类型").select_option("111")
+        page.get_by_label("证件号码").fill(PERSON_CODE)
+        page.get_by_role("button", name="查找可用的证照").click()
+        page.get_by_role("button", name="登记本人当场授权").click()
+        page.get_by_role("button", name="用于本办件").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text(heading)
+    expect(page.get_by_text("首次使用", exact=True)).to_be_visible()
+
+
+def register_proof(services: Services, type_code: str) -> None:
+    with services.registry.begin(clerk_of(services)) as work:
+        materials.register(
+            work,
+            MaterialDraft(
+                type_code=type_code, title="居住情况证明", holders=(HolderDraft("欧阳建国", PERSON_CODE, "111"),),
+                valid_from="20260105", valid_to="20270104",
+                data={"address": "上海市长宁区虹桥路 1000 号", "issued_for": "食品经营许可变更"},
+            ),
+        )  # fmt: skip
+
+
+# ---- Codes, venues, accounts ----------------------------------------------------------------------------------------
+
+
+def test_an_enterprise_code_is_issued_shown_large_and_reissued_with_the_next_generation(desk: Watched) -> None:
+    page = desk.page
+    desk.log_in("lin")
+    page.goto("/codes?kind=enterprise")
+    page.get_by_label("统一社会信用代码").fill("92310105MA1FWT030X")
+    page.get_by_label("企业名称").fill("长宁区示例便利店")
+    page.get_by_role("button", name="制码").click()
+    expect(page.get_by_role("status")).to_contain_text("码已制发")
+    first = page.url
+    page.get_by_role("button", name="换发新码").click()
+    page.get_by_role("dialog").get_by_role("button", name="换发新码").click()
+    expect(page.get_by_text("第 2 代").or_(page.locator("dd", has_text="2").first)).to_be_visible()
+    page.goto(first.partition("?")[0])
+    expect(page.get_by_text("此码已不能使用")).to_be_visible()
+
+
+def test_a_venue_is_registered_its_rule_changed_and_a_pass_granted(desk: Watched) -> None:
+    page = desk.page
+    desk.log_in("chen")
+    page.goto("/venues")
+    page.locator("summary", has_text="登记场所").click()
+    page.get_by_label("场所名称").fill("临空商务楼 5 号（示例）")
+    page.get_by_label("地址").fill("上海市长宁区临空路 5 号")
+    page.get_by_label("责任单位").fill("12310105MB9T00038A")
+    page.get_by_role("button", name="登记场所").click()
+    expect(page.get_by_role("status")).to_contain_text("场所已登记")
+    page.locator("summary", has_text="修改规则").click()
+    page.locator("#f-to0").fill("20:00")
+    page.get_by_role("button", name="保存规则").click()
+    expect(page.get_by_text("每天 08:00–20:00")).to_be_visible()
+    page.get_by_label("证件号码").fill(PERSON_CODE)
+    page.get_by_role("button", name="发放").click()
+    expect(page.get_by_role("status")).to_contain_text("通行证已发放")
+    assert PERSON_CODE not in page.content()
+
+
+def test_an_administrator_makes_an_account_and_a_token_whose_secrets_are_shown_once(desk: Watched) -> None:
+    page = desk.page
+    desk.log_in("chen")
+    page.goto("/accounts")
+    page.locator("summary", has_text="新建账号").click()
+    page.locator("#f-username").fill("zhou")
+    page.locator("#f-name").fill("周敏")
+    page.locator("#f-department").select_option(index=1)
+    page.locator("form[action='/accounts']").get_by_label("综合窗口").check()
+    page.get_by_role("button", name="创建账号").click()
+    expect(page.locator("#secret")).to_contain_text("Sz1-")
+    page.locator("summary", has_text="新建令牌").click()
+    page.locator("#f-token_name").fill("业务系统")
+    page.locator("#f-token_department").select_option(index=1)
+    page.locator("form[action='/tokens']").get_by_label("证照登记员").check()
+    page.get_by_role("button", name="创建令牌").click()
+    expect(page.locator("#secret")).to_contain_text("szt_")
+    page.goto("/accounts")
+    expect(page.locator("#secret")).to_have_count(0)
+    page.get_by_role("button", name="吊销 业务系统").click()
+    expect(page.get_by_role("status")).to_contain_text("令牌已吊销")

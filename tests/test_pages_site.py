@@ -1,0 +1,373 @@
+"""A real server with one of everything in it, a browser that watches it, and whether everybody can read every page."""
+
+from __future__ import annotations
+
+import io
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import openpyxl
+import pytest
+import uvicorn
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from api.app import create_app
+from api.composition import Services, compose
+from api.http.codes import code_of
+from api.http.public import standing_of
+from api.settings import Settings
+from registry.accounts import service as accounts
+from registry.authorisations import service as authorisations
+from registry.authorisations.rules import AuthorisationDraft
+from registry.catalogue import service as catalogue
+from registry.catalogue.rules import Slot
+from registry.certificates import service as certificates
+from registry.certificates.drafts import parse_draft
+from registry.certificates.rules import CertificateDraft
+from registry.codes import service as codes
+from registry.codes.rules import CodeRequest
+from registry.departments import service as departments
+from registry.keys import rules as keys
+from registry.uses import service as uses
+from registry.uses.rules import ReuseRequest
+from registry.venues import service as venues
+from registry.work import REGISTRY, Actor
+from tests.conftest import chromium_path
+from verifier.code import CodeKind
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+PASSWORD = "Suizheng-2026"
+COMPANY, COMPANY_CODE = "上海长宁虹桥食品有限公司（示例）", "91310105MA1FWT014B"
+PERSON_CODE = "31010518991231999X"
+FLAGS = [
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+LICENCE_HEADERS = (
+    "证照编号", "持证主体", "持证主体代码", "证照颁发日期", "有效期起始", "有效期截止", "主体类型",
+    "法定代表人（负责人、经营者）", "成立日期", "住所（经营场所）", "经营范围",
+)  # fmt: skip
+
+
+def licence_row(number: str, holder_code: str = COMPANY_CODE, valid_to: str = "长期") -> tuple[str, ...]:
+    return (
+        number, COMPANY, holder_code, "20260105", "20260105", valid_to, "有限责任公司", "陆文清", "20260105",
+        "上海市长宁区虹桥路 1000 号", "食品经营（销售预包装食品）；餐饮管理",
+    )  # fmt: skip
+
+
+def workbook(*rows: tuple[str, ...]) -> bytes:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    for row in (LICENCE_HEADERS, *rows):
+        sheet.append(row)
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+@dataclass(frozen=True)
+class Site:
+    """A running server and what stands in it."""
+
+    url: str
+    services: Services
+    types: dict[int, str]
+    certificate_id: str
+    use_id: str
+    code_id: str
+    code_text: str
+    venue_id: str
+
+
+def settings_in(folder: Path) -> Settings:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    return Settings(
+        data=folder, database_url=f"sqlite:///{folder / 'registry.db'}", port=port, public_url=f"http://127.0.0.1:{port}",
+        logins_per_minute=100_000, verifications_per_minute=100_000,
+    )  # fmt: skip
+
+
+def populate(services: Services) -> dict[str, object]:
+    """Accounts, a matter, and one of everything that a page shows."""
+    registry = services.registry
+    with registry.begin(REGISTRY) as work:
+        types = {row.number: row.code for row in catalogue.list_types(work)}
+        operator = departments.operator(work).code
+        for code in types.values():
+            departments.grant_scope(work, operator, code, "issue")
+            departments.grant_scope(work, operator, code, "use")
+        for username, name, roles in (
+            ("lin", "林晓岚", ["registrar"]),
+            ("wang", "王其昌", ["window"]),
+            ("chen", "陈明远", ["registrar", "window", "venue", "administrator", "auditor"]),
+        ):
+            accounts.create_staff(work, username, name, roles, operator, password=PASSWORD)
+        accounts.create_staff(work, "new", "新同事", ["window"], operator)
+        slots = (Slot("CL01", "主体资格证明", (types[1],)), Slot("CL02", "居住情况证明", (types[901],), False))
+        catalogue.register_matter(work, "CN-FOOD-01", "食品经营许可变更", operator, "办理食品经营许可变更", slots)
+    with registry.begin(clerk_of(services)) as work:
+        drafts = [draft(types[1], f"0500000020260101{n:04d}") for n in range(1, 4)]
+        outcomes = certificates.register_many(work, drafts)
+        certificate_id = outcomes[0].id
+        certificates.change_status(
+            work, outcomes[1].id, "suspend", "年度抽查发现问题，限期整改。", document="沪长市监〔2026〕12号"
+        )
+        grant = authorisations.grant(
+            work,
+            AuthorisationDraft(
+                "function", operator, "CN-FOOD-01", "办理食品经营许可变更", work.at, work.at + timedelta(days=30),
+                type_code=types[1],
+            ),
+        )  # fmt: skip
+        use = uses.reuse(
+            work,
+            ReuseRequest(
+                "certificate", certificate_id, "CN-FOOD-01", "CN20261122-0001", "办理食品经营许可变更", grant.id, None,
+                "staff:demo", "desk-1",
+            ),
+        )  # fmt: skip
+        rule = {
+            "hours": [{"days": [1, 2, 3, 4, 5], "from": "17:00", "to": "21:00"}, {"days": [6, 7], "from": "08:00", "to": "21:00"}],
+            "admit": {"types": [types[4]], "pass": True},
+            "anti_passback_seconds": 60,
+        }  # fmt: skip
+        venue = venues.register(
+            work, "长宁区第一中学体育场（示例）", "上海市长宁区虹桥路 1000 号", "310105", "12310105MB9T00038A", rule
+        )
+        venues.grant_pass(work, venue.id, "111", PERSON_CODE, work.at, work.at + timedelta(days=30))
+        key = services.keys.key_for(keys.CODES, services.clock())
+        code = codes.issue(work, CodeRequest(CodeKind.ENTERPRISE, subject=COMPANY_CODE, name=COMPANY), key)
+        codes.issue(work, CodeRequest(CodeKind.VENUE, subject=venue.id), key)
+    return {
+        "types": types, "certificate_id": certificate_id, "use_id": use.id, "code_id": code.id,
+        "code_text": code_of(code).text, "venue_id": venue.id,
+    }  # fmt: skip
+
+
+def draft(type_code: str, number: str) -> CertificateDraft:
+    facts = {
+        "certificate_type_code": type_code, "certificate_number": number, "issue_date": "20260105",
+        "valid_from": "20260105", "valid_to": "长期",
+        "holders": [{"holder_name": COMPANY, "holder_code": COMPANY_CODE, "holder_code_type_code": "001"}],
+        "extend_info": {
+            "entity_type": "有限责任公司（自然人独资）", "legal_representative": "陆文清",
+            "registered_capital": "人民币 500 万元整", "established_on": "20260105",
+            "address": "上海市长宁区虹桥路 1000 号 3 层", "business_scope": "食品经营（销售预包装食品）；餐饮管理；" * 4,
+        },
+    }  # fmt: skip
+    return parse_draft(facts)
+
+
+def clerk_of(services: Services) -> Actor:
+    """The operating department's own system, with every role at the desks."""
+    with services.registry.read(REGISTRY) as work:
+        operator = departments.operator(work).code
+    return Actor("system:tests", "system", operator, frozenset({"registrar", "window", "venue"}))
+
+
+def io_file(data: bytes, name: str = "rows.xlsx") -> dict[str, object]:
+    return {"name": name, "mimeType": "application/octet-stream", "buffer": data}
+
+
+def verdict(page: Page) -> str:
+    return page.get_by_role("heading", level=1).inner_text()
+
+
+def start(folder: Path) -> Iterator[Site]:
+    services = compose(settings_in(folder))
+    things = populate(services)
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(services), host="127.0.0.1", port=services.settings.port, log_level="warning")
+    )
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    wait_until(lambda: server.started)
+    wait_until(lambda: is_anchored(services))
+    try:
+        yield Site(url=services.settings.public_url, services=services, **things)  # type: ignore[arg-type]
+    finally:
+        server.should_exit = True
+        thread.join(30)
+
+
+def is_anchored(services: Services) -> bool:
+    standing = standing_of(services)
+    return standing.size > 0 and standing.unanchored == 0
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "the server did not get there in time"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    yield from start(tmp_path_factory.mktemp("site"))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
+        yield launched
+        launched.close()
+
+
+class Watched:
+    """A browser context that remembers every complaint of a page and every request to anyone but the server."""
+
+    def __init__(self, browser: Browser, site: Site, viewport: dict[str, int] = DESK) -> None:
+        self.site = site
+        self.context: BrowserContext = browser.new_context(viewport=viewport, locale="zh-CN", base_url=site.url)
+        self.complaints: list[str] = []
+        self.page: Page = self.context.new_page()
+        self.page.set_default_timeout(15_000)
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.complaints.append(f"page error: {error}"))
+        self.page.on("request", self._request)
+
+    def _console(self, message: object) -> None:
+        text, kind = message.text, message.type  # type: ignore[attr-defined]
+        # A page that answers 4xx on purpose (a refused form) is noted by the browser as a failed load of itself.
+        if kind in ("error", "warning") and "status of 4" not in text:
+            self.complaints.append(f"{kind}: {text}")
+
+    def _request(self, request: object) -> None:
+        url: str = request.url  # type: ignore[attr-defined]
+        if not url.startswith((self.site.url, "blob:", "data:")):
+            self.complaints.append(f"request to another host: {url}")
+
+    def log_in(self, username: str, password: str = PASSWORD) -> None:
+        self.page.goto("/login")
+        self.page.get_by_label("用户名").fill(username)
+        self.page.get_by_label("口令").fill(password)
+        self.page.locator("main").get_by_role("button", name="登录").click()
+        self.page.wait_for_url(lambda url: "/login" not in url)
+
+
+@pytest.fixture
+def desk(browser: Browser, site: Site) -> Iterator[Watched]:
+    watched = Watched(browser, site)
+    yield watched
+    watched.context.close()
+    assert watched.complaints == []
+
+
+def pages_of(site: Site) -> dict[str, str]:
+    """Every page a GET can open, by name."""
+    return {
+        "home": "/", "verify": "/verify", "status": "/status", "password": "/password",
+        "register": "/register", "single": f"/register/single?type={site.types[2]}",
+        "single-many": f"/register/single?type={site.types[3]}", "certificates": "/certificates",
+        "certificates-none": "/certificates?q=NOTHING", "certificate": f"/certificates/{site.certificate_id}",
+        "use": "/use", "use-result": f"/uses/{site.use_id}", "codes": "/codes?kind=person",
+        "codes-enterprise": "/codes?kind=enterprise", "codes-venue": "/codes?kind=venue", "code": f"/codes/{site.code_id}",
+        "venues": "/venues", "venue": f"/venues/{site.venue_id}", "accounts": "/accounts",
+        "not-found": "/certificates/nothing",
+    }  # fmt: skip
+
+
+# ---- Without a script, with a keyboard, for everybody ---------------------------------------------------------------
+
+
+def test_everything_important_works_without_a_script(browser: Browser, site: Site) -> None:
+    context = browser.new_context(java_script_enabled=False, base_url=site.url, locale="zh-CN")
+    page = context.new_page()
+    page.goto("/verify")
+    page.locator("#code").fill(site.code_text)
+    page.locator("#code").press("Enter")
+    assert verdict(page) == "有效"
+    page.goto("/login")
+    page.locator("#f-username").fill("lin")
+    page.locator("#f-password").fill(PASSWORD)
+    page.locator("main button").click()
+    page.goto(f"/register?type={site.types[1]}")
+    page.locator("input[type=file]").set_input_files(io_file(workbook(licence_row("05000000202607010001"))))
+    page.locator("main button").click()
+    assert verdict(page) == "1 行全部登记成功"
+    page.locator("button[name=language]").click()
+    assert page.locator("html").get_attribute("lang") == "en"
+    context.close()
+
+
+def test_the_skip_link_is_first_and_focus_can_be_seen(desk: Watched) -> None:
+    page = desk.page
+    page.goto("/status")
+    page.keyboard.press("Tab")
+    skip = page.get_by_role("link", name="跳到正文")
+    expect(skip).to_be_focused()
+    assert skip.evaluate("node => getComputedStyle(node).outlineStyle") != "none"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+
+
+def test_language_and_print_size_are_kept_in_the_cookie(desk: Watched) -> None:
+    page = desk.page
+    page.goto("/verify")
+    before = page.evaluate("parseFloat(getComputedStyle(document.documentElement).fontSize)")
+    page.get_by_role("button", name="大字版").click()
+    expect(page).to_have_url(f"{desk.site.url}/verify")
+    after = page.evaluate("parseFloat(getComputedStyle(document.documentElement).fontSize)")
+    assert (before, after) == (16, 21)
+    page.get_by_role("button", name="English").click()
+    page.goto("/status")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Status")
+    assert page.locator("html").get_attribute("data-print") == "large"
+
+
+#: Both sizes, both languages and both prints, in pairs.
+VIEWS = {
+    "zh-desk": (DESK, "zh.normal"),
+    "en-phone": (PHONE, "en.normal"),
+    "zh-phone-large": (PHONE, "zh.large"),
+    "en-desk-large": (DESK, "en.large"),
+}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_every_page_is_accessible_fits_its_screen_and_speaks_to_nobody_else(
+    browser: Browser, site: Site, name: str
+) -> None:
+    viewport, view = VIEWS[name]
+    watched = Watched(browser, site, viewport)
+    watched.log_in("chen")
+    watched.context.add_cookies([{"name": "suizheng_view", "value": view, "url": site.url}])
+    faults = []
+    for page_name, address in pages_of(site).items():
+        watched.page.goto(address)
+        watched.page.evaluate("document.querySelectorAll('details').forEach(more => { more.open = true; })")
+        faults += [f"{page_name}: {fault}" for fault in faults_of(watched.page)]
+    watched.page.goto("/verify")
+    watched.page.locator("#code").fill(site.code_text)
+    watched.page.locator("#code").press("Enter")
+    faults += [f"verdict: {fault}" for fault in faults_of(watched.page)]
+    watched.context.clear_cookies(name="suizheng_session")
+    for address in ("/login", "/"):
+        watched.page.goto(address)
+        faults += [f"{address}: {fault}" for fault in faults_of(watched.page)]
+    watched.context.close()
+    assert faults == []
+    assert watched.complaints == []
+
+
+def faults_of(page: Page) -> list[str]:
+    """What axe finds, and whether the page is wider than the screen."""
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    faults = [f"{violation['id']} {[node['html'][:120] for node in violation['nodes'][:2]]}" for violation in found]
+    wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    if wide > 0:
+        faults.append(f"{wide} px wider than the screen")
+    return faults
