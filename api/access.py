@@ -125,4 +125,5 @@ OPERATIONS: Mapping[str, Rule] = {
     "GET /log/{path:path}": _PUBLIC,
     "GET /openapi.json": _ANYONE_KNOWN,
     "GET /docs": _ANYONE_KNOWN,
+    "GET /docs/reference.css": _ANYONE_KNOWN,
 }

@@ -34,7 +34,7 @@ class Settings:
     port: int = DEFAULT_PORT
     public_url: str = f"http://127.0.0.1:{DEFAULT_PORT}"
     verifications_per_minute: int = 240
-    logins_per_minute: int = 20
+    logins_per_minute: int = 60
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -51,7 +51,7 @@ class Settings:
             port=port,
             public_url=_public_url(environment.get("SUIZHENG_PUBLIC_URL") or f"http://127.0.0.1:{port}"),
             verifications_per_minute=_number(environment, "SUIZHENG_VERIFICATIONS_PER_MINUTE", 240, 1, 1_000_000),
-            logins_per_minute=_number(environment, "SUIZHENG_LOGINS_PER_MINUTE", 20, 1, 1_000_000),
+            logins_per_minute=_number(environment, "SUIZHENG_LOGINS_PER_MINUTE", 60, 1, 1_000_000),
         )
 
     @property

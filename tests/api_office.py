@@ -14,14 +14,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
 from fastapi.testclient import TestClient
 from httpx import Client, Response
 
 from api.access import ROLES
 from api.app import create_app
 from api.composition import Services, compose
-from api.settings import EMBEDDED, NO_CHAIN, Settings
+from api.settings import NO_CHAIN, Settings
 
 ORIGIN = "http://127.0.0.1:8310"
 PASSWORD = "Example-2026-Office"
@@ -171,10 +170,3 @@ def register(office: Office, number: int, **more: Any) -> dict[str, Any]:
 def reason(answer: Response, status: int) -> str:
     assert answer.status_code == status, answer.text
     return str(answer.json()["reason"])
-
-
-@pytest.fixture(scope="session")
-def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenOffice]:
-    """One office on an embedded chain for all tests that leave it as good as they found it."""
-    with open_office(settings_in(tmp_path_factory.mktemp("office"), chain=EMBEDDED)) as office:
-        yield office

@@ -23,7 +23,7 @@ from httpx import Response
 
 from verifier.trust import TrustBundle
 
-pytest_plugins = ("api_office",)
+pytest_plugins = ("api_chained",)
 
 
 def test_a_certificate_walks_from_draft_to_receipt_evidence_and_offline_verdict(office: Office) -> None:

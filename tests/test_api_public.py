@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from api.access import ANY, OPERATIONS
 from verifier.trust import TrustBundle
 
-pytest_plugins = ("api_office",)
+pytest_plugins = ("api_chained",)
 
 
 def test_anyone_can_mirror_the_log_and_nothing_else(office: Office) -> None:
@@ -78,7 +78,7 @@ def test_the_reference_names_every_operation_and_needs_nothing_from_elsewhere(of
         for method, operation in methods.items():
             assert operation["summary"] and any("\u4e00" <= letter <= "\u9fff" for letter in operation["summary"])
             assert operation["tags"]
-            assert f"{method.upper()} {path}" in page
+            assert f"<b>{method.upper()}</b><code>{path}</code>" in page
     assert "http://" not in page and "https://" not in page and "<script" not in page and "style=" not in page
 
 

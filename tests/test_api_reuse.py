@@ -21,7 +21,7 @@ from httpx import Response
 from codes import picture
 from verifier.visit import Visit
 
-pytest_plugins = ("api_office",)
+pytest_plugins = ("api_chained",)
 
 
 def test_a_file_is_known_by_its_content_and_travels_in_the_evidence(office: Office) -> None:

@@ -153,6 +153,8 @@ def test_health_is_503_when_the_worker_is_dead_and_when_the_database_is_away(tmp
         assert (dead.status_code, dead.json()["reason"]) == (503, "worker_not_well")
         services.worker.start()
         assert client.get("/healthz").status_code == 200
+        # Nobody may hold the old file open when it goes.
+        assert services.worker.stop(10)
         services.engine.dispose()
         for file in tmp_path.glob("registry.db*"):
             file.unlink()

@@ -6,6 +6,14 @@ import io
 from pathlib import Path
 
 import pytest
+from pages_site import (
+    COMPANY,
+    COMPANY_CODE,
+    PERSON_CODE,
+    Watched,
+    clerk_of,
+    draft,
+)
 from playwright.sync_api import expect
 
 from api.composition import Services
@@ -19,26 +27,9 @@ from registry.keys import rules as keys
 from registry.materials import service as materials
 from registry.materials.rules import MaterialDraft
 from registry.work import REGISTRY
-from tests.test_pages_site import (  # noqa: F401 (fixtures are found by name)
-    COMPANY,
-    COMPANY_CODE,
-    LICENCE_HEADERS,
-    PASSWORD,
-    PERSON_CODE,
-    Site,
-    Watched,
-    browser,
-    clerk_of,
-    desk,
-    draft,
-    io_file,
-    licence_row,
-    site,
-    verdict,
-    workbook,
-)
 from verifier.code import CodeKind
 
+pytest_plugins = ("pages_fixtures",)
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 

@@ -7,29 +7,22 @@ from pathlib import Path
 
 import openpyxl
 import pytest
-from playwright.sync_api import expect
-
-from registry.accounts import service as accounts
-from registry.work import REGISTRY
-from tests.test_pages_site import (  # noqa: F401 (fixtures are found by name)
+from pages_site import (
     COMPANY,
     COMPANY_CODE,
     LICENCE_HEADERS,
     PASSWORD,
-    PERSON_CODE,
-    Site,
     Watched,
-    browser,
-    clerk_of,
-    desk,
-    draft,
     io_file,
     licence_row,
-    site,
-    verdict,
     workbook,
 )
+from playwright.sync_api import expect
 
+from registry.accounts import service as accounts
+from registry.work import REGISTRY
+
+pytest_plugins = ("pages_fixtures",)
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 

@@ -129,16 +129,16 @@ def check_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes], r
 
 def root_from_path(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes:
     """The root a path leads to (RFC 9162 2.1.3.2). Raises InclusionError if its length does not fit (index, size)."""
-    node, last = leaf, size - 1
+    node, last, sha256 = leaf, size - 1, hashlib.sha256
     for sibling in path:
         if last == 0:
             raise InclusionError("path_too_long", "存证路径过长")
         if index & 1 or index == last:
-            node = node_hash(sibling, node)
+            node = sha256(b"\x01" + sibling + node).digest()
             while not index & 1 and index:
                 index, last = index >> 1, last >> 1
         else:
-            node = node_hash(node, sibling)
+            node = sha256(b"\x01" + node + sibling).digest()
         index, last = index >> 1, last >> 1
     if last:
         raise InclusionError("path_too_short", "存证路径过短")

@@ -17,6 +17,7 @@ MAX_RECEIPT_BYTES = 4096
 
 _CWT_CLAIMS, _ISSUER = 15, 1
 _VDS, _VDP, _RFC9162_SHA256, _INCLUSION = 395, 396, 1, -1
+_HASH_HEAD = cbor.head(2, HASH_BYTES)
 _HEADER = frozenset((cose.ALG, cose.KID, _CWT_CLAIMS, _VDS))
 
 
@@ -51,7 +52,10 @@ def build_receipt(
 
 def _proof_bytes(size: int, index: int, path: list[bytes]) -> bytes:
     """[size, index, [hash, …]] (RFC 9942 5.2)."""
-    hashes = b"".join([b"\x58\x20" + sibling for sibling in path])
+    try:
+        hashes = b"".join([_HASH_HEAD + sibling for sibling in path])
+    except TypeError as error:
+        raise MalformedError("wrong_field", "回执的路径应为字节串") from error
     return b"\x83" + cbor.head(0, size) + cbor.head(0, index) + cbor.head(4, len(path)) + hashes
 
 
@@ -73,10 +77,9 @@ def check_receipt(receipt: bytes, leaf: bytes, origin: str, key: PublicKey) -> R
     size, index, hashes = cbor.require_list(cbor.decode_any(proof), 3, 3)
     if cbor.require_uint(index, MAX_SIZE) >= cbor.require_uint(size, MAX_SIZE):
         raise MalformedError("index_out_of_range", "回执的序号超出日志大小")
-    for sibling in cbor.require_list(hashes, 64):
-        cbor.require_bytes(sibling, HASH_BYTES)
-    if _proof_bytes(size, index, hashes) != proof:
-        raise MalformedError("not_canonical", "回执的路径不是确定性 CBOR 编码（RFC 8949 4.2）")
+    # Equal bytes also mean that every hash is a byte string of 32.
+    if _proof_bytes(size, index, cbor.require_list(hashes, 64)) != proof:
+        raise MalformedError("not_canonical", "回执的路径不是 32 字节哈希的确定性 CBOR 编码（RFC 8949 4.2）")
     root = root_from_path(leaf, index, size, hashes)
     message.check(key, root)
     return ReceiptFacts(origin, size, index, root)

@@ -92,7 +92,7 @@ def _close(stage: Stage, seconds: float) -> None:
         f"输出在 {OUTPUT}/：codes/ 码的图片，evidence/ 证据包，trust.json 信任包，summary.json 数字。\n"
         f"离线核验一件：.venv/bin/suizheng verify {OUTPUT}/codes/venue.png --trust {OUTPUT}/trust.json\n"
         f"打开页面：SUIZHENG_DATA={OUTPUT}/data .venv/bin/suizheng serve，浏览器访问所示地址；\n"
-        f"    演示人员 clerk，一次性密码 {stage.accounts['clerk']}；管理员 admin，密码 {stage.accounts['admin']}",
+        f"    演示人员 clerk，一次性口令 {stage.accounts['clerk']}；管理员 admin，口令 {stage.accounts['admin']}",
         markup=False,
         highlight=False,
     )

@@ -10,6 +10,8 @@ from fastapi import Request, Response
 from starlette.exceptions import HTTPException
 
 from api.errors import FieldProblem, Problem, ProblemError, problem_of
+from api.http.callers import find_caller
+from api.http.guard import CALLER
 from api.pages.rendering import show, texts_for
 from api.pages.texts import Texts
 from api.pages.views import FieldFault, Link, ProblemView, TroublePage
@@ -60,6 +62,7 @@ def _title(problem: Problem, t: Texts) -> str:
 
 def problem_page(request: Request, problem: Problem) -> Response:
     """The page of a problem that kept a page from being shown."""
+    _recognise(request)
     t = texts_for(request)
     view = TroublePage(
         status=problem.status,
@@ -71,6 +74,12 @@ def problem_page(request: Request, problem: Problem) -> Response:
         number=problem.instance.rpartition(":")[2],
     )
     return show(request, "problem.html", view, status=problem.status)
+
+
+def _recognise(request: Request) -> None:
+    """Find the caller of an address that no operation has, so that the frame of the page still knows them."""
+    if CALLER not in request.scope and "authorization" not in request.headers:
+        request.scope[CALLER] = find_caller(request.app.state.services, request)
 
 
 def _way(request: Request, problem: Problem, t: Texts) -> Link:
