@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from verifier import cbor, times
@@ -49,17 +50,10 @@ class Anchor:
     @classmethod
     def from_list(cls, value: Any) -> Anchor:
         """The inverse of `to_list`. Raises MalformedError."""
-        chain_id, contract, log_id, size, root, number, block_hash, seconds, transaction = cbor.require_list(
-            value, 9, 9
-        )
-        if not _ADDRESS.fullmatch(cbor.require_text(contract, 42)):
-            raise MalformedError("wrong_field", "合约地址应为 0x 加 40 位十六进制")
-        for hash_ in (log_id, root, block_hash, transaction):
-            cbor.require_bytes(hash_, HASH_BYTES)
-        for count in (chain_id, size, number, seconds):
-            cbor.require_uint(count, MAX_SIZE)
-        at = times.from_seconds(seconds)
-        return cls(chain_id, contract, log_id, size, root, number, block_hash, at, transaction)
+        try:
+            return _anchor(*cbor.require_list(value, 9, 9))
+        except TypeError as error:
+            raise MalformedError("wrong_field", "锚定记录的字段类型不对") from error
 
     def to_json(self) -> dict[str, Any]:
         """The same as a JSON object, hashes in hex."""
@@ -86,6 +80,29 @@ class Anchor:
             raise MalformedError("wrong_field", "锚定记录的字段不是十六进制") from error
         parts[7] = int(times.from_text(value["block_at"]).timestamp())
         return cls.from_list(parts)
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _anchor(
+    chain_id: int,
+    contract: str,
+    log_id: bytes,
+    size: int,
+    root: bytes,
+    number: int,
+    block_hash: bytes,
+    seconds: int,
+    transaction: bytes,
+) -> Anchor:
+    # All evidence under one head carries the same anchor: it is checked once. Types count, lest True pass for 1.
+    if not _ADDRESS.fullmatch(cbor.require_text(contract, 42)):
+        raise MalformedError("wrong_field", "合约地址应为 0x 加 40 位十六进制")
+    for hash_ in (log_id, root, block_hash, transaction):
+        cbor.require_bytes(hash_, HASH_BYTES)
+    for count in (chain_id, size, number, seconds):
+        cbor.require_uint(count, MAX_SIZE)
+    at = times.from_seconds(seconds)
+    return Anchor(chain_id, contract, log_id, size, root, number, block_hash, at, transaction)
 
 
 _JSON_ORDER = (

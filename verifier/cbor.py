@@ -10,22 +10,29 @@ import cbor2
 
 from verifier.errors import MalformedError
 
-# Making an encoder costs more than most of what it encodes: each thread keeps one.
-_encoders = threading.local()
+
+class _Kept(threading.local):
+    """Making an encoder or a decoder costs more than most of what it does: each thread keeps one."""
+
+    encoder: cbor2.CBOREncoder | None = None
+    decoder: cbor2.CBORDecoder | None = None
+
+
+_kept = _Kept()
 _CBOR_ERRORS = (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError, EOFError, MemoryError)
 
 
 def encode(value: Any) -> bytes:
     """The core deterministic encoding of a value."""
-    encoder = _encoders.__dict__.get("encoder")
+    encoder = _kept.encoder
     if encoder is None:
-        encoder = _encoders.encoder = cbor2.CBOREncoder(BytesIO(), canonical=True)
+        encoder = _kept.encoder = cbor2.CBOREncoder(BytesIO(), canonical=True)
     encoder.fp = stream = BytesIO()
     try:
         encoder.encode(value)
     except BaseException:
-        # An encoder that stopped half-way may remember containers it was in.
-        del _encoders.encoder
+        # What stopped half-way may remember containers it was in.
+        _kept.encoder = None
         raise
     return stream.getvalue()
 
@@ -49,9 +56,13 @@ def decode(data: bytes, *, limit: int) -> Any:
 
 def decode_any(data: bytes) -> Any:
     """The value of CBOR bytes in any encoding; its size was checked before, its form must be checked afterwards."""
+    decoder = _kept.decoder
+    if decoder is None:
+        decoder = _kept.decoder = cbor2.CBORDecoder(BytesIO())
     try:
-        return cbor2.loads(data)
+        return decoder.decode_from_bytes(data)
     except _CBOR_ERRORS as error:
+        _kept.decoder = None
         raise MalformedError("not_cbor", "内容不是有效的 CBOR") from error
 
 

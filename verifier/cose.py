@@ -8,11 +8,10 @@ CoAP content formats from the range for private experiments (RFC 7252 12.3) or m
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from verifier import cbor
 from verifier.errors import KindError, MalformedError
@@ -34,8 +33,7 @@ class Type(IntEnum):
     ENTRY = 65010
 
 
-@dataclass(frozen=True, slots=True)
-class Sign1:
+class Sign1(NamedTuple):
     """A parsed, not yet checked COSE_Sign1. `payload` is None when detached."""
 
     protected: bytes

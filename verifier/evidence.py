@@ -224,8 +224,7 @@ def _examine_status(exam: Examination, trust: TrustBundle, number: int, index: i
 
 
 def _check_validity(face: dict[str, JSON], at: datetime) -> None:
-    day = times.shanghai_day(at)
-    begins = times.compact_date(face.get("valid_from"))
+    day, begins = times.shanghai_day(at), times.compact_date(face.get("valid_from"))
     if day < begins:
         raise ValidityError("not_yet_valid", f"有效期从 {begins:%Y-%m-%d} 开始", evidence={"valid_from": str(begins)})
     if face.get("valid_to") == LONG_TERM:

@@ -163,13 +163,14 @@ class TrustBundle:
     def check_fresh(self, at: datetime, max_age: timedelta) -> None:
         """Raises StaleTrustError past the bundle's own end, or past the age that is accepted."""
         issued_at, expires_at = self.content.issued_at, self.content.expires_at
+        if at < expires_at and at - issued_at <= max_age:
+            return
         evidence = {"issued_at": times.to_text(issued_at), "expires_at": times.to_text(expires_at)}
         if at >= expires_at:
             ended = times.for_people(expires_at)
             raise StaleTrustError("trust_expired", f"信任包已于 {ended} 到期，请更新", evidence=evidence)
-        if at - issued_at > max_age:
-            begun = times.for_people(issued_at)
-            raise StaleTrustError("trust_too_old", f"信任包签发于 {begun}，已超过允许的时长，请更新", evidence=evidence)
+        begun = times.for_people(issued_at)
+        raise StaleTrustError("trust_too_old", f"信任包签发于 {begun}，已超过允许的时长，请更新", evidence=evidence)
 
     def _open_statuses(self) -> dict[int, StatusList]:
         opened: dict[int, StatusList] = {}

@@ -62,6 +62,10 @@ class Outcome(StrEnum):
     NOT_CHECKED = "not_checked"
 
 
+_PASSED = Outcome.PASSED
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
 class CheckResult(NamedTuple):
     """One check: outcome, stable reason code, Chinese message, evidence, and the time of the input it rests on."""
 
@@ -69,7 +73,7 @@ class CheckResult(NamedTuple):
     outcome: Outcome
     reason: str
     message: str
-    evidence: Mapping[str, Any] = MappingProxyType({})
+    evidence: Mapping[str, Any] = _NOTHING
     as_of: datetime | None = None
 
     def to_json(self, at: datetime) -> dict[str, Any]:
@@ -133,7 +137,7 @@ class Examination:
         except VerificationError as error:
             self.fail(check, error, as_of)
             return None
-        self.results[check] = CheckResult(check, Outcome.PASSED, "ok", passed, as_of=as_of)
+        self.results[check] = CheckResult(check, _PASSED, "ok", passed, _NOTHING, as_of)
         return value
 
     def fail(self, check: Check, error: VerificationError, as_of: datetime | None = None) -> None:

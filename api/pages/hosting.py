@@ -154,8 +154,6 @@ def _rule(form: Form, t: Texts) -> dict[str, Any]:
     passback = form.text("anti_passback") or "0"
     if not passback.isdecimal():
         raise InvalidDraftError([FieldError("anti_passback", "wrong_form", t("venue.passback_form"))])
-    if not hours:
-        raise InvalidDraftError([FieldError("hours", "missing", t("venue.hours_missing"))])
     return {
         "hours": hours,
         "admit": {"types": form.all("admit"), "pass": form.text("admit_pass") == "yes"},

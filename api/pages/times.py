@@ -7,6 +7,8 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from api.pages.texts import Texts
+from verifier.errors import MalformedError
+from verifier.times import compact_date
 
 SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -24,12 +26,21 @@ def day(on: date | str | None, t: Texts) -> str:
     if on is None or on == LONG_TERM:
         return t("date.long_term")
     if isinstance(on, str):
-        if len(on) != 8 or not on.isdigit():
+        found = _compact_day(on)
+        # What cannot be a day is shown as it stands: it may come from a bundle that nobody vouches for.
+        if found is None:
             return on
-        on = date(int(on[:4]), int(on[4:6]), int(on[6:]))
+        on = found
     if t.language == "en":
         return f"{on.day} {_MONTHS[on.month - 1]} {on.year}"
     return f"{on.year}年{on.month}月{on.day}日"
+
+
+def _compact_day(text: str) -> date | None:
+    try:
+        return compact_date(text)
+    except MalformedError:
+        return None
 
 
 def age(span: timedelta, t: Texts) -> str:

@@ -29,7 +29,7 @@ def card_of(row: Venue, type_names: Mapping[str, str], t: Texts) -> VenueCard:
 def hours_text(rule: Mapping[str, Any], t: Texts) -> str:
     """The opening hours in words: 周一至周五 17:00–21:00；周六、周日 08:00–21:00."""
     spans = [f"{_days(span['days'], t)} {span['from']}–{span['to']}" for span in rule["hours"]]
-    return ("; " if t.language == "en" else "；").join(spans) or t("venue.closed")
+    return ("; " if t.language == "en" else "；").join(spans) or t("venue.always")
 
 
 def _days(days: list[int], t: Texts) -> str:

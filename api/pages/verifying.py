@@ -121,7 +121,7 @@ def _facts(work: Work, verdict: Verdict, t: Texts) -> Sequence[Fact]:
     if "kind" in subject:
         return _code_facts(work, subject, t)
     return [
-        Fact(t(key), times.day(subject[name], t) if is_day else str(subject[name]))
+        Fact(t(key), times.day(str(subject[name]), t) if is_day else str(subject[name]))
         for name, key, is_day in _CERTIFICATE_FACTS
         if subject.get(name)
     ]

@@ -1,0 +1,315 @@
+"""The parts of pages that need no browser: texts, templates, dates, proofs, reports, forms."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import string
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import openpyxl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.imports.columns import columns_of
+from api.imports.reading import read_sheet
+from api.pages import times, workbooks
+from api.pages.access import PAGE_ACCESS
+from api.pages.faces import face_of, in_reading_order
+from api.pages.preferences import Preferences
+from api.pages.proofs import rungs_of
+from api.pages.rendering import environment, local_path, static_address, static_folder
+from api.pages.reports import KEPT_FOR, Fault, RefusedRow, Report, ReportStore
+from api.pages.single import facts_of
+from api.pages.texts import TEXTS, Texts
+from registry.accounts.rules import ROLES
+from registry.authorisations.rules import ROUTES
+from registry.catalogue.rules import TypeDefinition, compile_definition
+from registry.catalogue.service import builtin_definitions
+from registry.errors import InvalidDraftError, NotFoundError
+from registry.log.published import Inclusion
+from registry.statuses.rules import Operation
+from registry.uses.rules import REASONS
+from verifier import merkle
+from verifier.code import CodeKind
+from verifier.errors import Check
+from verifier.identifiers import HOLDER_CODE_TYPES
+from verifier.note import Checkpoint
+from verifier.status import Status
+from verifier.verdict import Outcome, State
+
+PAGES = Path(workbooks.__file__).parent
+TEMPLATES = {path.name: path.read_text("utf-8") for path in sorted((PAGES / "templates").iterdir())}
+CODE = {path.name: path.read_text("utf-8") for path in sorted(PAGES.glob("*.py"))}
+NOON = datetime(2026, 11, 22, 4, 5, tzinfo=UTC)
+CHINESE, ENGLISH = Texts("zh"), Texts("en")
+
+#: Families of keys that are put together from codes of the registry and the verifier.
+FAMILIES = {
+    "account.": ("open", "locked", "password_due", "disabled"),
+    "check.": tuple(Outcome),
+    "check.name.": tuple(Check),
+    "check.ok.": tuple(Check),
+    "code_type.": tuple(HOLDER_CODE_TYPES),
+    "codes.": tuple(kind.name.lower() + suffix for kind in CodeKind for suffix in ("", ".form", ".about")),
+    "condition.": tuple(
+        name + suffix
+        for name in ("well", "empty", "no_chain", "chain_down", "struggling", "halted")
+        for suffix in ("", ".detail")
+    ),
+    "day.": tuple("1234567"),
+    "home.": tuple(door + part for door in ("register", "use", "venues") for part in (".title", ".body", ".action")),
+    "operation.": tuple(operation.label for operation in Operation),
+    "progress.": ("registered", "sequenced", "anchored"),
+    "role.": tuple(ROLES),
+    "route.": tuple(ROUTES),
+    "state.": tuple(status.name.lower() for status in Status),
+    "token.": ("live", "expired", "revoked"),
+    "verdict.": tuple(state + suffix for state in State for suffix in ("", ".means")),
+    "weekday.": tuple("1234567"),
+    "next.state.": tuple(state for state in State if state is not State.VALID),
+    "reason.": tuple(REASONS),
+    "toast.": (
+        "changed", "code", "disabled", "known", "lost", "pass", "password", "registered", "revoked", "rule", "venue",
+    ),
+}  # fmt: skip
+#: Families whose keys are looked up and may be missing.
+OPEN_FAMILIES = ("column.", "evidence.", "mend.", "next.", "problem.title.", "reason.", "visit.")
+
+
+def literal_keys() -> set[str]:
+    in_templates = {key for text in TEMPLATES.values() for key in re.findall(r'\bt\("([\w.]+)"[,)]', text)}
+    in_templates |= {key for text in TEMPLATES.values() for key in re.findall(r"\bt\('([\w.]+)'[,)]", text)}
+    in_code = {key for text in CODE.values() for key in re.findall(r'\bt\(\s*"([\w.]+)"', text)}
+    tables = {key for text in CODE.values() for key in re.findall(r'"((?:nav|fact|date)\.[\w]+)"', text)}
+    alternatives = {"register.title", "certificates.title", "codes.title", "venues.title", "use.title"}
+    return in_templates | in_code | tables | alternatives
+
+
+def family_keys() -> set[str]:
+    return {prefix + name for prefix, names in FAMILIES.items() for name in names}
+
+
+def test_every_text_stands_in_both_languages_with_the_same_values_in_it() -> None:
+    fields = string.Formatter()
+    for key, pair in TEXTS.items():
+        assert len(pair) == 2 and all(text.strip() for text in pair), key
+        wanted = [sorted(name for _, name, _, _ in fields.parse(text) if name) for text in pair]
+        if not key.startswith("register.sending"):
+            assert wanted[0] == wanted[1], key
+
+
+def test_english_texts_are_english_and_chinese_ones_chinese() -> None:
+    latin_names = {"site.brand", "codes.grants"}
+    for key, (chinese, english) in TEXTS.items():
+        if key not in latin_names | {"column.valid_to.expected"}:
+            assert not re.search("[\u4e00-\u9fff]", english), key
+        assert re.search("[\u4e00-\u9fff]", chinese) or re.fullmatch(r"[{}\w\s,，、·]+", chinese), key
+
+
+def test_no_page_asks_for_a_text_that_does_not_exist() -> None:
+    assert sorted((literal_keys() | family_keys()) - TEXTS.keys()) == []
+
+
+def test_no_text_stands_there_unused() -> None:
+    used = literal_keys() | family_keys()
+    assert sorted(key for key in TEXTS.keys() - used if not key.startswith(OPEN_FAMILIES)) == []
+
+
+def test_every_line_shown_after_a_write_has_its_text() -> None:
+    named = {name for text in CODE.values() for name in re.findall(r'done="(\w+)"', text)}
+    assert {f"toast.{name}" for name in named} <= TEXTS.keys()
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_template_keeps_to_the_content_security_policy(name: str) -> None:
+    text = TEMPLATES[name]
+    assert not re.search(r"\sstyle\s*=|<style|\son\w+\s*=|javascript:|\|\s*safe\b", text)
+    assert all("src=" in tag for tag in re.findall(r"<script[^>]*>", text))
+    assert not re.search(r"(?:href|src|action)=[\"'](?:https?:)?//", text)
+
+
+def test_static_files_name_no_other_host() -> None:
+    for path in static_folder.rglob("*"):
+        if path.is_file():
+            text = path.read_text("utf-8").replace("http://www.w3.org/2000/svg", "")
+            assert not re.search(r"https?://|@import|url\([\"']?//", text), path.name
+
+
+def test_every_static_file_and_icon_that_a_template_names_exists() -> None:
+    symbols = set(re.findall(r'<symbol id="([\w-]+)"', (static_folder / "icons.svg").read_text("utf-8")))
+    for text in TEMPLATES.values():
+        for path in re.findall(r"static\(['\"]([\w./-]+)['\"]\)", text):
+            assert static_address(path).startswith(f"/static/{path}?v=")
+        assert set(re.findall(r'ui\.icon\("([\w-]+)"', text)) <= symbols
+
+
+def test_every_template_compiles_and_an_unknown_name_is_an_error() -> None:
+    for name in TEMPLATES:
+        environment().get_template(name)
+    with pytest.raises(Exception, match="undefined"):
+        environment().from_string("{{ nothing }}").render()
+
+
+def test_every_write_of_a_page_is_a_form_and_no_page_is_open_to_all_by_mistake() -> None:
+    public = {operation for operation, rule in PAGE_ACCESS.items() if rule.is_public}
+    assert public == {
+        "GET /", "GET /login", "POST /login", "GET /verify", "POST /verify", "GET /status", "POST /settings",
+    }  # fmt: skip
+    assert all(rule.body == "form" for operation, rule in PAGE_ACCESS.items() if operation.startswith("POST"))
+
+
+def test_moments_and_days_are_written_as_people_in_shanghai_read_them() -> None:
+    assert times.moment(datetime(2026, 11, 22, 6, 5, tzinfo=UTC), CHINESE) == "2026年11月22日 14:05"
+    assert times.moment(datetime(2026, 11, 22, 17, 5, tzinfo=UTC), CHINESE) == "2026年11月23日 01:05"
+    assert times.moment(datetime(2026, 11, 22, 6, 5, tzinfo=UTC), ENGLISH) == "22 Nov 2026, 14:05"
+    assert times.day("20260105", CHINESE) == times.day(date(2026, 1, 5), CHINESE) == "2026年1月5日"
+    assert times.day("长期", CHINESE) == times.day(None, CHINESE) == "长期"
+    assert times.day("20261399", CHINESE) == "20261399" or pytest.fail(
+        "a day that does not exist is shown as it stands"
+    )
+
+
+@pytest.mark.parametrize(
+    ("span", "written"),
+    [
+        (timedelta(seconds=-5), "刚刚"),
+        (timedelta(minutes=7), "7 分钟前"),
+        (timedelta(hours=3), "3 小时前"),
+        (timedelta(days=9), "9 天前"),
+    ],
+)
+def test_an_age_is_told_in_the_one_unit_that_matters(span: timedelta, written: str) -> None:
+    assert times.age(span, CHINESE) == written
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_nonsense_in_a_settings_form_changes_nothing(language: str, size: str) -> None:
+    kept = Preferences("en", True)
+    changed = kept.changed(language, size)
+    assert changed.language == (language if language in ("zh", "en") else "en")
+    assert changed.large_print == (size == "large" if size in ("large", "normal") else True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "followed"),
+    [
+        ("/use", "/use"),
+        ("//evil.example", "/"),
+        ("https://evil.example", "/"),
+        ("/\\evil", "/"),
+        ("", "/"),
+        ("/a\nb", "/"),
+    ],
+)
+def test_an_address_from_a_form_never_leads_to_another_host(asked: str, followed: str) -> None:
+    assert local_path(asked) == followed
+
+
+def node_of(hashes: list[bytes]) -> Callable[[int, int], bytes]:
+    return lambda level, index: merkle.root_of(hashes[index << level : (index + 1) << level])
+
+
+def climb(leaf: bytes, steps: Iterable[tuple[bool, bytes]]) -> bytes:
+    for left, given_hash in steps:
+        leaf = merkle.node_hash(given_hash, leaf) if left else merkle.node_hash(leaf, given_hash)
+    return leaf
+
+
+@pytest.mark.parametrize("size", range(1, 34))
+def test_the_drawn_proof_joins_every_hash_from_its_true_side(size: int) -> None:
+    hashes = [merkle.leaf_hash(bytes((number,))) for number in range(size)]
+    root = merkle.root_of(hashes)
+    for index, leaf in enumerate(hashes):
+        path = merkle.inclusion_path(index, size, node_of(hashes))
+        sides = [rung.left for rung in rungs_of(Inclusion(Checkpoint("log", size, root), index, leaf, path))]
+        assert climb(leaf, zip(sides, path, strict=True)) == root
+
+
+def report_of(report_id: str, owner: str = "staff:a", at: datetime = NOON) -> Report:
+    return Report(
+        id=report_id, owner=owner, at=at, file_name="营业执照.xlsx", type_code="T", type_name="营业执照", accepted=1,
+        duplicate=0, refused=1, notes=[], faults=[Fault(3, "持证主体代码", "wrong_form", "应为 18 位")],
+        header=["证照编号", "持证主体代码"], rows=[RefusedRow(3, ["=1+1", "91310105MA1FWT014C"])],
+    )  # fmt: skip
+
+
+def store_in(folder: Path) -> ReportStore:
+    return ReportStore(folder / "reports", lambda count: hashlib.sha256(str(count).encode()).digest()[:count])
+
+
+def test_a_report_is_shown_to_its_owner_for_a_day_and_to_nobody_else(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    report = report_of(store.new_id(), at=datetime.now(UTC))
+    store.keep(report)
+    assert store.get(report.id, "staff:a", report.at) == report
+    assert store.list_of("staff:a", report.at) == [report] and store.list_of("staff:b", report.at) == []
+    for stranger, at in (("staff:b", report.at), ("staff:a", report.at + KEPT_FOR + timedelta(seconds=1))):
+        with pytest.raises(NotFoundError):
+            store.get(report.id, stranger, at)
+    path = tmp_path / "reports" / f"{report.id}.json"
+    assert path.stat().st_mode & 0o777 == 0o600 and path.parent.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("name", ["", "../secret", "x" * 32, "0" * 31, "0" * 33])
+def test_a_report_is_never_looked_for_outside_its_folder(tmp_path: Path, name: str) -> None:
+    with pytest.raises(NotFoundError):
+        store_in(tmp_path).get(name, "staff:a", NOON)
+
+
+def test_refused_rows_come_back_as_they_were_sent_and_no_formula_wakes_up() -> None:
+    data = workbooks.refused_xlsx(report_of("0" * 32))
+    rows = read_sheet(data).rows
+    assert rows[0].cells == ("证照编号", "持证主体代码", workbooks.REASON_HEADER)
+    assert rows[1].cells[:2] == ("=1+1", "91310105MA1FWT014C")
+    sheet = openpyxl.load_workbook(io.BytesIO(data)).active
+    assert sheet["A2"].data_type == "s" and sheet["B2"].fill.fgColor.rgb.endswith("FBE8E5")
+
+
+def definitions() -> list[TypeDefinition]:
+    compiled = [compile_definition(definition) for definition in builtin_definitions()]
+    return [definition for definition in compiled if definition.kind == "certificate"]
+
+
+@pytest.mark.parametrize("definition", definitions(), ids=lambda definition: definition.name)
+def test_a_template_names_every_column_and_is_read_as_a_file_without_rows(definition: TypeDefinition) -> None:
+    columns = columns_of(definition)
+    for data in (workbooks.template_csv(columns), workbooks.template_xlsx(columns)):
+        assert list(read_sheet(data).rows[0].cells) == [column.header for column in columns]
+
+
+@pytest.mark.parametrize("definition", definitions(), ids=lambda definition: definition.name)
+def test_the_form_of_a_type_reads_days_and_leaves_out_what_was_left_empty(definition: TypeDefinition) -> None:
+    sent = {"certificate_number": " X1 ", "issue_date": "2026-01-05", "holders.0.holder_name": "某某"}
+    facts = facts_of(definition, sent, 2)
+    assert (facts["certificate_number"], facts["issue_date"]) == ("X1", "20260105")
+    assert len(facts["holders"]) == 1 and "certificate_version" not in facts
+    assert ("valid_to" in facts) == definition.validity.long_term
+    with pytest.raises(InvalidDraftError) as refused:
+        facts_of(definition, {**sent, "valid_from": "2026-02-31"}, 1)
+    assert [error.field for error in refused.value.errors] == ["valid_from"]
+
+
+def test_a_face_tells_required_facts_first_and_long_ones_across_its_width() -> None:
+    definition = next(one for one in definitions() if one.number == 1)
+    info = {name: "短" for name in definition.schema.schema["properties"]} | {
+        "business_scope": "食品经营；" * 9,
+        "established_on": "20260105",
+    }
+    holder = {"holder_name": "示例公司", "holder_code": "91310105MA1FWT014B", "holder_code_type_code": "001"}
+    face = face_of(
+        {
+            "certificate_name": "营业执照", "certificate_number": "1", "holders": [holder], "extend_info": info,
+            "issuing_authority_name": "示例机关", "issue_date": "20260105", "valid_from": "20260105",
+            "valid_to": "长期",
+        },
+        definition,
+    )  # fmt: skip
+    assert face.frame == "licence" and face.validity == "2026年1月5日 至 长期"
+    assert [fact.label for fact in face.facts[:2]] == ["名称", "统一社会信用代码"]
+    assert face.facts[-1].label == "经营范围" and face.facts[-1].wide
+    assert in_reading_order(definition.schema.schema)[0] == "entity_type"
