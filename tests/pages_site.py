@@ -247,13 +247,17 @@ class Watched:
 def pages_of(site: Site) -> dict[str, str]:
     """Every page a GET can open, by name."""
     return {
-        "home": "/", "verify": "/verify", "status": "/status", "password": "/password",
-        "register": "/register", "single": f"/register/single?type={site.types[2]}",
-        "single-many": f"/register/single?type={site.types[3]}", "certificates": "/certificates",
-        "certificates-none": "/certificates?q=NOTHING", "certificate": f"/certificates/{site.certificate_id}",
-        "use": "/use", "use-result": f"/uses/{site.use_id}", "codes": "/codes?kind=person",
+        "home": "/", "verify": "/verify", "status": "/status", "password": "/password", "register": "/register",
+        "single": f"/register/single?type={site.types[2]}", "certificates": "/certificates",
+        "certificate": f"/certificates/{site.certificate_id}", "use": "/use", "use-result": f"/uses/{site.use_id}",
+        "codes": "/codes?kind=person", "code": f"/codes/{site.code_id}", "venues": "/venues",
+        "venue": f"/venues/{site.venue_id}", "accounts": "/accounts", "not-found": "/certificates/nothing",
+    }  # fmt: skip
+
+
+def variants_of(site: Site) -> dict[str, str]:
+    """The same pages showing something else."""
+    return {
+        "single-many": f"/register/single?type={site.types[3]}", "certificates-none": "/certificates?q=NOTHING",
         "codes-enterprise": "/codes?kind=enterprise", "codes-venue": "/codes?kind=venue",
-        "code": f"/codes/{site.code_id}",
-        "venues": "/venues", "venue": f"/venues/{site.venue_id}", "accounts": "/accounts",
-        "not-found": "/certificates/nothing",
     }  # fmt: skip

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from pages_site import DESK, PASSWORD, PHONE, Site, Watched, io_file, licence_row, pages_of, verdict, workbook
+from pages_site import (
+    DESK,
+    PASSWORD,
+    PHONE,
+    Site,
+    Watched,
+    io_file,
+    licence_row,
+    pages_of,
+    variants_of,
+    verdict,
+    workbook,
+)
 from playwright.sync_api import Browser, Page, expect
 
 pytest_plugins = ("pages_fixtures",)
@@ -77,7 +89,8 @@ def test_every_page_is_accessible_fits_its_screen_and_speaks_to_nobody_else(
     watched.log_in("chen")
     watched.context.add_cookies([{"name": "suizheng_view", "value": view, "url": site.url}])
     faults = []
-    for page_name, address in pages_of(site).items():
+    pages = pages_of(site) | (variants_of(site) if name == "zh-desk" else {})
+    for page_name, address in pages.items():
         watched.page.goto(address)
         watched.page.evaluate("document.querySelectorAll('details').forEach(more => { more.open = true; })")
         faults += [f"{page_name}: {fault}" for fault in faults_of(watched.page)]

@@ -143,6 +143,15 @@ def test_what_a_chinese_input_method_makes_of_a_scan_is_read_all_the_same(desk: 
     expect(page.get_by_role("heading", level=1)).to_have_text("有效")
 
 
+def test_the_script_undoes_the_input_method_as_the_server_does(desk: Watched) -> None:
+    page = desk.page
+    page.goto("/verify")
+    typed = page.evaluate(
+        "text => import('/static/js/scan.js').then(scan => scan.asTyped(text))", "ＳＺ１：Ａ　Ｂ。、￥\r\n"
+    )
+    assert typed == "SZ1:A B./$"
+
+
 def test_a_picture_of_a_code_is_read_and_a_foreign_one_is_not_ours(desk: Watched) -> None:
     page = desk.page
     for name, data, word in (

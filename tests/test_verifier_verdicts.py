@@ -149,6 +149,19 @@ def test_a_scope_that_ended_after_signing_still_covers_what_was_signed() -> None
     assert verify_evidence(BUNDLE, WORLD.trust(scopes=ended), NOON).state is State.VALID
 
 
+def test_receipts_by_a_log_key_that_was_rotated_out_stay_valid() -> None:
+    new = TrustedKey(fixed_key("next log").public, "registry", ("log",), ISSUED + timedelta(hours=2))
+    department, old, *others = TRUST.content.keys
+    ended = replace(old, valid_to=ISSUED + timedelta(hours=2))
+    rotated = WORLD.trust(keys=(department, ended, new, *others), log_kid=new.public.kid)
+    assert verify_evidence(BUNDLE, rotated, NOON).state is State.VALID
+    forgotten = WORLD.trust(keys=(department, new, *others), log_kid=new.public.kid)
+    verdict = verify_evidence(BUNDLE, forgotten, NOON)
+    assert (verdict.state, verdict.reason) == (State.UNDECIDED, "unknown_log_key")
+    misused = WORLD.trust(keys=(department, replace(old, purposes=("status",)), new, *others), log_kid=new.public.kid)
+    assert verify_evidence(BUNDLE, misused, NOON).state is State.INVALID
+
+
 def _forge(face: dict[str, Any], **facts: Any) -> bytes:
     """A bundle signed by the department for other data: right signature, but in no log."""
     sealed = seal(face, fixed_draw("forged"))

@@ -199,10 +199,7 @@ def _check_files(declared: Any, contents: tuple[bytes, ...]) -> None:
 
 
 def _check_inclusion(bundle: EvidenceBundle, trust: TrustBundle) -> ReceiptFacts:
-    content = trust.content
-    # The log's key is not dated by the receipt; its purpose and place in the bundle are what counts.
-    key = trust.key(content.log_kid, "log", content.issued_at)
-    return check_receipt(bundle.receipt, leaf_hash(bundle.signed_entry), content.origin, key.public)
+    return check_receipt(bundle.receipt, leaf_hash(bundle.signed_entry), trust.content.origin, trust.log_key)
 
 
 def _check_anchor(bundle: EvidenceBundle, trust: TrustBundle, facts: ReceiptFacts) -> None:

@@ -6,6 +6,7 @@ receipt under that checkpoint shares the signature and differs in its path only.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from verifier import cbor, cose
@@ -59,8 +60,10 @@ def _proof_bytes(size: int, index: int, path: list[bytes]) -> bytes:
     return b"\x83" + cbor.head(0, size) + cbor.head(0, index) + cbor.head(4, len(path)) + hashes
 
 
-def check_receipt(receipt: bytes, leaf: bytes, origin: str, key: PublicKey) -> ReceiptFacts:
-    """The facts of a receipt for a 32-byte leaf hash, signed by the log.
+def check_receipt(
+    receipt: bytes, leaf: bytes, origin: str, key: PublicKey | Callable[[bytes], PublicKey]
+) -> ReceiptFacts:
+    """The facts of a receipt for a 32-byte leaf hash, signed by the log: `key` is its key, or finds it by the key id.
 
     Raises MalformedError, SignatureError, InclusionError. Says nothing about anchoring.
     """
@@ -81,5 +84,5 @@ def check_receipt(receipt: bytes, leaf: bytes, origin: str, key: PublicKey) -> R
     if _proof_bytes(size, index, cbor.require_list(hashes, 64)) != proof:
         raise MalformedError("not_canonical", "回执的路径不是 32 字节哈希的确定性 CBOR 编码（RFC 8949 4.2）")
     root = root_from_path(leaf, index, size, hashes)
-    message.check(key, root)
+    message.check(key if isinstance(key, PublicKey) else key(message.kid), root)
     return ReceiptFacts(origin, size, index, root)

@@ -107,6 +107,18 @@ class TrustBundle:
             raise ScopeError("key_not_valid_then", "签名密钥在签署时间无效", evidence=evidence)
         return key
 
+    def log_key(self, kid: bytes) -> PublicKey:
+        """The log's key of this id, past ones too: receipts bear no date, and their heads are judged by the anchors.
+
+        Raises UntrustedIssuerError, ScopeError.
+        """
+        key = self._keys.get(kid)
+        if key is None:
+            raise UntrustedIssuerError("unknown_log_key", "日志的签名密钥不在信任包中", evidence={"kid": kid.hex()})
+        if "log" not in key.purposes:
+            raise ScopeError("wrong_purpose_of_key", "签名密钥不是日志的密钥", evidence={"kid": kid.hex()})
+        return key.public
+
     def check_scope(self, department: str, type_code: str, at: datetime) -> None:
         """Raises ScopeError unless the department could issue the type at that time."""
         for scope in self._scopes.get((department, type_code), ()):

@@ -123,7 +123,7 @@ def _code_page(work: Work, row: Code, t: Texts, problem: ProblemView | None = No
         Fact(t("codes.issued_at"), times.moment(row.issued_at, t)),
     ]
     if row.wanted.get("types") or row.wanted.get("venues"):
-        facts.append(Fact(t("fact.grants"), wording.separator(t).join(_granted(work, row))))
+        facts.append(Fact(t("fact.grants"), t("list.separator").join(_granted(work, row))))
     return CodePage(
         id=row.id, title=wording.kind_name(kind, t), live=row.status == Status.VALID and not over,
         status=t("codes.over") if over and row.status == Status.VALID else wording.status_name(row.status, t),

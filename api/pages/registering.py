@@ -9,10 +9,11 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Request, Response
 
 from api.composition import Services
-from api.http.batches import read_file, register_rows
+from api.http.batches import Batch, register_rows
 from api.http.calls import Call, get_call
 from api.http.guard import GuardedRoute
 from api.imports.columns import Column, columns_of
+from api.imports.drafts import read_drafts
 from api.imports.reading import read_sheet
 from api.imports.sheets import Cell, Sheet, SheetError
 from api.pages import workbooks
@@ -70,15 +71,17 @@ def upload(request: Request, call: OfCall, form: OfForm) -> Response:
 
 
 def _register(call: Call, type_code: str, file: Upload) -> Report:
-    data = file.content.read()
-    batch = read_file(call, type_code, data)
+    definition = call.read(lambda work: catalogue.definition_of(work, type_code))
+    # Read once and kept: the refused rows are handed back as they were sent.
+    sheet = read_sheet(file.content.read())
+    imported = read_drafts(sheet, definition)
+    batch = Batch(definition.code, imported.rows, imported.layout.header_of, imported.notes)
     done = call.write(lambda work: register_rows(work, batch))
-    name = call.read(lambda work: catalogue.get_type(work, batch.type_code).name)
     store = store_of(call.services)
-    header, rows = _refused(data, done, batch.rows[0].row)
+    header, rows = _refused(sheet, done, batch.rows[0].row)
     report = Report(
         id=store.new_id(), owner=call.known.actor.id, at=call.services.clock(),
-        file_name=Path(file.name).name[:_MAX_FILE_NAME], type_code=batch.type_code, type_name=name,
+        file_name=Path(file.name).name[:_MAX_FILE_NAME], type_code=definition.code, type_name=definition.name,
         accepted=done["accepted"], duplicate=done["duplicate"], refused=done["refused"], notes=done["notes"],
         faults=[Fault(**fault) for row in done["rows"] for fault in row["errors"]], header=header, rows=rows,
     )  # fmt: skip
@@ -86,12 +89,11 @@ def _register(call: Call, type_code: str, file: Upload) -> Report:
     return report
 
 
-def _refused(data: bytes, done: dict[str, Any], first_row: int) -> tuple[list[str], list[RefusedRow]]:
-    """The headers and the refused rows as they were sent; nothing is read again when none was refused."""
+def _refused(sheet: Sheet, done: dict[str, Any], first_row: int) -> tuple[list[str], list[RefusedRow]]:
+    """The headers and the refused rows as they were sent; nothing is kept when none was refused."""
     refused = {row["row"] for row in done["rows"] if row["outcome"] == "refused"}
     if not refused:
         return [], []
-    sheet: Sheet = read_sheet(data)
     header = next((row for row in reversed(sheet.rows) if row.number < first_row), sheet.rows[0])
     rows = [RefusedRow(row.number, [_text(cell) for cell in row.cells]) for row in sheet.rows if row.number in refused]
     return [_text(cell) for cell in header.cells], rows

@@ -38,7 +38,7 @@ def _days(days: list[int], t: Texts) -> str:
     runs = len(days) > 2 and days == list(range(days[0], days[-1] + 1))
     if runs:
         return t("venue.day_range", first=t(f"weekday.{days[0]}"), last=t(f"weekday.{days[-1]}"))
-    return wording.separator(t).join(t(f"weekday.{day}") for day in days)
+    return t("list.separator").join(t(f"weekday.{day}") for day in days)
 
 
 def admits_text(rule: Mapping[str, Any], type_names: Mapping[str, str], t: Texts) -> str:
@@ -46,7 +46,7 @@ def admits_text(rule: Mapping[str, Any], type_names: Mapping[str, str], t: Texts
     admitted = [type_names.get(code, code) for code in rule["admit"]["types"]]
     if rule["admit"]["pass"]:
         admitted.append(t("venue.own_pass"))
-    return wording.separator(t).join(admitted) or t("venue.nobody")
+    return t("list.separator").join(admitted) or t("venue.nobody")
 
 
 def form_of(row: Venue, hours_rows: int) -> VenueForm:

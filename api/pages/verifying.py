@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from api.http.calls import Call, get_call
 from api.http.guard import GuardedRoute
 from api.http.verifications import verify_presented
-from api.pages import times, wording
+from api.pages import times
 from api.pages.forms import Form, get_form
 from api.pages.rendering import show, texts_for
 from api.pages.texts import Texts
@@ -109,7 +109,7 @@ def _evidence(evidence: Mapping[str, Any], t: Texts) -> list[Fact]:
 
 def _plain(value: object, t: Texts) -> str:
     if isinstance(value, list | tuple):
-        return wording.separator(t).join(str(part) for part in value)
+        return t("list.separator").join(str(part) for part in value)
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
@@ -137,7 +137,7 @@ def _code_facts(work: Work, subject: Mapping[str, Any], t: Texts) -> list[Fact]:
             facts.append(Fact(t("venues.address"), venue.address))
     grants = [_grant(work, grant) for grant in subject.get("grants", ())]
     if grants:
-        facts.append(Fact(t("fact.grants"), wording.separator(t).join(grants)))
+        facts.append(Fact(t("fact.grants"), t("list.separator").join(grants)))
     facts.append(Fact(t("codes.generation"), str(subject["generation"])))
     facts.append(Fact(t("codes.until"), times.moment(wire_times.from_text(subject["expires_at"]), t)))
     return facts

@@ -81,8 +81,3 @@ def department_names(work: Work) -> dict[str, str]:
     """The names of all departments by code."""
     rows = work.session.execute(select(Department.code, Department.name)).tuples()
     return dict(iter(rows))
-
-
-def separator(t: Texts) -> str:
-    """What stands between the parts of a list."""
-    return ", " if t.language == "en" else "、"
