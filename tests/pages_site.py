@@ -236,6 +236,10 @@ class Watched:
         if not url.startswith((self.site.url, "blob:", "data:")):
             self.complaints.append(f"request to another host: {url}")
 
+    def scripted(self) -> None:
+        """Wait until the page's script answers clicks; before that the page works without it, and asks differently."""
+        self.page.locator("html[data-script=on]").wait_for(state="attached")
+
     def log_in(self, username: str, password: str = PASSWORD) -> None:
         self.page.goto("/login")
         self.page.get_by_label("用户名").fill(username)

@@ -4,9 +4,10 @@ import { watchDrops } from "./drop.js";
 import { watchScans } from "./scan.js";
 import { watchUploads } from "./upload.js";
 
-document.documentElement.dataset.script = "on";
-
 watchForms(document);
 watchDrops(document);
 watchScans(document);
 watchUploads(document);
+
+// Last: from here on a click is answered by the script.
+document.documentElement.dataset.script = "on";
