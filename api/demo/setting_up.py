@@ -30,6 +30,11 @@ _USES = tuple(
     for department in (files.WINDOW, files.CIVIL)
     for type_code in (files.BUSINESS, files.FOOD, files.SENIOR, ONE_TIME_PROOF)
 )
+_PEOPLE = (
+    ("registrar", "发证演示员", files.MARKET, "registrar"),
+    ("window", "窗口演示员", files.WINDOW, "window"),
+    ("venue", "场所演示员", files.STREET, "venue"),
+)
 
 
 def set_up(stage: Stage) -> None:
@@ -59,13 +64,9 @@ def set_up(stage: Stage) -> None:
         token = {"name": "演示系统", "department": code, "roles": ["registrar", "window", "venue"], "expires_at": ends}
         stage.clients[code] = Client(stage.server.url, administrator.post("/api/v1/tokens", token)["secret"])
     # For looking at the pages afterwards; printed at the end, kept nowhere.
-    clerk = {
-        "username": "clerk",
-        "name": "演示人员",
-        "department": files.MARKET,
-        "roles": ["registrar", "window", "venue"],
-    }
-    stage.accounts["clerk"] = administrator.post("/api/v1/accounts", clerk)["one_time_password"]
+    for username, name, department, role in _PEOPLE:
+        person = {"username": username, "name": name, "department": department, "roles": [role]}
+        stage.accounts[username] = administrator.post("/api/v1/accounts", person)["one_time_password"]
     stage.accounts["admin"] = chosen
     administrator.close()
     stage.tell("部门、权限与事项", f"{len(files.DEPARTMENTS)} 个部门，{len(_ISSUES)} 项颁发权，2 个事项")
