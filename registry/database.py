@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -103,17 +105,31 @@ def open_engine(url: str, *, pool_size: int = 10) -> Engine:
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     # The driver must not begin transactions itself: it would begin DEFERRED ones.
     connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}").fetchall()
+    _enter_wal(connection)
     for pragma in (
-        "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",
-        f"busy_timeout={BUSY_TIMEOUT_MS}",
         "temp_store=MEMORY",
         # Pages (32 MiB): fewer, larger checkpoints; what is committed is on disk either way.
         "wal_autocheckpoint=8192",
         "cache_size=-65536",  # 64 MiB
     ):
         connection.execute(f"PRAGMA {pragma}").fetchall()
+
+
+def _enter_wal(connection: Any) -> None:
+    # The one statement that SQLite refuses at once, whatever the timeout, while another process opens a new file too.
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").fetchall()
+        except sqlite3.OperationalError as refused:
+            if refused.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:
