@@ -7,13 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 import rfc8785
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from world import NOON, food_face, make_world
 
 from bench.measure import Result, at_least, at_most, in_turns
 from verifier import State, check_code, verify_evidence
 from verifier.canonical import canonicalise
 from verifier.code import open_code
-from verifier.cose import Type, open_typed, to_be_signed
+from verifier.cose import Type, open1, open_typed, to_be_signed
 from verifier.merkle import Frontier
 from verifier.receipt import sign_root
 
@@ -65,14 +66,10 @@ def verify_bundle() -> Result:
 
 
 def _receipt_protected(receipt: bytes) -> bytes:
-    from verifier.cose import open1
-
     return open1(receipt, limit=8192).protected
 
 
 def _bare(raw: bytes, signature: bytes, message: bytes) -> Callable[[], object]:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
     key = Ed25519PublicKey.from_public_bytes(raw)
     return lambda: key.verify(signature, message)
 

@@ -10,7 +10,7 @@ covered by a check:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import datetime
 from typing import Any
 
 from verifier import cbor, cose, times
@@ -245,10 +245,3 @@ def _describe(face: dict[str, JSON], entry: Entry, facts: ReceiptFacts | None) -
     if facts is not None:
         described["log"] = {"origin": facts.origin, "size": facts.size, "index": facts.index, "root": facts.root.hex()}
     return described
-
-
-def end_of_day(text: str) -> datetime | None:
-    """The last moment of yyyymmdd in Shanghai, None for 长期. Raises MalformedError."""
-    if text == LONG_TERM:
-        return None
-    return datetime.combine(times.compact_date(text), time.max, times.SHANGHAI)

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from api.demo.client import Client
 from api.demo.files import MARKET
 from api.demo.stage import Stage, expect
+from registry.ids import id_text
 from registry.log.tiles import tile_path, unpack_entries
 from verifier.cose import Type, open_typed
 from verifier.entry import Entry, Kind
@@ -63,8 +64,6 @@ def count_everything(stage: Stage) -> None:
 
 def _logged_certificates(stage: Stage, size: int) -> Counter[str]:
     """How often each certificate stands in the published log, read from its files like any mirror would."""
-    from registry.ids import id_text
-
     reader, found = Client(stage.server.url), Counter[str]()
     for number in range((size + _WIDTH - 1) // _WIDTH):
         width = min(_WIDTH, size - number * _WIDTH)
