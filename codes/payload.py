@@ -55,10 +55,15 @@ def decode(text: str) -> bytes:
         raise PayloadError("too_long", f"内容超过 {MAX_TEXT_CHARS} 个字符，不是随证的码")
     if not text.startswith(PREFIX):
         raise PayloadError("not_a_code", f"内容不以 {PREFIX} 开头，不是随证的码")
-    if size == 0 or size % 3 == 1:
+    return decode_base45(text[len(PREFIX) :])
+
+
+def decode_base45(text: str) -> bytes:
+    """The bytes of Base45 (RFC 9285 section 4), whoever wrote it. Raises PayloadError; the caller bounds the length."""
+    if not text or len(text) % 3 == 1:
         raise PayloadError("truncated", "码不完整，请重新扫描")
     try:
-        values = text.encode("ascii").translate(_VALUES)[len(PREFIX) :]
+        values = text.encode("ascii").translate(_VALUES)
     except UnicodeEncodeError as error:
         raise PayloadError("foreign_character", "码中有不应出现的字符，请重新扫描") from error
     if _FOREIGN in values:

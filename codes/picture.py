@@ -138,15 +138,21 @@ def read(picture: bytes) -> list[str]:
     Never empty: raises TooLargePictureError, UnreadablePictureError, NoCodeError or ForeignCodeError.
     The texts are as they stand in the QR; whether they are genuine is for the verifier.
     """
+    found = read_all(picture)
+    ours = [text for text in found if is_code(text)]
+    if not ours:
+        raise ForeignCodeError(len(found))
+    return ours
+
+
+def read_all(picture: bytes) -> list[str]:
+    """As `read`, with the texts of all QR codes, whosever they are. Raises the same but ForeignCodeError."""
     if len(picture) > MAX_PICTURE_BYTES:
         raise TooLargePictureError("too_many_bytes", f"图片超过 {MAX_PICTURE_BYTES // 2**20} MB，请换一张小一些的图片")
     found = _scan(_from_svg(picture) if picture.lstrip()[:5] in (b"<svg ", b"<?xml") else _open(picture))
     if not found:
         raise NoCodeError("no_code", "图片中没有读到二维码，请对准、靠近后重新拍摄")
-    ours = [text for text in found if is_code(text)]
-    if not ours:
-        raise ForeignCodeError(len(found))
-    return ours
+    return found
 
 
 def _matrix(text: str, level: Level) -> tuple[int, bytes]:

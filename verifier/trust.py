@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -203,11 +203,26 @@ def sign_trust(content: TrustContent, keys: Sequence[SigningKey]) -> bytes:
     """The bundle's bytes: canonical content under the signatures of root keys, in order of their ids."""
     signed = content.to_json()
     message = _CONTEXT + canonical.canonicalise(signed)
-    signatures = [
-        {"kid": key.public.kid.hex(), "signature": base64.b64encode(key.sign(message)).decode()}
-        for key in sorted(keys, key=lambda key: key.public.kid)
+    return _assemble(signed, {key.public.kid: key.sign(message) for key in keys})
+
+
+def cosign_trust(data: bytes, key: SigningKey) -> bytes:
+    """The bundle's bytes with one more root signature; what others signed stays. Raises MalformedError, SignatureError.
+
+    The bundle may still be below its threshold: so the holders of root keys sign one after the other.
+    """
+    content, message, signatures = _parse(data)
+    if key.public not in content.root_keys:
+        raise SignatureError("not_a_root_key", "这个密钥不是该信任包的根密钥")
+    return _assemble(content.to_json(), dict(signatures) | {key.public.kid: key.sign(message)})
+
+
+def _assemble(signed: dict[str, Any], signatures: Mapping[bytes, bytes]) -> bytes:
+    listed = [
+        {"kid": kid.hex(), "signature": base64.b64encode(signature).decode()}
+        for kid, signature in sorted(signatures.items())
     ]
-    return canonical.canonicalise({"signed": signed, "signatures": signatures})
+    return canonical.canonicalise({"signed": signed, "signatures": listed})
 
 
 def _parse(data: bytes) -> tuple[TrustContent, bytes, list[tuple[bytes, bytes]]]:

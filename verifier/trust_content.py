@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from verifier import times
 from verifier.anchor import Anchor
 from verifier.errors import MalformedError, VerificationError
+from verifier.foreign.profile import ForeignIssuer
 from verifier.suites import PublicKey, public_key
 from verifier.venue import Venue
 
@@ -157,6 +158,8 @@ class TrustContent:
     heads: tuple[Anchor, ...]
     venues: tuple[Venue, ...]
     statuses: Mapping[int, bytes]
+    #: Signers of other systems' codes that are believed here.
+    issuers: tuple[ForeignIssuer, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object that is signed."""
@@ -179,6 +182,7 @@ class TrustContent:
             "heads": [head.to_json() for head in self.heads],
             "venues": [venue.to_json() for venue in self.venues],
             "statuses": {str(number): base64.b64encode(token).decode() for number, token in self.statuses.items()},
+            **({"issuers": [issuer.to_json() for issuer in self.issuers]} if self.issuers else {}),
         }
 
     @classmethod
@@ -193,7 +197,7 @@ class TrustContent:
 
 
 def _content(value: Any) -> TrustContent:
-    item = _object(value, _CONTENT_KEYS)
+    item = _object(value, _CONTENT_KEYS, _OPTIONAL_KEYS)
     if item["format"] != FORMAT:
         raise MalformedError("unknown_version", "信任包的格式版本不受支持")
     roots = _object(item["roots"], {"threshold", "keys"})
@@ -221,6 +225,7 @@ def _content(value: Any) -> TrustContent:
         heads=tuple(_list(item["heads"], Anchor.from_json)),
         venues=tuple(_list(item["venues"], Venue.from_json)),
         statuses={int(number): _base64(token) for number, token in item["statuses"].items()},
+        issuers=tuple(_list(item.get("issuers", []), ForeignIssuer.from_json)),
     )
     if content.to_json() != value:
         raise MalformedError("not_canonical", "信任包的字段不是规范形式")
@@ -244,14 +249,15 @@ _CONTENT_KEYS = {
     "venues",
     "statuses",
 }
+_OPTIONAL_KEYS = frozenset({"issuers"})
 
 
 def _wrong() -> MalformedError:
     return MalformedError("wrong_fields", "信任包的字段与格式不符")
 
 
-def _object(value: Any, keys: set[str]) -> dict[str, Any]:
-    if not isinstance(value, dict) or value.keys() != keys:
+def _object(value: Any, keys: set[str], optional: frozenset[str] = frozenset()) -> dict[str, Any]:
+    if not isinstance(value, dict) or not keys <= value.keys() <= keys | optional:
         raise _wrong()
     return value
 

@@ -8,6 +8,7 @@ from codes import payload
 from verifier.code import CODE_POLICY, verify_code
 from verifier.errors import Check, MalformedError
 from verifier.evidence import MAGIC, verify_evidence
+from verifier.foreign.verify import adapter_of, verify_foreign
 from verifier.trust import TrustBundle
 from verifier.verdict import Examination, Verdict
 
@@ -15,7 +16,7 @@ MAX_CODE_TEXT_BYTES = 8192
 
 
 def verify(presented: bytes, trust: TrustBundle, at: datetime) -> Verdict:
-    """The verdict on a file's or a scan's bytes: evidence bundle, else code text. Never raises for any bytes.
+    """The verdict on a file's or a scan's bytes: evidence bundle, code of ours, foreign code. Never raises.
 
     Pictures are not read here: whoever reads one passes on the texts found in it.
     """
@@ -28,11 +29,14 @@ def verify(presented: bytes, trust: TrustBundle, at: datetime) -> Verdict:
             text = ""
         if payload.is_code(text):
             return verify_code(text, trust, at)
+        adapter = adapter_of(text)
+        if adapter is not None:
+            return verify_foreign(text, adapter, trust, at)
     return not_ours(at)
 
 
 def not_ours(at: datetime) -> Verdict:
     """The verdict on something that is neither an evidence bundle nor a code: invalid."""
     exam = Examination(at)
-    exam.fail(Check.FORMAT, MalformedError("not_ours", "既不是证据包，也不是随证码"))
+    exam.fail(Check.FORMAT, MalformedError("not_ours", "既不是证据包，也不是随证码或已知的境外码"))
     return exam.conclude(CODE_POLICY)

@@ -68,6 +68,7 @@ def _parser() -> Parser:
     parser = Parser(prog="suizheng", description="随证：电子证照与材料的登记、存证、亮码与离线核验")
     commands = parser.add_subparsers(title="命令", dest="command", required=True, metavar="命令", parser_class=Parser)
     _add_verify(commands)
+    _add_scan(commands)
     _add_gate(commands)
     _add_hand_in(commands)
     _add_serve(commands)
@@ -92,6 +93,22 @@ def _add_verify(commands: argparse._SubParsersAction[Parser]) -> None:
     verify.add_argument("--at", metavar="时间", type=moment, help="按此时间核验（ISO 8601，须带时区），默认现在")
     verify.add_argument("--json", action="store_true", help="每个结论输出一行 JSON")
     verify.set_defaults(module="verifying")
+
+
+def _add_scan(commands: argparse._SubParsersAction[Parser]) -> None:
+    scan = commands.add_parser(
+        "scan",
+        help="读出图片中的每个码，逐个给出结论",
+        description="离线读码，不访问网络；认得随证码与信任包中列明的境外码。退出状态取最差的结论：0 有效，1 无效，"
+        "2 不在有效状态，3 无法判定，64 命令有误。",
+    )
+    scan.add_argument(
+        "pictures", metavar="图片", nargs="+", help="PNG、JPEG、WebP 图片；- 为标准输入，每行一个码（扫码枪）"
+    )
+    scan.add_argument("--trust", metavar="信任包", type=Path, help="信任包文件；不给出时只读不判")
+    scan.add_argument("--at", metavar="时间", type=moment, help="按此时间核验（ISO 8601，须带时区），默认现在")
+    scan.add_argument("--json", action="store_true", help="每个结论输出一行 JSON")
+    scan.set_defaults(module="scanning")
 
 
 def _add_gate(commands: argparse._SubParsersAction[Parser]) -> None:
@@ -146,3 +163,32 @@ def _add_trust(commands: argparse._SubParsersAction[Parser]) -> None:
     source.add_argument("--data", metavar="目录", type=Path, help="数据目录（需要服务器组件）")
     export.add_argument("--out", metavar="文件", type=Path, required=True, help="写到这个文件")
     export.set_defaults(module="trusting", allow_http=True)
+    _add_trust_making(actions)
+
+
+def _add_trust_making(actions: argparse._SubParsersAction[Parser]) -> None:
+    show = actions.add_parser("show", help="显示信任包的内容")
+    show.add_argument("bundle", metavar="信任包", type=Path)
+    show.add_argument("--json", action="store_true", help="输出已签名的内容（JSON）")
+    new = actions.add_parser("new", help="新建一个本机自签的信任包（供试用）")
+    new.add_argument("--registry", metavar="名称", default="本机试用信任包", help="登记机构的名称")
+    new.add_argument("--days", metavar="天数", type=int, default=365, help="有效天数，默认 365")
+    sign = actions.add_parser("sign", help="给信任包加上一个根密钥的签名")
+    sign.add_argument("bundle", metavar="信任包", type=Path)
+    issuer = actions.add_parser(
+        "add-issuer",
+        help="加入一个境外码的签发者",
+        description="把一个境外签发者的证书加入信任包。不给出 --trust 时新建一个本机自签的信任包，根密钥存放在旁边的"
+        " .key 文件中（只供试用）；给出 --trust 时须有它的根密钥。",
+    )
+    issuer.add_argument("--profile", metavar="规范", choices=("eu-dcc",), required=True, help="码的规范：eu-dcc")
+    issuer.add_argument(
+        "--certificate", metavar="证书", type=Path, required=True, help="X.509 证书（PEM、DER 或 Base64）"
+    )
+    issuer.add_argument("--name", metavar="名称", help="签发者的称呼，默认取证书的主体")
+    issuer.add_argument("--trust", metavar="信任包", type=Path, help="要扩充的信任包")
+    for action in (new, sign, issuer):
+        action.add_argument("--out", metavar="文件", type=Path, required=True, help="写到这个文件")
+        action.add_argument("--key", metavar="密钥", type=Path, required=action is sign, help="根密钥（PEM）")
+    for action in (show, new, sign, issuer):
+        action.set_defaults(module="trust_making")

@@ -32,6 +32,10 @@ _DAYS = ("issue_date", "valid_from", "valid_to")
 _LABELS = {
     "kind_name": "种类",
     "name": "名称",
+    "country": "国家或地区",
+    "issuer": "签发机构",
+    "day": "日期",
+    "doses": "剂次",
     "certificate_name": "证照",
     "certificate_number": "证照号码",
     "certificate_identifier": "证照标识",
@@ -47,13 +51,15 @@ _LABELS = {
 }
 
 
-def write_report(out: TextIO, verdict: Verdict, trust: TrustBundle, at: datetime) -> None:
-    """Write the report; colours only on a terminal, and never the only sign."""
+def write_report(out: TextIO, verdict: Verdict, trust: TrustBundle | None, at: datetime) -> None:
+    """Write the report; colours only on a terminal, and never the only sign. trust: None if none was given."""
     head = f"{SHAPES[verdict.state]} {STATE_CHINESE[verdict.state]}"
     if out.isatty():
         head = f"{_COLOURS[verdict.state]}  {head}  \x1b[0m"
-    issued_at = trust.content.issued_at
-    signed = f"版本 {trust.content.version}，签发于 {times.for_people(issued_at)}（{_age(at - issued_at)}）"
+    signed = "没有给出"
+    if trust is not None:
+        issued_at = trust.content.issued_at
+        signed = f"版本 {trust.content.version}，签发于 {times.for_people(issued_at)}（{_age(at - issued_at)}）"
     lines = [f"原因：{verdict.message}（{verdict.reason}）", ""]
     lines += [
         f"{label}：{_shown(name, verdict.subject[name])}"

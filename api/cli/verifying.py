@@ -41,8 +41,12 @@ def run(options: argparse.Namespace) -> int:
     for verdict in verdicts:
         _write(verdict, trust, at, options.json)
     sys.stdout.flush()
-    states = {verdict.state for verdict in verdicts}
-    return next(status for state, status in _EXIT.items() if state in states)
+    return exit_status({verdict.state for verdict in verdicts})
+
+
+def exit_status(states: set[State]) -> int:
+    """The status of the worst of these states; valid for none."""
+    return next((status for state, status in _EXIT.items() if state in states), EXIT_VALID)
 
 
 def _write(verdict: Verdict, trust: TrustBundle, at: datetime, as_json: bool) -> None:

@@ -12,7 +12,7 @@ from verifier.trust import MAX_BUNDLE_BYTES, TrustBundle
 def open_trust(path: Path) -> TrustBundle:
     """The trust bundle in a file; that it is the right one is for whoever named the file. Raises TrustFileError."""
     try:
-        return TrustBundle.open(_read(path))
+        return TrustBundle.open(read_trust(path))
     except VerificationError as error:
         raise TrustFileError("bad_trust", f"信任包 {path} 不可用：{error.message}；请重新获取") from error
 
@@ -48,7 +48,7 @@ class TrustFile:
         self._stamp = stamp
         kept = f"继续使用版本 {self.bundle.content.version}"
         try:
-            self.bundle = self.bundle.accept(_read(self._path))
+            self.bundle = self.bundle.accept(read_trust(self._path))
             self.problem = None
         except VerificationError as error:
             self.problem = f"信任包 {self._path} 的新内容不可用：{error.message}；{kept}"
@@ -64,7 +64,8 @@ class TrustFile:
         return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _read(path: Path) -> bytes:
+def read_trust(path: Path) -> bytes:
+    """The bytes of a file that should be a trust bundle. Raises TrustFileError."""
     try:
         with path.open("rb") as file:
             return file.read(MAX_BUNDLE_BYTES + 1)

@@ -1,0 +1,1 @@
+"""Codes of other regions and systems (互认): a profile is one adapter here and one entry in the trust bundle."""

@@ -1,0 +1,128 @@
+"""Adapter for the EU Digital COVID Certificate (eHealth Network, Technical Specifications vol. 3, electronic health
+certificate container format 1): "HC1:" + Base45 of a zlib stream of a COSE_Sign1 whose payload is a CWT.
+
+These bytes are foreign: any encoding of CBOR is read, and an ECDSA signature may have a high s.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import cbor2
+
+from codes import payload
+from verifier import cbor, times
+from verifier.cose import to_be_signed
+from verifier.errors import MalformedError
+from verifier.foreign.profile import ForeignCode
+
+_MAX_BYTES = 16 * 1024
+_SIGN1, _CWT = 18, 61
+_ALG, _KID = 1, 4
+_ISSUER, _EXPIRES, _ISSUED, _HEALTH = 1, 4, 6, -260
+_KINDS = {"v": "疫苗接种证明", "t": "检测证明", "r": "康复证明"}
+
+
+class EuDcc:
+    """The adapter; see the module."""
+
+    name = "eu-dcc"
+    title = "欧盟数字健康证明"
+    prefix = "HC1:"
+
+    def read(self, text: str) -> ForeignCode:
+        """The code of a text. Raises MalformedError."""
+        try:
+            data = payload.decode_base45(text.removeprefix(self.prefix))
+        except payload.PayloadError as error:
+            raise MalformedError("not_base45", error.message) from error
+        protected, unprotected, body, signature = _sign1(_inflate(data))
+        header = _map(cbor.decode_any(protected)) if protected else {}
+        claims = _map(cbor.decode_any(body))
+        return ForeignCode(
+            kid=cbor.require_bytes(header.get(_KID, unprotected.get(_KID)), 8),
+            algorithm=_integer(header.get(_ALG, unprotected.get(_ALG))),
+            signed=to_be_signed(protected, body),
+            signature=signature,
+            issued_at=_time(claims.get(_ISSUED)),
+            expires_at=_time(claims.get(_EXPIRES)),
+            subject=_subject(claims),
+        )
+
+
+def _inflate(data: bytes) -> bytes:
+    inflater = zlib.decompressobj()
+    try:
+        plain = inflater.decompress(data, _MAX_BYTES)
+    except zlib.error as error:
+        raise MalformedError("not_compressed", "码的内容无法解压") from error
+    if not inflater.eof or inflater.unused_data:
+        raise MalformedError("too_long", f"码的内容不完整，或解压后超过 {_MAX_BYTES} 字节")
+    return plain
+
+
+def _sign1(data: bytes) -> tuple[bytes, dict[Any, Any], bytes, bytes]:
+    value = cbor.decode_any(data)
+    for tag in (_CWT, _SIGN1):
+        if isinstance(value, cbor2.CBORTag) and value.tag == tag:
+            value = value.value
+    parts = cbor.require_list(list(value) if isinstance(value, tuple) else value, 4, 4)
+    return (
+        cbor.require_bytes(parts[0]),
+        _map(parts[1]),
+        cbor.require_bytes(parts[2]),
+        cbor.require_bytes(parts[3]),
+    )
+
+
+def _subject(claims: Mapping[Any, Any]) -> dict[str, Any]:
+    """Country, kind, day and the initials of the name: nobody at a window needs more to see whose it may be."""
+    health = _map(_map(claims.get(_HEALTH)).get(1))
+    kind = next((kind for kind in _KINDS if health.get(kind)), None)
+    if kind is None:
+        raise MalformedError("wrong_fields", "健康证明中没有接种、检测或康复记录")
+    records = health[kind]
+    record = _map(records[0] if isinstance(records, list | tuple) else None)
+    name = _map(health.get("nam"))
+    subject = {
+        "kind_name": _KINDS[kind],
+        "country": _text(record.get("co")) or _text(claims.get(_ISSUER)),
+        "issuer": _text(record.get("is")),
+        "name": " ".join(part for part in (_initial(name.get("gn")), _initial(name.get("fn"))) if part) or None,
+        "day": _text(record.get("dt") or record.get("fr") or record.get("sc")),
+    }
+    if kind == "v":
+        subject["doses"] = f"{_integer(record.get('dn'))}/{_integer(record.get('sd'))}"
+    return {label: value for label, value in subject.items() if value is not None}
+
+
+def _initial(part: Any) -> str | None:
+    return f"{part[0]}***" if isinstance(part, str) and part else None
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, datetime):
+        return value.date().isoformat()
+    return value[:80] if isinstance(value, str) and value else None
+
+
+def _map(value: Any) -> dict[Any, Any]:
+    if not isinstance(value, dict):
+        raise MalformedError("wrong_field", "码的内容应为映射")
+    return value
+
+
+def _integer(value: Any) -> int:
+    if type(value) is not int:
+        raise MalformedError("wrong_field", "字段应为整数")
+    return value
+
+
+def _time(value: Any) -> datetime:
+    # Some issuers write fractions of a second.
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return times.from_seconds(_integer(value))
