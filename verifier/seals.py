@@ -83,13 +83,15 @@ class Header:
 class Engine:
     """One consensus engine.
 
-    one_each: a block has one seal, so that more sealers are found only in the blocks after it.
+    one_each: a block has one seal, so that more sealers are found only in the blocks after it. open_byte: the place in
+    the extra data of a byte that neither hash nor seal covers, if there is one.
     """
 
     places: _Places
     hash: Callable[[Sequence[rlp.Item], bytes, int], bytes]
     sealers: Callable[[Header, Sequence[bytes]], tuple[bytes, ...]]
     one_each: bool = False
+    open_byte: int | None = None
 
 
 def read_header(engine: str, data: bytes) -> Header:
@@ -115,6 +117,24 @@ def sealers(engine: str, header: Header, beside: Sequence[bytes] = ()) -> tuple[
     Raises MalformedError: the seals are not where the engine has them, or no key can have made one.
     """
     return _engine(engine).sealers(header, beside)
+
+
+def bare(engine: str, data: bytes) -> bytes:
+    """The same header with 0 in the byte that nothing covers, the form in which proofs carry it."""
+    kind = _engine(engine)
+    fields = rlp.decode_list(data, kind.places.least, kind.places.most)
+    if kind.open_byte is not None:
+        extra = bytearray(rlp.to_bytes(fields[kind.places.extra]))
+        extra[kind.open_byte : kind.open_byte + 1] = b"\0"
+        fields[kind.places.extra] = bytes(extra)
+    return rlp.encode(fields)
+
+
+def check_bare(engine: str, header: Header) -> None:
+    """Raises MalformedError unless every byte of the header is covered or 0."""
+    place = _engine(engine).open_byte
+    if place is not None and header.extra[place : place + 1] != b"\0":
+        raise _wrong("extra")
 
 
 def has_one_each(engine: str) -> bool:
@@ -163,7 +183,7 @@ def _istanbul_hash(fields: Sequence[rlp.Item], extra: bytes, place: int) -> byte
 
 
 def _kaia_hash(fields: Sequence[rlp.Item], extra: bytes, place: int) -> bytes:
-    # The last byte of the vanity is the round, which may differ for one and the same block.
+    # The last byte of the vanity is the round, which may differ from node to node for one and the same block.
     validators, seal, _ = rlp.decode_list(extra[_VANITY_BYTES:], 3, 3)
     return _hash_with(fields, place, extra[: _VANITY_BYTES - 1] + b"\0" + rlp.encode([validators, seal, []]))
 
@@ -180,7 +200,7 @@ ENGINES: Mapping[str, Engine] = MappingProxyType(
         "clique": Engine(_ETHEREUM, _plain_hash, _clique_sealers, one_each=True),
         "qbft": Engine(_ETHEREUM, _qbft_hash, _qbft_sealers),
         "istanbul": Engine(_ETHEREUM, _istanbul_hash, _istanbul_sealers),
-        "kaia": Engine(_KAIA, _kaia_hash, _istanbul_sealers),
+        "kaia": Engine(_KAIA, _kaia_hash, _istanbul_sealers, open_byte=_VANITY_BYTES - 1),
         "operator": Engine(_ETHEREUM, _plain_hash, _operator_sealers),
     }
 )
