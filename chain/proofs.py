@@ -16,8 +16,9 @@ from typing import Any
 from chain.account import ChainAccount
 from chain.deployment import Deployment
 from chain.errors import ChainUnavailableError, TransactionRejectedError
+from chain.headers import header_of
 from chain.node import Node
-from verifier import rlp, seals
+from verifier import seals
 from verifier.anchor import Anchor
 from verifier.chain_proof import ChainProof, check_chain_proof, head_slots
 from verifier.errors import VerificationError
@@ -36,20 +37,6 @@ _QUESTIONS = {
     "kaia": "kaia_getCouncil",
     "istanbul": "istanbul_getValidators",
 }
-
-# The fields of a header in their order, as nodes name them.
-_ETHEREUM = (
-    "parentHash sha3Uncles miner stateRoot transactionsRoot receiptsRoot logsBloom difficulty number gasLimit gasUsed "
-    "timestamp extraData mixHash nonce baseFeePerGas withdrawalsRoot blobGasUsed excessBlobGas parentBeaconBlockRoot "
-    "requestsHash"
-).split()
-_KAIA = (
-    "parentHash reward stateRoot transactionsRoot receiptsRoot logsBloom blockScore number gasUsed timestamp "
-    "timestampFoS extraData governanceData voteData baseFeePerGas randomReveal mixHash"
-).split()
-_NUMBERS = frozenset(
-    "difficulty number gasLimit gasUsed timestamp baseFeePerGas blobGasUsed excessBlobGas blockScore timestampFoS".split()
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,20 +171,6 @@ class ChainProofs:
 def threshold(engine: str, count: int) -> int:
     """How many of the validators must have sealed: the quorum of the protocol where it has one, else a majority."""
     return count // 2 + 1 if engine in ("clique", OPERATOR) else -(-2 * count // 3)
-
-
-def header_of(engine: str, block: dict[str, Any]) -> bytes:
-    """The RLP of a header from the JSON that nodes give; fields of later forks may be missing at the end."""
-    names = _KAIA if engine == "kaia" else _ETHEREUM
-    present = [name for name in names if block.get(name) is not None]
-    if present != list(names[: len(present)]):
-        raise ValueError("a field of the header is missing")
-    fields = [rlp.from_uint(_number(block[name])) if name in _NUMBERS else _bytes(block[name]) for name in present]
-    return rlp.encode(fields)
-
-
-def _number(value: Any) -> int:
-    return int(value, 16) if isinstance(value, str) else int(value)
 
 
 def _bytes(value: Any) -> bytes:
