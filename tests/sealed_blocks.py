@@ -12,6 +12,7 @@ from eth_keys import keys
 from eth_utils.crypto import keccak
 
 VANITY = b"suizheng".ljust(32, b"\0")
+TIME = (1_795_000_000).to_bytes(4)
 
 
 def validator(number: int) -> keys.PrivateKey:
@@ -37,7 +38,7 @@ def plain_fields(**changes: Any) -> list[Any]:
         "number": b"\7",
         "gas_limit": b"\x01\xc9\xc3\x80",
         "gas_used": b"",
-        "time": (1_795_000_000).to_bytes(4),
+        "time": TIME,
         "extra": VANITY,
         "mix": b"\0" * 32,
         "nonce": b"\0" * 8,
@@ -82,9 +83,9 @@ def istanbul_fields(seals_by: Sequence[keys.PrivateKey], vanity: bytes, build: A
     return build(vanity + rlp.encode(body))
 
 
-def kaia_fields(extra: bytes) -> list[Any]:
+def kaia_fields(extra: bytes, state_root: bytes = b"s" * 32, number: bytes = b"\7", time: bytes = TIME) -> list[Any]:
     """The 14 fields of a Kaia header."""
     return [
-        b"p" * 32, b"\0" * 20, b"s" * 32, b"t" * 32, b"r" * 32, b"\0" * 256, b"\1", b"\7", b"",
-        (1_795_000_000).to_bytes(4), b"\5", extra, b"", b"",
+        b"p" * 32, b"\0" * 20, state_root, b"t" * 32, b"r" * 32, b"\0" * 256, b"\1", number, b"",
+        time, b"\5", extra, b"", b"",
     ]  # fmt: skip
