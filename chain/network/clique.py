@@ -85,6 +85,11 @@ def begin(layout: Layout, member: Member) -> None:
     ask(layout.socket_of(member), "miner_start")
 
 
+def quorum(count: int) -> int:
+    """How many of the validators must be there: a signer waits until half of the others have signed after it."""
+    return count // 2 + 1
+
+
 def sealer(layout: Layout, member: Member, block_hash: str) -> str:
     """The address that sealed a block, as this node says."""
     return str(ask(layout.socket_of(member), "clique_getSigner", block_hash))

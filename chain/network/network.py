@@ -102,31 +102,23 @@ class Network:
         """How many validators it was made with."""
         return len(self.layout.members)
 
+    @property
+    def quorum(self) -> int:
+        """With how many connected validators blocks are still made."""
+        return int(self._engine.quorum(self.size))
+
     # the whole network
 
     def up(self, timeout_seconds: float = 90.0, say: Callable[[str], None] = lambda _line: None) -> None:
         """Start what does not run; returns when every node answers, knows the others, and blocks are being made."""
-        deadline = time.monotonic() + timeout_seconds
         idle = [number for number in range(self.size) if self._processes[number].state() == "stopped"]
-        if idle:
-            program = find(self._engine.PROGRAM)
-            self._check_ports(idle)
-            say(f"正在启动 {len(idle)} 个节点…")
-            with ThreadPoolExecutor(self.size) as pool:
-                list(pool.map(lambda number: self._initialise(number, program), idle))
-            # One after the other: each finds those before it listening, while a call in vain is repeated only later.
+        try:
+            self._start_all(idle, time.monotonic() + timeout_seconds, say)
+        except BaseException:
+            # Also at Ctrl+C: what this call began does not stay behind half done.
             for number in idle:
-                self._launch(number, program, deadline)
-        for number in range(self.size):
-            self.resume(number)
-        say("节点已启动，等待互相连接并出块…")
-        self._wait_until_each(
-            range(self.size), lambda number: self._peers(number) >= self.size - 1, deadline, "互相连接"
-        )
-        for member in self.layout.members:
-            self._engine.begin(self.layout, member)
-        least = max(map(self._height, range(self.size))) + 1
-        self.wait_for_agreement(least, timeout_seconds=max(1.0, deadline - time.monotonic()))
+                self.stop(number)
+            raise
 
     def down(self) -> None:
         """End every node; harmless when none runs. What they hold stays for the next `up`."""
@@ -209,6 +201,27 @@ class Network:
     def vote(self, number: int, address: str, belongs: bool) -> None:
         """Let a node vote for or against a validator; more than half of the votes decide."""
         self._engine.vote(self.layout, self.layout.members[number], address, belongs)
+
+    def _start_all(self, idle: Sequence[int], deadline: float, say: Callable[[str], None]) -> None:
+        if idle:
+            program = find(self._engine.PROGRAM)
+            self._check_ports(idle)
+            say(f"正在启动 {len(idle)} 个节点…")
+            with ThreadPoolExecutor(self.size) as pool:
+                list(pool.map(lambda number: self._initialise(number, program), idle))
+            # One after the other: each finds those before it listening, while a call in vain is repeated only later.
+            for number in idle:
+                self._launch(number, program, deadline)
+        for number in range(self.size):
+            self.resume(number)
+        say("节点已启动，等待互相连接并出块…")
+        self._wait_until_each(
+            range(self.size), lambda number: self._peers(number) >= self.size - 1, deadline, "互相连接"
+        )
+        for member in self.layout.members:
+            self._engine.begin(self.layout, member)
+        least = max(map(self._height, range(self.size))) + 1
+        self.wait_for_agreement(least, timeout_seconds=max(1.0, deadline - time.monotonic()))
 
     def _initialise(self, number: int, program: Path) -> None:
         self._engine.initialise(self.layout, self.layout.members[number], program)
