@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from verifier import rlp
+from verifier.seals import ADDRESS_BYTES, SEAL_BYTES
+
+_VANITY_BYTES = 32
 
 _ETHEREUM = (
     "parentHash",
@@ -74,6 +77,14 @@ def header_of(engine: str, block: dict[str, Any]) -> bytes:
     if present != list(names[: len(present)]):
         raise ValueError("a field of the header is missing")
     return rlp.encode([_field(name, block[name]) for name in present])
+
+
+def clique_validators(extra: bytes) -> tuple[bytes, ...]:
+    """The addresses in the extra data of a genesis or epoch block on clique, ascending; none in any other form."""
+    listed = extra[_VANITY_BYTES:-SEAL_BYTES]
+    if len(extra) <= _VANITY_BYTES + SEAL_BYTES or len(listed) % ADDRESS_BYTES:
+        return ()
+    return tuple(sorted({listed[at : at + ADDRESS_BYTES] for at in range(0, len(listed), ADDRESS_BYTES)}))
 
 
 def _field(name: str, value: Any) -> bytes:

@@ -17,7 +17,7 @@ from chain.account import ChainAccount
 from chain.deployment import Deployment
 from chain.errors import ChainUnavailableError, TransactionRejectedError
 from chain.evidence import AnchorEvidence
-from chain.headers import header_of
+from chain.headers import clique_validators, header_of
 from chain.node import Node
 from verifier import seals
 from verifier.anchor import Anchor
@@ -108,12 +108,23 @@ class ChainProofs:
             try:
                 answer = self._node.ask(question, hex(block))
             except TransactionRejectedError:
-                if self._engine is not None:
-                    raise
                 continue
             self._engine = engine
             return engine, tuple(sorted({bytes.fromhex(address[2:]) for address in answer}))
-        raise TransactionRejectedError("engine unknown", "节点没有说明由谁封印区块，无法取得链上证明")
+        return self._first_validators()
+
+    def _first_validators(self) -> tuple[str, tuple[bytes, ...]]:
+        """Those of the genesis block on clique, for nodes that do not tell the present ones.
+
+        If the network voted since, a stranger's seal shows it when the proof is checked; then the node must be run with
+        `--http.api eth,net,web3,clique`.
+        """
+        genesis = self._node.ask("eth_getBlockByNumber", "0x0", False)
+        addresses = clique_validators(bytes.fromhex(genesis["extraData"][2:]))
+        if self._engine not in (None, "clique") or not addresses:
+            raise TransactionRejectedError("validators unknown", "节点没有说明由谁封印区块，无法取得链上证明")
+        self._engine = "clique"
+        return "clique", addresses
 
     def _state(self, block: int) -> tuple[bytes, ...]:
         """The nodes that lead to the head's two slots, each once, in the order of the way to them."""
