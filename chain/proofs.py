@@ -67,18 +67,28 @@ class ChainProofs:
         self._patience = patience or SealPatience()
         self._sleep = sleep
         self._engine: str | None = OPERATOR if operator is not None else None
+        self._told: str | None = None
 
     def prove(self, anchor: Anchor) -> AnchorEvidence | None:
         """The proof of a head that is on the chain; None, with the reason in the log, if the node cannot give one."""
         try:
-            return self._prove(anchor)
+            evidence = self._prove(anchor)
         except (ChainUnavailableError, TransactionRejectedError) as error:
-            _log.warning("no chain proof of the head at %d: %s", anchor.size, error.reason)
+            self._tell(anchor, error.reason)
         except VerificationError as error:
-            _log.warning("the chain proof of the head at %d does not hold: %s", anchor.size, error.reason)
-        except (KeyError, TypeError, ValueError) as error:
-            _log.warning("no chain proof of the head at %d: the node answers in another form: %r", anchor.size, error)
+            self._tell(anchor, f"it does not hold: {error.reason}")
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            self._tell(anchor, f"the node answers in another form: {error!r}")
+        else:
+            self._told = None
+            return evidence
         return None
+
+    def _tell(self, anchor: Anchor, why: str) -> None:
+        """Say why there is no proof; once, where every head has the same reason."""
+        level = logging.DEBUG if why == self._told else logging.WARNING
+        _log.log(level, "no chain proof of the head at %d, so trust bundles go on listing it: %s", anchor.size, why)
+        self._told = why
 
     def _prove(self, anchor: Anchor) -> AnchorEvidence:
         block = anchor.block_number

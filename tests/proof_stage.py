@@ -127,12 +127,12 @@ class Stage:
 
 
 @cache
-def make_stage(engine: str = "clique", others: int = 40, slots: int = 12) -> Stage:
-    """The stage of an engine."""
+def make_stage(engine: str = "clique", others: int = 40, slots: int = 12, chain_id: int = 310105) -> Stage:
+    """The stage of an engine, among so many other accounts and slots."""
     world = make_world()
     by = FOUR[:1] if engine == "operator" else FOUR[:3]
     allowed = tuple(sorted(addresses(FOUR[:1] if engine == "operator" else FOUR)))
-    anchor = replace(world.content.heads[0], block_number=BLOCK)
+    anchor = replace(world.content.heads[0], block_number=BLOCK, chain_id=chain_id)
     state = make_state(anchor, others, slots)
     headers, beside = make_headers(engine, state.root, anchor, by)
     anchor = replace(anchor, block_hash=read_header(engine, headers[0]).hash)

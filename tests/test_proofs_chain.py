@@ -8,23 +8,25 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import rlp as reference
+from chain_vectors import make_chain_vectors, under_a_later_head, with_state
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from proof_stage import BLOCK, FOUR, STRANGER, Stage, make_headers, make_stage, make_state
+from make_vectors import VECTORS
+from proof_stage import BLOCK, FOUR, STRANGER, Stage, make_stage
 from sealed_blocks import addresses
 from world import NOON
 
 from verifier import cbor
 from verifier.anchor import MAX_PROOF_BYTES, AnchorProof
-from verifier.chain_proof import ChainProof, check_chain_proof
+from verifier.chain_proof import check_chain_proof
 from verifier.errors import Check, VerificationError
 from verifier.evidence import EvidenceBundle, verify_evidence
-from verifier.merkle import Frontier, consistency_path
-from verifier.seals import ENGINES, keccak, read_header
+from verifier.seals import ENGINES, keccak
 from verifier.state_proof import Nodes
 from verifier.trust import TrustBundle
 from verifier.trusted_chain import ValidatorSet
@@ -245,13 +247,6 @@ def with_validators(stage: Stage, who: Any, threshold: int, from_block: int = 1)
     return replace(stage.chain, validators=(ValidatorSet(from_block, tuple(sorted(addresses(who))), threshold),))
 
 
-def with_state(stage: Stage, **changes: Any) -> ChainProof:
-    """A proof of another state, sealed by the true validators."""
-    state = make_state(replace(stage.anchor, **changes))
-    headers, beside = make_headers(stage.chain.engine, state.root, stage.anchor, FOUR[:3])
-    return ChainProof(headers, beside, state.nodes)
-
-
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_attack_is_refused_and_named(name: str) -> None:
     attack, state, reason = ATTACKS[name]
@@ -260,21 +255,24 @@ def test_an_attack_is_refused_and_named(name: str) -> None:
 
 
 def test_one_proof_serves_the_receipts_of_all_earlier_heads() -> None:
-    world = CLIQUE.world
-    nodes: dict[tuple[int, int], bytes] = {}
-    leaves = (*world.leaves, b"n" * 32, b"m" * 32)
-    root = Frontier().append_many(leaves, lambda level, at, node: nodes.__setitem__((level, at), node)).root()
-    later = replace(CLIQUE.anchor, size=len(leaves), root=root)
-    path = tuple(consistency_path(len(world.leaves), len(leaves), lambda level, at: nodes[level, at]))
-    proof = with_state(CLIQUE, size=later.size, root=root).to_bytes()
-    later = replace(later, block_hash=read_header("clique", ChainProof.from_bytes(proof).headers[0]).hash)
-    upgraded = CLIQUE.bundle(anchor=later, proof=AnchorProof(proof, path))
+    upgraded = under_a_later_head(CLIQUE)
     assert judge(CLIQUE, upgraded).state is State.VALID
+    parts = EvidenceBundle.from_bytes(upgraded)
+    assert parts.proof is not None
     # The later head may as well be one that is listed.
-    assert judge(CLIQUE, upgraded, heads=(later,), chains=()).state is State.VALID
+    assert judge(CLIQUE, upgraded, heads=(parts.anchor,), chains=()).state is State.VALID
     # A path that was altered, or is missing, connects nothing.
+    path = parts.proof.path
     for wrong in ((*path[:-1], b"x" * 32), path[:-1], ()):
-        assert judge(CLIQUE, CLIQUE.bundle(anchor=later, proof=AnchorProof(proof, wrong))).state is State.INVALID
+        assert judge(CLIQUE, under_a_later_head(CLIQUE, wrong)).state is State.INVALID
+
+
+def test_the_published_vectors_are_what_the_code_makes(tmp_path: Path) -> None:
+    make_chain_vectors(tmp_path)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == sorted(path.name for path in (VECTORS / "chain").iterdir())
+    for name in names:
+        assert (tmp_path / name).read_bytes() == (VECTORS / "chain" / name).read_bytes(), name
 
 
 def test_a_proof_at_a_realistic_state_stays_small() -> None:
