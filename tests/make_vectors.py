@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from chain_vectors import make_chain_vectors
 from world import NOON, fixed_draw, fixed_key, food_face, make_world
 
 from verifier import CodeKind, State, verify
@@ -88,3 +89,5 @@ def _write_json(path: Path, value: object) -> None:
 if __name__ == "__main__":
     VECTORS.mkdir(exist_ok=True)
     make_vectors(VECTORS)
+    (VECTORS / "chain").mkdir(exist_ok=True)
+    make_chain_vectors(VECTORS / "chain")

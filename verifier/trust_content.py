@@ -14,6 +14,7 @@ from verifier.anchor import Anchor
 from verifier.errors import MalformedError, VerificationError
 from verifier.foreign.profile import ForeignIssuer
 from verifier.suites import PublicKey, public_key
+from verifier.trusted_chain import TrustedChain
 from verifier.venue import Venue
 
 FORMAT = "suizheng-trust/1"
@@ -160,10 +161,14 @@ class TrustContent:
     statuses: Mapping[int, bytes]
     #: Signers of other systems' codes that are believed here.
     issuers: tuple[ForeignIssuer, ...] = ()
+    chains: tuple[TrustedChain, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object that is signed."""
+        # Left out where there is nothing to say, as in the bundles of earlier versions.
+        said = {"chains": [chain.to_json() for chain in self.chains]} if self.chains else {}
         return {
+            **said,
             "format": FORMAT,
             "registry": self.registry,
             "version": self.version,
@@ -226,6 +231,7 @@ def _content(value: Any) -> TrustContent:
         venues=tuple(_list(item["venues"], Venue.from_json)),
         statuses={int(number): _base64(token) for number, token in item["statuses"].items()},
         issuers=tuple(_list(item.get("issuers", []), ForeignIssuer.from_json)),
+        chains=tuple(_list(item.get("chains", []), TrustedChain.from_json)),
     )
     if content.to_json() != value:
         raise MalformedError("not_canonical", "信任包的字段不是规范形式")
@@ -249,7 +255,7 @@ _CONTENT_KEYS = {
     "venues",
     "statuses",
 }
-_OPTIONAL_KEYS = frozenset({"issuers"})
+_OPTIONAL_KEYS = frozenset(("issuers", "chains"))
 
 
 def _wrong() -> MalformedError:

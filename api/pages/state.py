@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request, Response
-from sqlalchemy import select
+from sqlalchemy import and_, func, select
+from sqlalchemy.orm import aliased
 
 from api.http.calls import Call, get_call
 from api.http.guard import GuardedRoute
@@ -53,9 +54,13 @@ def read_state(call: Call) -> LogState:
     standing = standing_of(call.services)
 
     def ask(work: Work) -> tuple[datetime | None, list[Head]]:
+        # A head that is on two chains, since the registry moved, is shown once: as it was recorded last.
+        other = aliased(AnchorRow)
+        last = select(func.max(other.recorded_at)).where(other.size == CheckpointRow.size).scalar_subquery()
+        is_shown = and_(AnchorRow.size == CheckpointRow.size, AnchorRow.recorded_at == last)
         query = (
             select(CheckpointRow.size, CheckpointRow.root, AnchorRow.block_at, AnchorRow.block_number)
-            .outerjoin(AnchorRow, AnchorRow.size == CheckpointRow.size)
+            .outerjoin(AnchorRow, is_shown)
             .order_by(CheckpointRow.size.desc())
             .limit(_SHOWN_HEADS)
         )
