@@ -32,7 +32,7 @@ from verifier.note import (
 )
 from verifier.suites import SIGNATURE_BYTES, PublicKey, SigningKey, Suite, public_key
 
-MAX_WITNESSES = 64
+MAX_WITNESSES = 256
 #: How far the clocks of a witness and of a reader may differ.
 SKEW = timedelta(minutes=5)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 from verifier.cosignature import Cosignature, check_cosigned, describe, due_from
 from verifier.errors import Check, UnwitnessedError
@@ -11,6 +12,7 @@ from verifier.trust import TrustBundle
 from verifier.verdict import Examination, Policy
 
 
+@lru_cache(maxsize=64)
 def without_witnesses(policy: Policy) -> Policy:
     """The policy where no witnesses are asked for."""
     return replace(policy, required=policy.required - {Check.WITNESSES})
