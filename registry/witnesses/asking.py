@@ -47,6 +47,7 @@ class _Question:
     size: int
     old: int
     text: str
+    asked_at: datetime
     answer: Future[Answer | Silence]
 
 
@@ -125,7 +126,7 @@ class Asker:
         proof = self._log.consistency(desk.known, size) if desk.known else []
         desk.asked_at = now
         answer = self._send(desk.url, desk.known, proof, note)
-        desk.question = _Question(size, desk.known, split_note(note)[0], answer)
+        desk.question = _Question(size, desk.known, split_note(note)[0], now, answer)
 
     def _take(self, desk: _Desk) -> None:
         """Understand the answer, if there is one."""
@@ -135,8 +136,9 @@ class Asker:
         desk.question = None
         now = self._clock()
         outcome = rules.read_answer(
-            question.answer.result(), question.text, desk.witness, question.old, self._newest_size(), now
-        )
+            question.answer.result(), question.text, desk.witness, question.old, self._newest_size(),
+            question.asked_at, now,
+        )  # fmt: skip
         if isinstance(outcome, Cosigned):
             with Session(self._engine) as session, session.begin():
                 service.keep(session, question.size, desk.witness.public.kid, outcome.line, outcome.at)
@@ -152,7 +154,7 @@ class Asker:
                 desk.is_corrected = True
                 return
             outcome = Trouble("witness_wavers", "见证方几次给出不同的大小，稍后自动重试")
-        desk.trouble = outcome
+        desk.trouble, desk.is_corrected = outcome, False
         desk.pause = rules.next_pause(desk.pause)
         desk.until_at = now + desk.pause
 

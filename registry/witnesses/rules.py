@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from verifier.cosignature import SKEW, Cosignature, Witness, find_cosignatures
+from verifier.cosignature import SKEW, Witness, find_cosignatures
 from verifier.errors import MalformedError, VerificationError
 from verifier.note import parse_size
 from verifier.suites import PublicKey
@@ -72,16 +72,24 @@ def next_pause(pause: timedelta) -> timedelta:
     return min(LONGEST_PAUSE, pause * 2) if pause else FIRST_PAUSE
 
 
-def read_answer(answer: Answer | Silence, text: str, witness: Witness, old: int, newest: int, now: datetime) -> Outcome:
+def read_answer(
+    answer: Answer | Silence,
+    text: str,
+    witness: Witness,
+    old: int,
+    newest: int,
+    asked_at: datetime,
+    now: datetime,
+) -> Outcome:
     """What an answer means to a request that began at size `old` and presented the checkpoint `text`.
 
     newest: the size of our newest signed head. Whatever a witness says, nothing but a cosignature by its own key on
-    exactly this text, dated no later than now, is taken for one.
+    exactly this text, dated between the question and now, is taken for one.
     """
     if isinstance(answer, Silence):
         return Trouble("witness_silent", f"连接不上见证方（{answer.message}），稍后自动重试")
     if answer.status == 200:
-        return _read_lines(answer.body, text, witness, now)
+        return _read_lines(answer.body, text, witness, asked_at, now)
     if answer.status == 409:
         return _read_conflict(answer, old, newest)
     said = _printable(answer.body)
@@ -95,25 +103,21 @@ def read_answer(answer: Answer | Silence, text: str, witness: Witness, old: int,
     return Trouble(reason, f"{message}（{said}）" if said else message)
 
 
-def _read_lines(body: bytes, text: str, witness: Witness, now: datetime) -> Outcome:
+def _read_lines(body: bytes, text: str, witness: Witness, asked_at: datetime, now: datetime) -> Outcome:
     try:
         lines = body.decode().removesuffix("\n").split("\n")
         found = find_cosignatures(text, lines, [witness])
     except (UnicodeDecodeError, VerificationError) as error:
         message = error.message if isinstance(error, VerificationError) else "不是 UTF-8 文本"
         return Trouble("bad_cosignature", f"见证方的答复不是有效的联署（{message}）；请其管理员检查")
-    good = [(one, line) for one, line in found if _is_timely(one, now)]
+    # Verifiers judge a line by the time in it: one from the past may lie before the key's own beginning.
+    good = [(one, line) for one, line in found if asked_at - SKEW <= one.at <= now + SKEW]
     if good:
         one, line = max(good, key=lambda pair: pair[0].at)
         return Cosigned(line, one.at)
     if found:
         return Trouble("witness_clock", "见证方的时钟与本机相差超过 5 分钟；请校准两边的时钟")
     return Trouble("other_key", "见证方用另一密钥联署；请向其管理员核对公钥")
-
-
-def _is_timely(one: Cosignature, now: datetime) -> bool:
-    # Verifiers judge the line by the time in it: one from the past may lie before the key's own beginning.
-    return abs(one.at - now) <= SKEW
 
 
 def _read_conflict(answer: Answer, old: int, newest: int) -> Outcome:
