@@ -203,7 +203,10 @@ def test_a_command_that_cannot_be_carried_out_ends_with_64_and_says_why(
 
 
 def test_help_is_chinese(capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments in (["-h"], *([name, "-h"] for name in ("verify", "gate", "hand-in", "serve", "trust", "demo"))):
+    for arguments in (
+        ["-h"],
+        *([name, "-h"] for name in ("verify", "gate", "hand-in", "serve", "trust", "witness", "demo")),
+    ):
         with pytest.raises(SystemExit) as ended:
             main(arguments)
         shown = capsys.readouterr().out

@@ -4,7 +4,8 @@ Deterministic CBOR behind the self-described tag (RFC 8949 3.4.6), so every byte
 covered by a check:
 
     55799({1: "suizheng-evidence/1", 2: face (RFC 8785 bytes), 3: salts, 4: signed entry (COSE_Sign1),
-           5: receipt (COSE receipt), 6: anchor, 7: [file bytes, …], ? 8: [chain proof, [hash, …]]})
+           5: receipt (COSE receipt), 6: anchor, 7: [file bytes, …], ? 8: [chain proof, [hash, …]],
+           ? 9: checkpoint with cosignatures (signed note)})
 """
 
 from __future__ import annotations
@@ -29,11 +30,13 @@ from verifier.errors import (
     ValidityError,
 )
 from verifier.merkle import leaf_hash
+from verifier.note import Checkpoint
 from verifier.receipt import MAX_RECEIPT_BYTES, ReceiptFacts, check_receipt
 from verifier.status import CHINESE, Status
 from verifier.trust import TrustBundle
 from verifier.trust_content import TrustedKey
 from verifier.verdict import Examination, Policy, Verdict
+from verifier.witnessing import examine_witnesses, without_witnesses
 
 FORMAT = "suizheng-evidence/1"
 MAGIC = b"\xd9\xd9\xf7"
@@ -42,7 +45,8 @@ MAX_FILES = 16
 LONG_TERM = "长期"
 
 _KEYS = frozenset(range(1, 8))
-_OPTIONAL_KEYS = frozenset((8,))
+_PROOF, _COSIGNED = 8, 9
+_OPTIONAL = frozenset((_PROOF, _COSIGNED))
 
 EVIDENCE_POLICY = Policy(
     frozenset(
@@ -54,6 +58,7 @@ EVIDENCE_POLICY = Policy(
             Check.COMMITMENT,
             Check.INCLUSION,
             Check.ANCHOR,
+            Check.WITNESSES,
             Check.STATUS,
             Check.VALIDITY,
             Check.FRESHNESS,
@@ -67,6 +72,7 @@ class EvidenceBundle:
     """The parts, not yet believed. `files` are the contents in the order of the face's `files` field, or empty.
 
     proof: how the anchor holds under a trust bundle that does not list it; None: by a list only.
+    cosigned: the checkpoint of the receipt's size with the lines of its witnesses, UTF-8; None if nobody cosigned it.
     """
 
     face: bytes
@@ -76,10 +82,11 @@ class EvidenceBundle:
     anchor: Anchor
     files: tuple[bytes, ...] = ()
     proof: AnchorProof | None = None
+    cosigned: bytes | None = None
 
     def to_bytes(self) -> bytes:
         """The one encoding."""
-        value = {
+        value: dict[int, Any] = {
             1: FORMAT,
             2: self.face,
             3: self.salts,
@@ -89,7 +96,9 @@ class EvidenceBundle:
             7: list(self.files),
         }
         if self.proof is not None:
-            value[8] = self.proof.to_list()
+            value[_PROOF] = self.proof.to_list()
+        if self.cosigned is not None:
+            value[_COSIGNED] = self.cosigned
         return MAGIC + cbor.encode(value)
 
     @classmethod
@@ -97,7 +106,7 @@ class EvidenceBundle:
         """Parse. Raises MalformedError."""
         if not data.startswith(MAGIC):
             raise MalformedError("not_evidence", "文件不是证据包")
-        value = cbor.require_map(cbor.decode(data[3:], limit=MAX_BUNDLE_BYTES), _KEYS, _OPTIONAL_KEYS)
+        value = cbor.require_map(cbor.decode(data[3:], limit=MAX_BUNDLE_BYTES), _KEYS, _OPTIONAL)
         if value[1] != FORMAT:
             raise MalformedError("unknown_version", "证据包的格式版本不受支持")
         bundle = cls(
@@ -107,7 +116,8 @@ class EvidenceBundle:
             receipt=cbor.require_bytes(value[5]),
             anchor=Anchor.from_list(value[6]),
             files=tuple(cbor.require_bytes(item) for item in cbor.require_list(value[7], MAX_FILES)),
-            proof=AnchorProof.from_list(value[8]) if 8 in value else None,
+            proof=AnchorProof.from_list(value[_PROOF]) if _PROOF in value else None,
+            cosigned=cbor.require_bytes(value[_COSIGNED]) if _COSIGNED in value else None,
         )
         if len(bundle.face) > MAX_FACE_BYTES or len(bundle.receipt) > MAX_RECEIPT_BYTES:
             raise MalformedError("too_long", "证据包的部分内容超过上限")
@@ -119,10 +129,12 @@ def verify_evidence(data: bytes, trust: TrustBundle, at: datetime, policy: Polic
 
     The steps: (0) trust fresh, (1) format, (2) issuer's key and scope when the entry was recorded, (3) the data is what
     was committed to, (4) the type's schema, (5) attached files, (6) status, (7) period of validity, (8) the entry's
-    signature, (9) inclusion in the log, (10) the head is anchored.
+    signature, (9) inclusion in the log, (10) the head is anchored, (11) witnesses have cosigned it. Where the trust
+    bundle asks for no witnesses, (11) is not required, whatever the policy says.
     """
     exam = Examination(at)
     issued_at = trust.content.issued_at
+    policy = without_witnesses(policy) if trust.content.witness_threshold == 0 else policy
     # (0) The trust bundle is fresh.
     exam.run(Check.FRESHNESS, lambda: trust.check_fresh(at, policy.max_trust_age), "信任包在有效期内", issued_at)
     # (1) The parts are what they should be.
@@ -147,13 +159,17 @@ def verify_evidence(data: bytes, trust: TrustBundle, at: datetime, policy: Polic
     # (6), (7) Genuine is not yet in force.
     _examine_status(exam, trust, _number(entry.facts.get("status_list")), _number(entry.facts.get("status_index")))
     exam.run(Check.VALIDITY, lambda: _check_validity(face, at), "在有效期内")
-    # (8) … (10) They signed it, the log holds it, the chain holds the log. The two signatures, nearly all of the time,
-    # come last and together: what is plainly wrong is told without them.
+    # (8) … (11) They signed it, the log holds it, the chain holds the log, others saw the same log. The signatures,
+    # nearly all of the time, come last and together: what is plainly wrong is told without them.
     if key is not None:
         exam.run(Check.SIGNATURE, lambda: message.check(key.public), "签名与内容一致")
     facts = exam.run(Check.INCLUSION, lambda: _check_inclusion(bundle, trust), "条目收录在存证日志中")
     if facts is not None:
-        _examine_anchor(exam, bundle, trust, facts)
+        is_anchored = _examine_anchor(exam, bundle, trust, facts)
+        head = Checkpoint(facts.origin, facts.size, facts.root)
+        # The anchor's head is this one or a later one: this one was there no later.
+        anchored_at = bundle.anchor.block_at if is_anchored else None
+        policy = examine_witnesses(exam, policy, trust, head, bundle.cosigned, anchored_at)
     return exam.conclude(policy, _describe(face, entry, facts))
 
 
@@ -208,7 +224,7 @@ def _check_inclusion(bundle: EvidenceBundle, trust: TrustBundle) -> ReceiptFacts
     return check_receipt(bundle.receipt, leaf_hash(bundle.signed_entry), trust.content.origin, trust.log_key)
 
 
-def _examine_anchor(exam: Examination, bundle: EvidenceBundle, trust: TrustBundle, facts: ReceiptFacts) -> None:
+def _examine_anchor(exam: Examination, bundle: EvidenceBundle, trust: TrustBundle, facts: ReceiptFacts) -> bool:
     found = exam.run(
         Check.ANCHOR,
         lambda: check_anchor(trust, bundle.anchor, bundle.proof, facts.size, facts.root),
@@ -217,6 +233,7 @@ def _examine_anchor(exam: Examination, bundle: EvidenceBundle, trust: TrustBundl
     )
     if found:
         exam.show(Check.ANCHOR, found)
+    return found is not None
 
 
 def _examine_status(exam: Examination, trust: TrustBundle, number: int, index: int) -> None:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from verifier import times
 from verifier.anchor import Anchor
+from verifier.cosignature import MAX_WITNESSES, Witness
 from verifier.errors import MalformedError, VerificationError
 from verifier.foreign.profile import ForeignIssuer
 from verifier.suites import PublicKey, public_key
@@ -141,7 +142,10 @@ class TrustedType:
 
 @dataclass(frozen=True, slots=True)
 class TrustContent:
-    """The signed part. `origin` names the log; the kids name keys in `keys`; statuses map list numbers to tokens."""
+    """The signed part. `origin` names the log; the kids name keys in `keys`; statuses map list numbers to tokens.
+
+    witness_threshold: how many of the witnesses must have cosigned a head, 0 for none.
+    """
 
     registry: str
     version: int
@@ -162,13 +166,13 @@ class TrustContent:
     #: Signers of other systems' codes that are believed here.
     issuers: tuple[ForeignIssuer, ...] = ()
     chains: tuple[TrustedChain, ...] = ()
+    witnesses: tuple[Witness, ...] = ()
+    witness_threshold: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object that is signed."""
         # Left out where there is nothing to say, as in the bundles of earlier versions.
-        said = {"chains": [chain.to_json() for chain in self.chains]} if self.chains else {}
         return {
-            **said,
             "format": FORMAT,
             "registry": self.registry,
             "version": self.version,
@@ -187,8 +191,17 @@ class TrustContent:
             "heads": [head.to_json() for head in self.heads],
             "venues": [venue.to_json() for venue in self.venues],
             "statuses": {str(number): base64.b64encode(token).decode() for number, token in self.statuses.items()},
-            **({"issuers": [issuer.to_json() for issuer in self.issuers]} if self.issuers else {}),
+            **self._optional_to_json(),
         }
+
+    def _optional_to_json(self) -> dict[str, Any]:
+        """What stands in the object only where there is any."""
+        optional = {
+            name: [one.to_json() for one in ones]
+            for name, ones in (("issuers", self.issuers), ("chains", self.chains), ("witnesses", self.witnesses))
+            if ones
+        }
+        return optional | ({"witness_threshold": self.witness_threshold} if self.witnesses else {})
 
     @classmethod
     def from_json(cls, value: Any) -> TrustContent:
@@ -232,7 +245,10 @@ def _content(value: Any) -> TrustContent:
         statuses={int(number): _base64(token) for number, token in item["statuses"].items()},
         issuers=tuple(_list(item.get("issuers", []), ForeignIssuer.from_json)),
         chains=tuple(_list(item.get("chains", []), TrustedChain.from_json)),
+        witnesses=tuple(_list(item.get("witnesses", []), Witness.from_json)),
+        witness_threshold=item.get("witness_threshold", 0),
     )
+    _check_witnesses(content)
     if content.to_json() != value:
         raise MalformedError("not_canonical", "信任包的字段不是规范形式")
     return content
@@ -255,7 +271,17 @@ _CONTENT_KEYS = {
     "venues",
     "statuses",
 }
-_OPTIONAL_KEYS = frozenset(("issuers", "chains"))
+_OPTIONAL_KEYS = frozenset(("issuers", "chains", "witnesses", "witness_threshold"))
+
+
+def _check_witnesses(content: TrustContent) -> None:
+    """A threshold that can be reached, and no key that would count for two: a cosignature does not bind its name."""
+    witnesses, threshold = content.witnesses, content.witness_threshold
+    keys = {witness.public for witness in witnesses}
+    if type(threshold) is not int or not 0 <= threshold <= len({witness.name for witness in witnesses}):
+        raise MalformedError("wrong_field", "信任包的见证门限超过见证方的数目")
+    if len(witnesses) > MAX_WITNESSES or len(keys) < len(witnesses) or keys & {key.public for key in content.keys}:
+        raise MalformedError("wrong_field", "信任包中两个见证方不能用同一密钥，见证密钥也不能另作他用")
 
 
 def _wrong() -> MalformedError:

@@ -8,6 +8,7 @@ from registry.certificates import service as certificates
 from registry.errors import NotFoundError
 from registry.log.published import PublishedLog
 from registry.log.receipts import receipt_of_item
+from registry.witnesses.service import cosigned_note
 from registry.work import Work
 from verifier.anchor import AnchorProof
 from verifier.entry import Kind
@@ -39,5 +40,6 @@ def export(
         anchor=entry.anchor,
         files=files,
         proof=None if entry.chain_proof is None else AnchorProof(entry.chain_proof),
+        cosigned=cosigned_note(work, entry.anchor.size),
     )
     return bundle.to_bytes()
