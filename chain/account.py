@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
@@ -40,6 +40,11 @@ class ChainAccount:
         }
         signed = self._account.sign_transaction(fields)
         return bytes(signed.hash), bytes(signed.raw_transaction)
+
+    def seal(self, digest: bytes) -> bytes:
+        """A 65-byte seal (r, s, 0 or 1) over a 32-byte digest that cannot be a transaction's hash."""
+        made = self._account.unsafe_sign_hash(cast(Any, digest))
+        return int(made.r).to_bytes(32) + int(made.s).to_bytes(32) + bytes((int(made.v) - 27,))
 
 
 def open_account(path: Path, draw: Callable[[int], bytes]) -> ChainAccount:

@@ -37,6 +37,7 @@ from web3.providers.eth_tester.defaults import API_ENDPOINTS
 from chain.errors import ChainUnavailableError
 from chain.node import Block, Node
 from chain.store import BlockStore
+from chain.tries import get_header, get_proof
 
 Clock = Callable[[], datetime]
 Draw = Callable[[int], bytes]
@@ -225,7 +226,11 @@ class SerialProvider(EthereumTesterProvider):
     def __init__(self, tester: EthereumTester, chain_id: int | None = None, gas_price: int | None = None) -> None:
         answers = {"chainId": chain_id, "gasPrice": gas_price}
         constant: dict[str, Any] = {name: _constant(value) for name, value in answers.items() if value is not None}
-        super().__init__(tester, {**API_ENDPOINTS, "eth": {**API_ENDPOINTS["eth"], **constant}})
+        more = {
+            "eth": {**API_ENDPOINTS["eth"], **constant, "getProof": get_proof},
+            "debug": {"getRawHeader": get_header},
+        }
+        super().__init__(tester, {**API_ENDPOINTS, **more})
         #: Held while a request runs.
         self.turn = threading.RLock()
 

@@ -84,6 +84,7 @@ class Node:
         self, web3: Web3, newest: Callable[[], Block] | None = None, close: Callable[[], None] | None = None
     ) -> None:
         self._eth = web3.eth
+        self._provider = web3.provider
         self._newest = newest
         self._close = close
 
@@ -200,6 +201,16 @@ class Node:
                 )
                 for event in found
             ]
+
+    def ask(self, method: str, *params: Any) -> Any:
+        """The node's answer to any JSON-RPC question, as it came."""
+        with _answering():
+            answer = self._provider.make_request(cast(Any, method), params)
+        if answer.get("error"):
+            problem = answer["error"]
+            reason = str(problem["message"] if isinstance(problem, dict) and "message" in problem else problem)
+            raise TransactionRejectedError(reason, f"节点拒绝了这一请求：{reason}")
+        return answer.get("result")
 
     def close(self) -> None:
         """Let go of what the node holds; harmless twice."""

@@ -1,4 +1,4 @@
-"""Anchors: a head of the log as recorded on the chain."""
+"""Anchors: a head of the log as recorded on the chain, and how a verifier comes to believe in one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from typing import Any
 from verifier import cbor, times
 from verifier.errors import MalformedError
 from verifier.merkle import HASH_BYTES, MAX_SIZE
+
+#: Of a chain proof and its path together.
+MAX_PROOF_BYTES = 12_288
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
 
@@ -80,6 +83,31 @@ class Anchor:
             raise MalformedError("wrong_field", "锚定记录的字段不是十六进制") from error
         parts[7] = int(times.from_text(value["block_at"]).timestamp())
         return cls.from_list(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorProof:
+    """What an evidence bundle may carry beside its anchor, not yet believed.
+
+    chain_proof: bytes of a `verifier.chain_proof.ChainProof` of the anchor's head; path: the consistency proof from the
+    receipt's head to the anchor's, 32 bytes each, empty where they are one.
+    """
+
+    chain_proof: bytes
+    path: tuple[bytes, ...] = ()
+
+    def to_list(self) -> list[Any]:
+        """[chain proof, path], for CBOR."""
+        return [self.chain_proof, list(self.path)]
+
+    @classmethod
+    def from_list(cls, value: Any) -> AnchorProof:
+        """The inverse of `to_list`. Raises MalformedError."""
+        chain_proof, path = cbor.require_list(value, 2, 2)
+        hashes = tuple(cbor.require_bytes(hash_, HASH_BYTES) for hash_ in cbor.require_list(path, 64))
+        if len(cbor.require_bytes(chain_proof)) + HASH_BYTES * len(hashes) > MAX_PROOF_BYTES:
+            raise MalformedError("too_long", f"链上证明超过上限 {MAX_PROOF_BYTES} 字节")
+        return cls(chain_proof, hashes)
 
 
 @lru_cache(maxsize=1024, typed=True)

@@ -4,7 +4,7 @@ Deterministic CBOR behind the self-described tag (RFC 8949 3.4.6), so every byte
 covered by a check:
 
     55799({1: "suizheng-evidence/1", 2: face (RFC 8785 bytes), 3: salts, 4: signed entry (COSE_Sign1),
-           5: receipt (COSE receipt), 6: anchor, 7: [file bytes, …]})
+           5: receipt (COSE receipt), 6: anchor, 7: [file bytes, …], ? 8: [chain proof, [hash, …]]})
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from datetime import datetime
 from typing import Any
 
 from verifier import cbor, cose, times
-from verifier.anchor import Anchor
+from verifier.anchor import Anchor, AnchorProof
+from verifier.anchoring import check_anchor
 from verifier.canonical import JSON
 from verifier.commitment import MAX_FACE_BYTES, parse_object, reseal
 from verifier.digests import double_digest
 from verifier.entry import MAX_ENTRY_BYTES, Entry, Kind
 from verifier.errors import (
-    AnchorContradictionError,
     Check,
     CommitmentError,
     MalformedError,
@@ -42,6 +42,7 @@ MAX_FILES = 16
 LONG_TERM = "长期"
 
 _KEYS = frozenset(range(1, 8))
+_OPTIONAL_KEYS = frozenset((8,))
 
 EVIDENCE_POLICY = Policy(
     frozenset(
@@ -63,7 +64,10 @@ EVIDENCE_POLICY = Policy(
 
 @dataclass(frozen=True, slots=True)
 class EvidenceBundle:
-    """The parts, not yet believed. `files` are the contents in the order of the face's `files` field, or empty."""
+    """The parts, not yet believed. `files` are the contents in the order of the face's `files` field, or empty.
+
+    proof: how the anchor holds under a trust bundle that does not list it; None: by a list only.
+    """
 
     face: bytes
     salts: bytes
@@ -71,6 +75,7 @@ class EvidenceBundle:
     receipt: bytes
     anchor: Anchor
     files: tuple[bytes, ...] = ()
+    proof: AnchorProof | None = None
 
     def to_bytes(self) -> bytes:
         """The one encoding."""
@@ -83,6 +88,8 @@ class EvidenceBundle:
             6: self.anchor.to_list(),
             7: list(self.files),
         }
+        if self.proof is not None:
+            value[8] = self.proof.to_list()
         return MAGIC + cbor.encode(value)
 
     @classmethod
@@ -90,7 +97,7 @@ class EvidenceBundle:
         """Parse. Raises MalformedError."""
         if not data.startswith(MAGIC):
             raise MalformedError("not_evidence", "文件不是证据包")
-        value = cbor.require_map(cbor.decode(data[3:], limit=MAX_BUNDLE_BYTES), _KEYS)
+        value = cbor.require_map(cbor.decode(data[3:], limit=MAX_BUNDLE_BYTES), _KEYS, _OPTIONAL_KEYS)
         if value[1] != FORMAT:
             raise MalformedError("unknown_version", "证据包的格式版本不受支持")
         bundle = cls(
@@ -100,6 +107,7 @@ class EvidenceBundle:
             receipt=cbor.require_bytes(value[5]),
             anchor=Anchor.from_list(value[6]),
             files=tuple(cbor.require_bytes(item) for item in cbor.require_list(value[7], MAX_FILES)),
+            proof=AnchorProof.from_list(value[8]) if 8 in value else None,
         )
         if len(bundle.face) > MAX_FACE_BYTES or len(bundle.receipt) > MAX_RECEIPT_BYTES:
             raise MalformedError("too_long", "证据包的部分内容超过上限")
@@ -145,9 +153,7 @@ def verify_evidence(data: bytes, trust: TrustBundle, at: datetime, policy: Polic
         exam.run(Check.SIGNATURE, lambda: message.check(key.public), "签名与内容一致")
     facts = exam.run(Check.INCLUSION, lambda: _check_inclusion(bundle, trust), "条目收录在存证日志中")
     if facts is not None:
-        exam.run(
-            Check.ANCHOR, lambda: _check_anchor(bundle, trust, facts), "日志头已在链上锚定", bundle.anchor.block_at
-        )
+        _examine_anchor(exam, bundle, trust, facts)
     return exam.conclude(policy, _describe(face, entry, facts))
 
 
@@ -202,10 +208,15 @@ def _check_inclusion(bundle: EvidenceBundle, trust: TrustBundle) -> ReceiptFacts
     return check_receipt(bundle.receipt, leaf_hash(bundle.signed_entry), trust.content.origin, trust.log_key)
 
 
-def _check_anchor(bundle: EvidenceBundle, trust: TrustBundle, facts: ReceiptFacts) -> None:
-    known = trust.check_anchored(facts.size, facts.root)
-    if bundle.anchor != known and bundle.anchor not in trust.content.heads:
-        raise AnchorContradictionError("anchor_differs", "证据包写的锚定记录与信任包不一致")
+def _examine_anchor(exam: Examination, bundle: EvidenceBundle, trust: TrustBundle, facts: ReceiptFacts) -> None:
+    found = exam.run(
+        Check.ANCHOR,
+        lambda: check_anchor(trust, bundle.anchor, bundle.proof, facts.size, facts.root),
+        "日志头已在链上锚定",
+        bundle.anchor.block_at,
+    )
+    if found:
+        exam.show(Check.ANCHOR, found)
 
 
 def _examine_status(exam: Examination, trust: TrustBundle, number: int, index: int) -> None:

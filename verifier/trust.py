@@ -31,6 +31,7 @@ from verifier.schema import FaceSchema
 from verifier.status import Status, StatusList
 from verifier.suites import PublicKey, SigningKey
 from verifier.trust_content import Scope, TrustContent, TrustedKey, TrustedType
+from verifier.trusted_chain import TrustedChain
 from verifier.venue import Venue
 
 MAX_BUNDLE_BYTES = 64 * 1024 * 1024
@@ -139,10 +140,22 @@ class TrustBundle:
                 "信任包中没有这个日志头的链上锚定，可能要用更新的信任包",
                 evidence={"size": size, "trust_as_of": times.to_text(self.content.issued_at)},
             )
-        for anchor in known:
-            if anchor.root == root:
-                return anchor
-        raise AnchorContradictionError("head_contradicted", "链上锚定的是另一个日志根", evidence={"size": size})
+        self.check_not_contradicted(size, root)
+        return next(anchor for anchor in known if anchor.root == root)
+
+    def check_not_contradicted(self, size: int, root: bytes) -> None:
+        """Raises AnchorContradictionError if another root is listed at this size."""
+        known = self._heads.get(size, ())
+        if known and all(anchor.root != root for anchor in known):
+            raise AnchorContradictionError("head_contradicted", "链上锚定的是另一个日志根", evidence={"size": size})
+
+    def chain(self, anchor: Anchor) -> TrustedChain:
+        """What is trusted of the chain and contract that an anchor names. Raises UnanchoredError."""
+        for chain in self.content.chains:
+            if (chain.chain_id, chain.contract, chain.log_id) == (anchor.chain_id, anchor.contract, anchor.log_id):
+                return chain
+        evidence = {"chain_id": anchor.chain_id, "trust_as_of": times.to_text(self.content.issued_at)}
+        raise UnanchoredError("chain_unknown", "信任包中没有这条链上的合约，可能要用更新的信任包", evidence=evidence)
 
     def status(self, number: int, index: int) -> tuple[Status, datetime]:
         """An item's state and the time of the list. Raises UnknownStatusError."""

@@ -13,6 +13,7 @@ from verifier import times
 from verifier.anchor import Anchor
 from verifier.errors import MalformedError, VerificationError
 from verifier.suites import PublicKey, public_key
+from verifier.trusted_chain import TrustedChain
 from verifier.venue import Venue
 
 FORMAT = "suizheng-trust/1"
@@ -157,10 +158,14 @@ class TrustContent:
     heads: tuple[Anchor, ...]
     venues: tuple[Venue, ...]
     statuses: Mapping[int, bytes]
+    chains: tuple[TrustedChain, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object that is signed."""
+        # Left out where there is nothing to say, as in the bundles of earlier versions.
+        said = {"chains": [chain.to_json() for chain in self.chains]} if self.chains else {}
         return {
+            **said,
             "format": FORMAT,
             "registry": self.registry,
             "version": self.version,
@@ -193,7 +198,7 @@ class TrustContent:
 
 
 def _content(value: Any) -> TrustContent:
-    item = _object(value, _CONTENT_KEYS)
+    item = _object(value, _CONTENT_KEYS, _OPTIONAL_KEYS)
     if item["format"] != FORMAT:
         raise MalformedError("unknown_version", "信任包的格式版本不受支持")
     roots = _object(item["roots"], {"threshold", "keys"})
@@ -221,6 +226,7 @@ def _content(value: Any) -> TrustContent:
         heads=tuple(_list(item["heads"], Anchor.from_json)),
         venues=tuple(_list(item["venues"], Venue.from_json)),
         statuses={int(number): _base64(token) for number, token in item["statuses"].items()},
+        chains=tuple(_list(item.get("chains", []), TrustedChain.from_json)),
     )
     if content.to_json() != value:
         raise MalformedError("not_canonical", "信任包的字段不是规范形式")
@@ -244,14 +250,15 @@ _CONTENT_KEYS = {
     "venues",
     "statuses",
 }
+_OPTIONAL_KEYS = frozenset(("chains",))
 
 
 def _wrong() -> MalformedError:
     return MalformedError("wrong_fields", "信任包的字段与格式不符")
 
 
-def _object(value: Any, keys: set[str]) -> dict[str, Any]:
-    if not isinstance(value, dict) or value.keys() != keys:
+def _object(value: Any, keys: set[str], optional: frozenset[str] = frozenset()) -> dict[str, Any]:
+    if not isinstance(value, dict) or not keys <= value.keys() <= keys | optional:
         raise _wrong()
     return value
 
