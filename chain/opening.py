@@ -20,6 +20,7 @@ from chain.account import open_account
 from chain.anchors import ChainAnchors
 from chain.deployment import Deployment, check, deploy_or_check
 from chain.errors import ChainError, ChainRewrittenError, WrongContractError
+from chain.finality import finality_of
 from chain.members import ChainMembers
 from chain.node import Node, connect
 from chain.outbox import Outbox
@@ -201,7 +202,8 @@ class Chain:
             outbox = Outbox(self._folder / "outbox.db")
             opening.callback(outbox.close)
             account = open_account(self._folder / "account.key", self._draw)
-            sender = Sender(node, account, outbox, self._patience)
+            finality = None if self._where == EMBEDDED else finality_of(node, self._patience.confirmations)
+            sender = Sender(node, account, outbox, self._patience, finality=finality)
             file = self._folder / "deployment.json"
             deployment = deploy_or_check(node, sender, file, self._log_id, self._registry_code)
             opening.pop_all()
