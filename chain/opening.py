@@ -20,10 +20,12 @@ from chain.account import open_account
 from chain.anchors import ChainAnchors
 from chain.deployment import Deployment, check, deploy_or_check
 from chain.errors import ChainError, ChainRewrittenError, WrongContractError
+from chain.evidence import AnchorEvidence
 from chain.finality import finality_of
 from chain.members import ChainMembers
 from chain.node import Node, connect
 from chain.outbox import Outbox
+from chain.proofs import ChainProofs
 from chain.sender import Patience, Sender
 from chain.uses import ChainFirstUses, FirstUse
 from verifier.anchor import Anchor
@@ -68,6 +70,7 @@ class _Opened:
     anchors: ChainAnchors
     uses: ChainFirstUses
     members: ChainMembers
+    proofs: ChainProofs
 
 
 class Chain:
@@ -122,6 +125,15 @@ class Chain:
     def latest(self) -> tuple[int, bytes] | None:
         """See ChainAnchors.latest."""
         return self._ready().anchors.latest()
+
+    def place(self) -> tuple[int, str]:
+        """The chain id and the heads contract that heads are put into."""
+        deployment = self._open().deployment
+        return deployment.chain_id, deployment.heads
+
+    def prove(self, anchor: Anchor) -> AnchorEvidence | None:
+        """See ChainProofs.prove."""
+        return self._open().proofs.prove(anchor)
 
     def consume(self, nullifier: bytes, commitment: bytes) -> FirstUse:
         """See ChainFirstUses.consume."""
@@ -217,6 +229,7 @@ class Chain:
             anchors=ChainAnchors(node, sender, deployment, self._log_id),
             uses=ChainFirstUses(node, sender, deployment),
             members=ChainMembers(node, sender, deployment),
+            proofs=ChainProofs(node, deployment, self._log_id, account if self._where == EMBEDDED else None),
         )
 
     def _nodes(self) -> tuple[Node, Node]:

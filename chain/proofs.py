@@ -16,6 +16,7 @@ from typing import Any
 from chain.account import ChainAccount
 from chain.deployment import Deployment
 from chain.errors import ChainUnavailableError, TransactionRejectedError
+from chain.evidence import AnchorEvidence
 from chain.headers import header_of
 from chain.node import Node
 from verifier import seals
@@ -37,17 +38,6 @@ _QUESTIONS = {
     "kaia": "kaia_getCouncil",
     "istanbul": "istanbul_getValidators",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class AnchorEvidence:
-    """A proof of an anchored head, and what must be trusted of its chain for it to hold.
-
-    chain.validators has one set: the one in force at the anchor's block.
-    """
-
-    chain: TrustedChain
-    proof: bytes
 
 
 @dataclass(frozen=True, slots=True)

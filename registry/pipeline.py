@@ -25,7 +25,7 @@ from chain.errors import ChainError, ChainUnavailableError, OutcomeUnknownError
 from registry.database import READ_ONLY
 from registry.errors import KeyUnavailableError
 from registry.keys.service import KeyService
-from registry.log.anchoring import Anchorer, Anchors, anchored_head
+from registry.log.anchoring import Anchorer, Anchors, Proofs, anchored_head
 from registry.log.published import PublishedLog
 from registry.log.sealing import seal
 from registry.log.sequencing import sequence
@@ -110,7 +110,8 @@ class Pipeline:
     """The pipeline of one registry. Any number of processes may run one at the same time, on a migrated database.
 
     Names the log and makes the registry's own keys at the first start.
-    `anchors` and `uses` are None where the registry runs without a chain: the log then grows unanchored.
+    `anchors` and `uses` are None where the registry runs without a chain: the log then grows unanchored. `proofs` makes
+    evidence that does not need the trust bundle to list its head; None: none is made.
     """
 
     def __init__(
@@ -122,6 +123,7 @@ class Pipeline:
         uses: FirstUses | None,
         clock: Callable[[], datetime],
         draw: Callable[[int], bytes],
+        proofs: Proofs | None = None,
     ) -> None:
         self._engine = engine
         self._reader = engine.execution_options(**{READ_ONLY: True})
@@ -131,7 +133,7 @@ class Pipeline:
         keys.prepare(clock())
         self.origin = open_log(engine, draw)
         self.log = PublishedLog(engine, tiles_folder)
-        self._anchorer = None if anchors is None else Anchorer(engine, self.log, anchors)
+        self._anchorer = None if anchors is None else Anchorer(engine, self.log, anchors, proofs)
         self._chain_tried_at: datetime | None = None
         self._chain_away: _Away | None = None
         self._sealed_to = 0

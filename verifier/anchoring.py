@@ -1,8 +1,8 @@
 """Whether a receipt's head is anchored: because the trust bundle lists it, or because the chain itself says so.
 
 Without a proof, the head must be listed with exactly its anchor record. With one, (1) nothing listed may contradict the
-receipt's head or the anchor's, (2) the anchor's head contains the receipt's, and (3) the chain proof shows the anchor's
-head to whoever trusts the chain's validators; where the trust bundle does not know them, its list decides.
+receipt's head or the anchor, (2) the anchor's head contains the receipt's, and (3) the chain proof shows the anchor's
+head to whoever trusts the chain's validators; where the trust bundle does not know the chain, its list decides.
 """
 
 from __future__ import annotations
@@ -30,23 +30,19 @@ def check_anchor(
         return {}
     # Step (1).
     trust.check_not_contradicted(size, root)
-    trust.check_not_contradicted(anchor.size, anchor.root)
+    is_listed = trust.check_as_listed(anchor)
     # Step (2).
     check_consistency(size, anchor.size, root, anchor.root, proof.path)
-    # Step (3).
+    # Step (3). Only a chain that is not known at all is left to the list: on a known one, no proof is passed over.
     try:
-        return _shown(trust, anchor, proof)
-    except UnanchoredError as undecided:
-        if anchor in trust.content.heads:
-            return {"listed": True, "chain_proof": undecided.reason}
-        raise
-
-
-def _shown(trust: TrustBundle, anchor: Anchor, proof: AnchorProof) -> Mapping[str, Any]:
-    chain = trust.chain(anchor)
+        chain = trust.chain(anchor)
+    except UnanchoredError as unknown:
+        if not is_listed:
+            raise
+        return {"listed": True, "chain_proof": unknown.reason}
     # Loaded only here: it needs the curve and the hash of Ethereum, which most verifications do without.
     from verifier.chain_proof import check_chain_proof
 
     proven = check_chain_proof(proof.chain_proof, chain)
     proven.check_is(anchor)
-    return {"listed": anchor in trust.content.heads, "chain_proof": proven.to_json()}
+    return {"listed": is_listed, "chain_proof": proven.to_json()}

@@ -149,6 +149,15 @@ class TrustBundle:
         if known and all(anchor.root != root for anchor in known):
             raise AnchorContradictionError("head_contradicted", "链上锚定的是另一个日志根", evidence={"size": size})
 
+    def check_as_listed(self, anchor: Anchor) -> bool:
+        """Whether this anchor is listed. Raises AnchorContradictionError if another root, or another record is."""
+        self.check_not_contradicted(anchor.size, anchor.root)
+        place = (anchor.chain_id, anchor.contract)
+        listed = [known for known in self._heads.get(anchor.size, ()) if (known.chain_id, known.contract) == place]
+        if listed and anchor not in listed:
+            raise AnchorContradictionError("anchor_differs", "证据包写的锚定记录与信任包不一致")
+        return bool(listed)
+
     def chain(self, anchor: Anchor) -> TrustedChain:
         """What is trusted of the chain and contract that an anchor names. Raises UnanchoredError."""
         for chain in self.content.chains:

@@ -35,6 +35,7 @@ class Receipt(Outgoing):
     signed_entry: str = Field(description="部门签名的存证条目（COSE_Sign1，Base64）")
     receipt: str = Field(description="存证回执（RFC 9942 COSE receipt，Base64）")
     anchor: AnchorShown
+    chain_proof: str | None = Field(description="链上证明（区块头、封印与状态证明，Base64）；节点不提供时为空")
 
 
 def show(found: EntryReceipt) -> Receipt:
@@ -57,4 +58,5 @@ def show(found: EntryReceipt) -> Receipt:
             block_at=anchor.block_at,
             transaction_hash=anchor.transaction_hash.hex(),
         ),
+        chain_proof=None if found.chain_proof is None else base64.b64encode(found.chain_proof).decode(),
     )

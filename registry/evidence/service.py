@@ -9,6 +9,7 @@ from registry.errors import NotFoundError
 from registry.log.published import PublishedLog
 from registry.log.receipts import receipt_of_item
 from registry.work import Work
+from verifier.anchor import AnchorProof
 from verifier.entry import Kind
 from verifier.evidence import EvidenceBundle
 
@@ -18,6 +19,7 @@ def export(
 ) -> bytes:
     """The evidence bundle of a certificate, under the newest anchored head; with its files if `read_file` is given.
 
+    It carries the head's chain proof if there is one, and so does not depend on a trust bundle that lists the head.
     `read_file(sha256)` returns a stored file's bytes (files.service.FileStore.read). Who may have the bundle is the
     caller's to decide: it holds the whole face. Raises NotFoundError: no such certificate, or its salts were erased;
     NotAnchoredYetError: ask again in a few seconds.
@@ -36,5 +38,6 @@ def export(
         receipt=entry.receipt,
         anchor=entry.anchor,
         files=files,
+        proof=None if entry.chain_proof is None else AnchorProof(entry.chain_proof),
     )
     return bundle.to_bytes()

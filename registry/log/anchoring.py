@@ -11,12 +11,14 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Protocol
 
-from sqlalchemy import Engine, Table, func, select
+from sqlalchemy import Engine, Table, select
 from sqlalchemy.orm import Session
 
 from chain.errors import OutcomeUnknownError, TransactionRejectedError
+from chain.evidence import AnchorEvidence
 from registry import upserts
 from registry.database import READ_ONLY
+from registry.log.chains import keep_evidence
 from registry.log.errors import LogContradictionError
 from registry.log.published import PublishedLog
 from registry.log.state import newest_head, origin_of
@@ -47,23 +49,45 @@ class Anchors(Protocol):
         ...
 
 
-class Anchorer:
-    """Keeps the chain's head of one log at the published one."""
+class Proofs(Protocol):
+    """Chain proofs of heads, and where heads go now. Errors are those of `chain.errors`."""
 
-    def __init__(self, engine: Engine, log: PublishedLog, anchors: Anchors) -> None:
+    def place(self) -> tuple[int, str]:
+        """The chain id and the contract that heads are put into."""
+        ...
+
+    def prove(self, anchor: Anchor) -> AnchorEvidence | None:
+        """The proof of a head that is on the chain; None if its node gives none."""
+        ...
+
+
+class Anchorer:
+    """Keeps the chain's head of one log at the published one.
+
+    proofs: None where none are wanted; then every anchor is taken to be on one and the same chain.
+    """
+
+    def __init__(self, engine: Engine, log: PublishedLog, anchors: Anchors, proofs: Proofs | None = None) -> None:
         self._engine = engine
         self._reader = engine.execution_options(**{READ_ONLY: True})
         self._log = log
         self._anchors = anchors
+        self._proofs = proofs
         self._compared = False
+        self._place: tuple[int, str] | None = None
 
     def advance(self, head: Checkpoint, at: datetime) -> int:
         """Anchor `head` unless it is anchored; the size of the newest recorded anchor afterwards.
 
-        One transaction, however far the chain is behind. Raises LogContradictionError if the chain holds a head that is
-        not one of this log; ChainUnavailableError, OutcomeUnknownError: call again later; TransactionRejectedError.
+        One transaction, however far the chain is behind, also on a chain that the registry has just moved to: it begins
+        with the present head, and what was anchored elsewhere stays recorded.
+
+        Raises LogContradictionError if the chain holds a head that is not one of this log; ChainUnavailableError,
+        OutcomeUnknownError: call again later; TransactionRejectedError.
         """
-        recorded = anchored_head(self._reader)
+        if self._place is None and self._proofs is not None:
+            self._place = self._proofs.place()
+        recorded = anchored_head(self._reader, self._place)
         if recorded.size >= head.size and self._compared:
             return recorded.size
         on_chain = self._chain_head(recorded)
@@ -74,7 +98,7 @@ class Anchorer:
         if on_chain.size < head.size:
             # (b) The chain is behind.
             self._record(self._send(head, on_chain), at)
-        return anchored_head(self._reader).size
+        return anchored_head(self._reader, self._place).size
 
     def _chain_head(self, recorded: Checkpoint) -> Checkpoint:
         """The head on chain, after making sure that it is one of ours and not older than what we recorded."""
@@ -112,19 +136,29 @@ class Anchorer:
     def _record(self, anchor: Anchor | None, at: datetime) -> None:
         if anchor is None:
             return
+        evidence = None if self._proofs is None else self._proofs.prove(anchor)
         with Session(self._engine) as session, session.begin():
             stored = session.execute(select(_CHECKPOINTS.c.root).where(_CHECKPOINTS.c.size == anchor.size)).scalar()
             # A head that was never stored as one has no receipts, and is of no use beyond the consistency proof.
             if stored == anchor.root:
-                session.execute(upserts.insert_or_ignore(session, AnchorRow), [{**asdict(anchor), "recorded_at": at}])
+                added = session.execute(
+                    upserts.insert_or_ignore(session, AnchorRow).returning(AnchorRow.size),
+                    [{**asdict(anchor), "recorded_at": at}],
+                )
+                # Another process may have recorded it without a proof and handed bundles out: then it stays so.
+                if added.one_or_none() is not None:
+                    keep_evidence(session, anchor, evidence, at)
 
 
-def anchored_head(reader: Engine) -> Checkpoint:
-    """The newest recorded anchor as a head; the empty head before the first one."""
+def anchored_head(reader: Engine, place: tuple[int, str] | None = None) -> Checkpoint:
+    """The newest recorded anchor as a head, on the chain and in the contract of `place` if given.
+
+    The empty head before the first one.
+    """
     with reader.connect() as connection:
-        newest = select(_ANCHORS.c.size, _ANCHORS.c.root).where(
-            _ANCHORS.c.size == select(func.max(_ANCHORS.c.size)).scalar_subquery()
-        )
+        newest = select(_ANCHORS.c.size, _ANCHORS.c.root).order_by(_ANCHORS.c.size.desc()).limit(1)
+        if place is not None:
+            newest = newest.where(_ANCHORS.c.chain_id == place[0], _ANCHORS.c.contract == place[1])
         row = connection.execute(newest).one_or_none()
         origin = origin_of(connection)
     return Checkpoint(origin, 0, EMPTY_ROOT) if row is None else Checkpoint(origin, row.size, row.root)

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from registry.errors import NotAnchoredYetError, NotFoundError
 from registry.keys.tables import KeyRow
 from registry.log.anchoring import to_anchor
+from registry.log.chains import proof_of
 from registry.log.errors import LogContradictionError
 from registry.log.published import PublishedLog
 from registry.log.tables import AnchorRow, CheckpointRow, LogEntry
@@ -22,13 +23,17 @@ from verifier.suites import public_key
 
 @dataclass(frozen=True, slots=True)
 class EntryReceipt:
-    """An entry with its receipt. `receipt` is a COSE receipt (RFC 9942) under the head that `anchor` names."""
+    """An entry with its receipt. `receipt` is a COSE receipt (RFC 9942) under the head that `anchor` names.
+
+    chain_proof: bytes of a verifier.chain_proof.ChainProof of that head, if its chain gave one.
+    """
 
     entry_id: int
     index: int
     signed_entry: bytes
     receipt: bytes
     anchor: Anchor
+    chain_proof: bytes | None
 
 
 def receipt_of(work: Work, log: PublishedLog, entry_id: int) -> EntryReceipt:
@@ -39,7 +44,9 @@ def receipt_of(work: Work, log: PublishedLog, entry_id: int) -> EntryReceipt:
     entry = work.session.get(LogEntry, entry_id)
     if entry is None:
         raise NotFoundError("entry_unknown", "没有这个存证条目。", {"entry": entry_id})
-    anchored = work.session.scalars(select(AnchorRow).order_by(AnchorRow.size.desc()).limit(1)).one_or_none()
+    # Of a head on two chains, the one recorded later: the registry's present chain.
+    newest = select(AnchorRow).order_by(AnchorRow.size.desc(), AnchorRow.recorded_at.desc()).limit(1)
+    anchored = work.session.scalars(newest).one_or_none()
     index, signed = entry.log_index, entry.signed
     if index is None or signed is None or anchored is None or anchored.size <= index:
         evidence = {"entry": entry_id, "anchored_size": 0 if anchored is None else anchored.size}
@@ -59,7 +66,7 @@ def receipt_of(work: Work, log: PublishedLog, entry_id: int) -> EntryReceipt:
         index=index,
         path=proof.path,
     )
-    return EntryReceipt(entry_id, index, signed, receipt, to_anchor(anchored))
+    return EntryReceipt(entry_id, index, signed, receipt, to_anchor(anchored), proof_of(work.session, anchored))
 
 
 def receipt_of_item(work: Work, log: PublishedLog, item: str, kind: Kind) -> EntryReceipt:

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, LargeBinary, String, Text, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from registry.database import Base, Digest, IdText, UsccText, UtcDateTime
@@ -89,11 +100,63 @@ class AnchorRow(Base):
 
     size: Mapped[int] = mapped_column(ForeignKey("checkpoints.size"), primary_key=True, autoincrement=False)
     root: Mapped[bytes] = mapped_column(Digest)
-    chain_id: Mapped[int] = mapped_column(BigInteger)
-    contract: Mapped[str] = mapped_column(String(42))
+    #: A registry that moved to another chain may have the same head on both.
+    chain_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    contract: Mapped[str] = mapped_column(String(42), primary_key=True)
     log_id: Mapped[bytes] = mapped_column(Digest)
     block_number: Mapped[int] = mapped_column(BigInteger)
     block_hash: Mapped[bytes] = mapped_column(Digest)
     block_at: Mapped[datetime] = mapped_column(UtcDateTime())
     transaction_hash: Mapped[bytes] = mapped_column(Digest)
     recorded_at: Mapped[datetime] = mapped_column(UtcDateTime())
+
+
+class AnchorProofRow(Base):
+    """The chain proof of an anchor, fetched before the anchor was recorded and written in the same transaction.
+
+    An anchor without one never gets one later: until then bundles may have been handed out that need its listing.
+    """
+
+    __tablename__ = "anchor_proofs"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["size", "chain_id", "contract"], ["anchors.size", "anchors.chain_id", "anchors.contract"]
+        ),
+    )
+
+    size: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    chain_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    contract: Mapped[str] = mapped_column(String(42), primary_key=True)
+    #: verifier.chain_proof.ChainProof.to_bytes
+    proof: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class AnchorChainRow(Base):
+    """A chain that heads with proofs are on, as trust bundles describe it; never removed, since old bundles need it."""
+
+    __tablename__ = "anchor_chains"
+
+    chain_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    contract: Mapped[str] = mapped_column(String(42), primary_key=True)
+    code_hash: Mapped[bytes] = mapped_column(Digest)
+    log_id: Mapped[bytes] = mapped_column(Digest)
+    layout: Mapped[int] = mapped_column(Integer)
+    engine: Mapped[str] = mapped_column(String(20))
+    #: When the registry moved on to another chain; null for the present one.
+    valid_to: Mapped[datetime | None] = mapped_column(UtcDateTime())
+
+
+class AnchorValidatorsRow(Base):
+    """Who seals the blocks of a chain, from a block on."""
+
+    __tablename__ = "anchor_validators"
+    __table_args__ = (
+        ForeignKeyConstraint(["chain_id", "contract"], ["anchor_chains.chain_id", "anchor_chains.contract"]),
+    )
+
+    chain_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    contract: Mapped[str] = mapped_column(String(42), primary_key=True)
+    from_block: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    #: 20-byte addresses in ascending order, one after another.
+    addresses: Mapped[bytes] = mapped_column(LargeBinary)
+    threshold: Mapped[int] = mapped_column(Integer)

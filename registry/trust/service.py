@@ -18,8 +18,9 @@ from registry.errors import KeyUnavailableError
 from registry.keys import rules as key_rules
 from registry.keys.service import KeyService
 from registry.keys.tables import KeyRow
+from registry.log import chains
 from registry.log.anchoring import to_anchor
-from registry.log.tables import AnchorRow, LogState
+from registry.log.tables import AnchorChainRow, AnchorRow, AnchorValidatorsRow, LogState
 from registry.statuses import service as statuses
 from registry.statuses.tables import StatusListRow, StatusValue
 from registry.trust import rules
@@ -99,6 +100,10 @@ def _content_digest(session: Session) -> bytes:
         select(TypeVersion.code, TypeVersion.version).order_by(TypeVersion.code, TypeVersion.version),
         select(Venue.id, Venue.rule_version).order_by(Venue.id),
         select(func.count(), func.max(AnchorRow.size)).select_from(AnchorRow),
+        select(AnchorChainRow.chain_id, AnchorChainRow.contract, AnchorChainRow.valid_to).order_by(
+            AnchorChainRow.chain_id, AnchorChainRow.contract
+        ),
+        select(func.count()).select_from(AnchorValidatorsRow),
         select(StatusListRow.id).order_by(StatusListRow.id),
         # Not the time of the last change alone: two changes may fall into one millisecond.
         select(StatusValue.list_id, func.count(), func.sum(value), func.sum(value * StatusValue.slot))
@@ -136,7 +141,6 @@ def _content(
     session = work.session
     origin = session.scalars(select(LogState.origin)).one()
     known = [rules.trusted_key(key) for key in keys.known()]
-    anchored = session.scalars(select(AnchorRow).order_by(AnchorRow.size))
     return form.TrustContent(
         registry=origin,
         version=version,
@@ -160,7 +164,7 @@ def _content(
             rules.trusted_type(row.code, row.version, row.definition)
             for row in session.scalars(select(TypeVersion).order_by(TypeVersion.code, TypeVersion.version))
         ),
-        heads=tuple(to_anchor(row) for row in anchored),
+        heads=tuple(to_anchor(row) for row in chains.listed_anchors(session)),
         venues=venues.trusted(work),
         statuses={
             number: statuses.build_list(work, number).to_token(
@@ -168,4 +172,5 @@ def _content(
             )
             for number in statuses.list_numbers(work)
         },
+        chains=chains.trusted_chains(session),
     )

@@ -1,0 +1,189 @@
+"""Anchors that outlive their listing and their chain: a real registry, its evidence, and later trust bundles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from crash_runner import MARKET, Institution, food_licence, prepare
+from log_house import NOON
+from sqlalchemy import func, select
+
+from chain.opening import Chain
+from registry.certificates import service as certificates
+from registry.certificates.tables import Certificate
+from registry.evidence import service as evidence
+from registry.keys.rules import TRUST_ROOT
+from registry.log import chains
+from registry.log.anchoring import anchored_head
+from registry.log.tables import AnchorRow
+from registry.pipeline import Pipeline
+from registry.trust import service as trust_service
+from registry.work import REGISTRY
+from verifier.anchor import MAX_PROOF_BYTES
+from verifier.errors import Check
+from verifier.evidence import EvidenceBundle, verify_evidence
+from verifier.trust import TrustBundle, sign_trust
+from verifier.verdict import State, Verdict
+
+LATER = NOON + timedelta(hours=1)
+
+
+@pytest.fixture
+def lite(tmp_path: Path) -> Iterator[Institution]:
+    url = f"sqlite:///{tmp_path / 'registry.db'}"
+    prepare(tmp_path, url)
+    opened = Institution(tmp_path, url, hours=1)
+    yield opened
+    opened.close()
+
+
+def publish(institution: Institution) -> TrustBundle:
+    with institution.registry.begin(REGISTRY) as work:
+        return TrustBundle.open(trust_service.publish(work, institution.keys))
+
+
+def a_certificate(institution: Institution) -> str:
+    with institution.registry.read(REGISTRY) as work:
+        return work.session.scalars(select(Certificate.id).order_by(Certificate.id)).all()[7]
+
+
+def export(institution: Institution, certificate_id: str) -> bytes:
+    with institution.registry.read(REGISTRY) as work:
+        return evidence.export(work, institution.pipeline.log, certificate_id)
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many heads with proofs a trust bundle lists here, so that a test need not make dozens."""
+    monkeypatch.setattr(chains, "LISTED_HEADS", 3)
+    return 3
+
+
+def register(institution: Institution, number: int) -> str:
+    """One more certificate under a head of its own."""
+    with institution.registry.begin(REGISTRY) as work:
+        made = certificates.register(work, food_licence(number))
+    institution.settle()
+    return str(made.id)
+
+
+def anchor_check(verdict: Verdict) -> dict[str, Any]:
+    return next(dict(result.evidence) for result in verdict.checks if result.check is Check.ANCHOR)
+
+
+def move(institution: Institution, name: str) -> Chain:
+    """Go on with the same registry on another, empty chain."""
+    institution.chain.close()
+    institution.chain = Chain(
+        "embedded", institution.folder / name, origin=institution.pipeline.origin, registry_code=MARKET,
+        clock=institution.clock, draw=lambda count: name.encode().ljust(count, b"x")[:count],
+    )  # fmt: skip
+    institution.pipeline = Pipeline(
+        institution.engine, institution.keys, institution.folder / "log", institution.chain, institution.chain,
+        institution.clock, lambda count: bytes(count), institution.chain,
+    )  # fmt: skip
+    return institution.chain
+
+
+def test_a_bundle_says_who_sealed_the_block_that_shows_its_head(lite: Institution) -> None:
+    bundle = export(lite, a_certificate(lite))
+    proof = EvidenceBundle.from_bytes(bundle).proof
+    assert proof is not None
+    assert len(proof.chain_proof) <= MAX_PROOF_BYTES
+    trust = publish(lite)
+    verdict = verify_evidence(bundle, trust, LATER)
+    shown = anchor_check(verdict)
+    assert shown["listed"] is True
+    (chain,) = trust.content.chains
+    assert shown["chain_proof"]["engine"] == chain.engine == "operator"
+    assert shown["chain_proof"]["validators"] == ["0x" + chain.validators[0].addresses[0].hex()]
+    assert shown["chain_proof"]["size"] == EvidenceBundle.from_bytes(bundle).anchor.size
+    assert verdict.state is State.VALID
+
+
+def test_a_trust_bundle_lists_the_newest_heads_only_and_older_evidence_holds_by_its_proof(
+    lite: Institution, few: int
+) -> None:
+    early = export(lite, a_certificate(lite))
+    for number in range(few + 2):
+        register(lite, 9_000 + number)
+    trust = publish(lite)
+    with lite.registry.read(REGISTRY) as work:
+        anchored = work.session.scalar(select(func.count()).select_from(AnchorRow))
+    assert anchored is not None
+    assert len(trust.content.heads) == few < anchored
+    verdict = verify_evidence(early, trust, LATER)
+    assert verdict.state is State.VALID, verdict.to_json()
+    assert anchor_check(verdict)["listed"] is False
+    # Exported again, the same certificate stands under the newest head.
+    again = EvidenceBundle.from_bytes(export(lite, a_certificate(lite)))
+    assert again.anchor == trust.content.heads[-1]
+
+
+def test_a_head_without_a_proof_stays_listed_for_ever(lite: Institution, few: int) -> None:
+    lite.pipeline = Pipeline(
+        lite.engine, lite.keys, lite.folder / "log", lite.chain, lite.chain, lite.clock, lambda count: bytes(count)
+    )  # fmt: skip
+    without = register(lite, 8_999)
+    early = export(lite, without)
+    assert EvidenceBundle.from_bytes(early).proof is None
+    move_back = Pipeline(
+        lite.engine, lite.keys, lite.folder / "log", lite.chain, lite.chain, lite.clock, lambda count: bytes(count),
+        lite.chain,
+    )  # fmt: skip
+    lite.pipeline = move_back
+    for number in range(few + 2):
+        register(lite, 9_000 + number)
+    trust = publish(lite)
+    assert EvidenceBundle.from_bytes(early).anchor in trust.content.heads
+    assert len(trust.content.heads) == few + 1
+    assert verify_evidence(early, trust, LATER).state is State.VALID
+
+
+def test_a_registry_that_moves_to_another_chain_keeps_all_evidence_valid(lite: Institution) -> None:
+    on_the_old = export(lite, a_certificate(lite))
+    before = publish(lite)
+    old_place = lite.chain.place()
+    with closing(move(lite, "second")) as second:
+        lite.settle()
+        # The new chain begins with the present head, though nothing was registered since.
+        assert second.place()[0] != old_place[0]
+        assert second.latest() is not None
+        assert anchored_head(lite.engine, second.place()) == anchored_head(lite.engine, old_place)
+        on_the_new = export(lite, register(lite, 9_000))
+        trust = publish(lite)
+        named = {chain.chain_id: chain for chain in trust.content.chains}
+        assert named.keys() == {old_place[0], second.place()[0]}
+        assert named[old_place[0]].valid_to is not None
+        assert named[second.place()[0]].valid_to is None
+        places = [EvidenceBundle.from_bytes(data).anchor.chain_id for data in (on_the_old, on_the_new)]
+        assert places == [old_place[0], second.place()[0]]
+        bare = TrustBundle.open(resigned(lite, trust, heads=()))
+        for bundle in (on_the_old, on_the_new):
+            assert verify_evidence(bundle, trust, LATER).state is State.VALID
+            assert verify_evidence(bundle, bare, LATER).state is State.VALID
+        # Whoever still has the trust bundle of before the move does not know the new chain.
+        assert verify_evidence(on_the_new, before, LATER).reason == "chain_unknown"
+        assert lite.settle().idle
+
+
+def test_what_is_sealed_on_a_chain_after_the_registry_left_it_proves_nothing(lite: Institution) -> None:
+    bundle = export(lite, a_certificate(lite))
+    trust = publish(lite)
+    (chain,) = trust.content.chains
+    left = replace(chain, valid_to=EvidenceBundle.from_bytes(bundle).anchor.block_at)
+    closed = TrustBundle.open(resigned(lite, trust, heads=(), chains=(left,)))
+    verdict = verify_evidence(bundle, closed, LATER)
+    assert (verdict.state, verdict.reason) == (State.UNDECIDED, "chain_closed")
+
+
+def resigned(institution: Institution, trust: TrustBundle, **changes: Any) -> bytes:
+    """The trust bundle with other content, signed by the registry's root key."""
+    root = institution.keys.key_for(TRUST_ROOT, institution.clock())
+    return sign_trust(replace(trust.content, **changes), [root])
