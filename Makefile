@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check format serve bench install lock clean
+.PHONY: demo test check format serve bench install tools lock clean
 
 install: $(READY)
 
@@ -42,6 +42,13 @@ bench: $(READY)
 lock:
 	uv pip compile pyproject.toml --extra server --group dev --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header -o requirements.lock
+
+# Needs Go; pinned by go.sum. The node program of the try-out network and of its tests; built once.
+tools: .tools/bin/geth
+
+.tools/bin/geth: deploy/programs/geth/go.mod deploy/programs/geth/go.sum
+	cd deploy/programs/geth && GOTOOLCHAIN=go1.22.12 GOFLAGS=-buildvcs=false \
+		go build -trimpath -o ../../../$@ github.com/ethereum/go-ethereum/cmd/geth
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-output

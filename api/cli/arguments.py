@@ -67,6 +67,13 @@ def moment(text: str) -> datetime:
         raise argparse.ArgumentTypeError(f"时间 {text} 超出范围") from error
 
 
+def positive(text: str) -> int:
+    """A whole number from 1. Raises argparse.ArgumentTypeError."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"应为正整数，得到 {text}")
+    return int(text)
+
+
 def now() -> datetime:
     """The time of the machine's clock."""
     return datetime.now(UTC)

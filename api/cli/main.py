@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from api.cli.arguments import Parser, moment
+from api.cli.arguments import Parser, moment, positive
 from api.cli.errors import EXIT_INTERRUPTED, EXIT_SOFTWARE, EXIT_USAGE, CommandError
 
 _OURS = frozenset({"api", "registry", "chain", "verifier", "codes", "contracts"})
@@ -72,6 +72,7 @@ def _parser() -> Parser:
     _add_hand_in(commands)
     _add_serve(commands)
     _add_trust(commands)
+    _add_network(commands)
     demo = commands.add_parser(
         "demo", help="演示完整过程（需要服务器组件）", description="在本机演示登记、存证、核验、复用与闸口"
     )
@@ -146,3 +147,24 @@ def _add_trust(commands: argparse._SubParsersAction[Parser]) -> None:
     source.add_argument("--data", metavar="目录", type=Path, help="数据目录（需要服务器组件）")
     export.add_argument("--out", metavar="文件", type=Path, required=True, help="写到这个文件")
     export.set_defaults(module="trusting", allow_http=True)
+
+
+def _add_network(commands: argparse._SubParsersAction[Parser]) -> None:
+    network = commands.add_parser(
+        "network",
+        help="本机的多节点试用链（需要服务器组件与节点程序）",
+        description="在本机后台运行一个多验证节点的许可链，供试用与演练；只监听 127.0.0.1。",
+    )
+    actions = network.add_subparsers(title="命令", dest="action", required=True, metavar="命令", parser_class=Parser)
+    folder = Path("suizheng-network")
+    up = actions.add_parser("up", help="建立并启动", description="建立（首次）并启动网络；已在运行时什么也不做。")
+    up.add_argument("--folder", metavar="目录", type=Path, default=folder, help="网络的目录，默认 suizheng-network")
+    up.add_argument("--validators", metavar="个数", type=positive, help="验证节点个数，默认 4")
+    up.add_argument("--engine", choices=("clique", "kaia"), help="共识引擎，默认 clique")
+    up.add_argument("--period", metavar="秒", type=positive, help="出块间隔，默认 1")
+    up.add_argument("--port", metavar="端口", type=positive, help="第一个节点的 RPC 端口，默认 8545，其余依次加一")
+    up.add_argument("--peer-port", metavar="端口", type=positive, help="第一个节点的互联端口，默认 30303，其余依次加一")
+    for name, said in (("down", "停止；数据留在原处"), ("status", "查看各节点；不出块时退出状态为 1")):
+        action = actions.add_parser(name, help=said, description=said)
+        action.add_argument("--folder", metavar="目录", type=Path, default=folder, help="网络的目录")
+    network.set_defaults(module="networking")

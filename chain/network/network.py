@@ -1,0 +1,342 @@
+"""The network as one object."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from chain.network import clique
+from chain.network.errors import NetworkError
+from chain.network.genesis import Key
+from chain.network.ipc import ask
+from chain.network.layout import Engine, Layout, Member
+from chain.network.processes import Process
+from chain.network.programs import find
+from chain.network.status import NodeStatus, block_time
+
+# The district's administrative code (GB/T 2260).
+CHAIN_ID = 310105
+FIRST_HTTP_PORT, FIRST_PEER_PORT = 8545, 30303
+MOST_VALIDATORS = 32
+
+_ENGINES: dict[Engine, ModuleType] = {"clique": clique}
+_POLL_SECONDS = 0.1
+_LOG_TAIL = 400
+
+
+class Network:
+    """Several validators on loopback. Nodes are named by their number, from 0.
+
+    Every method raises NetworkError with what to do next.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self._engine = _ENGINES[layout.engine]
+        self._processes = [Process(layout.folder_of(member)) for member in layout.members]
+
+    @classmethod
+    def make(
+        cls,
+        folder: Path,
+        *,
+        validators: int = 4,
+        period_seconds: int = 1,
+        engine: Engine = "clique",
+        chain_id: int = CHAIN_ID,
+        ports: Sequence[int] | None = None,
+        draw: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> Network:
+        """Prepare a network in an empty or missing folder; nothing runs yet.
+
+        ports: two for each validator, HTTP ones first; free ones are chosen if it is None.
+        draw: randomness for the keys; the same bytes make the same genesis.
+        """
+        if not 1 <= validators <= MOST_VALIDATORS:
+            raise NetworkError("bad_size", f"验证节点应为 1 至 {MOST_VALIDATORS} 个，得到 {validators}")
+        if folder.exists() and any(folder.iterdir()):
+            raise NetworkError("folder_taken", f"目录 {folder} 不是空的；请换一个目录，或清空后再建立网络")
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        chosen = list(ports) if ports is not None else _free_ports(2 * validators)
+        keys, node_keys = ([_key(draw) for _ in range(validators)] for _ in range(2))
+        members = tuple(
+            Member(
+                name=f"node{number + 1}",
+                address=keys[number].address,
+                enode=f"enode://{node_keys[number].node_id}@127.0.0.1:{chosen[validators + number]}?discport=0",
+                http_port=chosen[number],
+                peer_port=chosen[validators + number],
+            )
+            for number in range(validators)
+        )
+        layout = Layout(folder.resolve(), engine, chain_id, period_seconds, members)
+        for member in members:
+            layout.folder_of(member).mkdir(mode=0o700)
+        _ENGINES[engine].prepare(layout, keys, node_keys, draw(24).hex())
+        layout.write()
+        return cls(layout)
+
+    @classmethod
+    def open(cls, folder: Path) -> Network:
+        """The network that was made in this folder."""
+        layout = Layout.read(folder.resolve())
+        if layout is None:
+            raise NetworkError("no_network", f"目录 {folder} 里没有网络；请先运行 suizheng network up")
+        return cls(layout)
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Where each node answers JSON-RPC."""
+        return tuple(member.url for member in self.layout.members)
+
+    @property
+    def size(self) -> int:
+        """How many validators it was made with."""
+        return len(self.layout.members)
+
+    @property
+    def quorum(self) -> int:
+        """With how many connected validators blocks are still made."""
+        return int(self._engine.quorum(self.size))
+
+    # the whole network
+
+    def up(self, timeout_seconds: float = 90.0, say: Callable[[str], None] = lambda _line: None) -> None:
+        """Start what does not run; returns when every node answers, knows the others, and blocks are being made."""
+        idle = [number for number in range(self.size) if self._processes[number].state() == "stopped"]
+        try:
+            self._start_all(idle, time.monotonic() + timeout_seconds, say)
+        except BaseException:
+            # Also at Ctrl+C: what this call began does not stay behind half done.
+            for number in idle:
+                self.stop(number)
+            raise
+
+    def down(self) -> None:
+        """End every node; harmless when none runs. What they hold stays for the next `up`."""
+        with ThreadPoolExecutor(self.size) as pool:
+            list(pool.map(Process.stop, self._processes))
+
+    def status(self) -> list[NodeStatus]:
+        """What each node says, asked side by side. Never raises."""
+        with ThreadPoolExecutor(self.size) as pool:
+            return list(pool.map(self._status_of, range(self.size)))
+
+    def wait_for_height(self, height: int, nodes: Sequence[int] | None = None, timeout_seconds: float = 60.0) -> None:
+        """Return when these nodes, by default all, have a block of this number."""
+        deadline = time.monotonic() + timeout_seconds
+        chosen = range(self.size) if nodes is None else nodes
+        self._wait_until_each(chosen, lambda number: self._height(number) >= height, deadline, f"到达区块 {height}")
+
+    def wait_for_agreement(
+        self, height: int, nodes: Sequence[int] | None = None, timeout_seconds: float = 60.0
+    ) -> None:
+        """Return when these nodes, by default all, have the same block of this number."""
+        deadline = time.monotonic() + timeout_seconds
+        chosen = range(self.size) if nodes is None else nodes
+
+        def agree() -> bool:
+            hashes = {self._hash_at(number, height) for number in chosen}
+            return len(hashes) == 1 and None not in hashes
+
+        self._wait(agree, deadline, f"就区块 {height} 达成一致")
+
+    # one node
+
+    def start(self, number: int, timeout_seconds: float = 60.0) -> None:
+        """Start a node; returns when it answers. Harmless while it runs."""
+        if self._processes[number].state() == "stopped":
+            self._launch(number, find(self._engine.PROGRAM), time.monotonic() + timeout_seconds)
+            self._engine.begin(self.layout, self.layout.members[number])
+
+    def stop(self, number: int) -> None:
+        """Ask a node to end, and wait for it."""
+        self._processes[number].stop()
+
+    def kill(self, number: int) -> None:
+        """End a node without warning, as a crash does."""
+        self._processes[number].kill()
+
+    def suspend(self, number: int) -> None:
+        """Stop a node's time: its connections stay open and it answers nothing."""
+        self._processes[number].signal(signal.SIGSTOP)
+
+    def resume(self, number: int) -> None:
+        """Let a suspended node go on."""
+        self._processes[number].signal(signal.SIGCONT)
+
+    # who talks to whom
+
+    def partition(self, *groups: Sequence[int]) -> None:
+        """Cut every connection between these groups of nodes."""
+        for one, other in self._pairs(groups):
+            self._ask(one, "admin_removePeer", self.layout.members[other].enode)
+        deadline = time.monotonic() + 30
+        sizes = {number: len(group) for group in groups for number in group}
+        self._wait_until_each(sizes, lambda number: self._peers(number) < sizes[number], deadline, "断开连接")
+
+    def heal(self) -> None:
+        """Connect all nodes that run to each other again."""
+        alive = [number for number in range(self.size) if self._processes[number].state() == "running"]
+        for one, other in self._pairs([[number] for number in alive]):
+            self._ask(one, "admin_addPeer", self.layout.members[other].enode)
+        deadline = time.monotonic() + 60
+        self._wait_until_each(alive, lambda number: self._peers(number) >= len(alive) - 1, deadline, "恢复连接")
+
+    # who may seal
+
+    def validators(self, number: int = 0) -> list[str]:
+        """The addresses that may seal the next block, as a node says."""
+        found: list[str] = self._engine.validators(self.layout, self.layout.members[number])
+        return found
+
+    def vote(self, number: int, address: str, belongs: bool) -> None:
+        """Let a node vote for or against a validator; more than half of the votes decide."""
+        self._engine.vote(self.layout, self.layout.members[number], address, belongs)
+
+    def _start_all(self, idle: Sequence[int], deadline: float, say: Callable[[str], None]) -> None:
+        if idle:
+            program = find(self._engine.PROGRAM)
+            self._check_ports(idle)
+            say(f"正在启动 {len(idle)} 个节点…")
+            with ThreadPoolExecutor(self.size) as pool:
+                list(pool.map(lambda number: self._initialise(number, program), idle))
+            # One after the other: each finds those before it listening, while a call in vain is repeated only later.
+            for number in idle:
+                self._launch(number, program, deadline)
+        for number in range(self.size):
+            self.resume(number)
+        say("节点已启动，等待互相连接并出块…")
+        self._wait_until_each(
+            range(self.size), lambda number: self._peers(number) >= self.size - 1, deadline, "互相连接"
+        )
+        for member in self.layout.members:
+            self._engine.begin(self.layout, member)
+        least = max(map(self._height, range(self.size))) + 1
+        self.wait_for_agreement(least, timeout_seconds=max(1.0, deadline - time.monotonic()))
+
+    def _initialise(self, number: int, program: Path) -> None:
+        self._engine.initialise(self.layout, self.layout.members[number], program)
+
+    def _launch(self, number: int, program: Path, deadline: float) -> None:
+        member, process = self.layout.members[number], self._processes[number]
+        self._initialise(number, program)
+        process.start(self._engine.command(self.layout, member, program))
+        while True:
+            try:
+                self._engine.allow_free(self.layout, member)
+                return
+            except NetworkError as error:
+                if process.state() == "stopped":
+                    tail = process.log.read_text(encoding="utf-8", errors="replace")[-_LOG_TAIL:]
+                    message = f"{member.name} 启动后退出了；请查看 {process.log}。最后的输出：\n{tail}"
+                    raise NetworkError("node_ended", message) from error
+                if time.monotonic() >= deadline:
+                    raise
+            time.sleep(_POLL_SECONDS)
+
+    def _check_ports(self, numbers: Sequence[int]) -> None:
+        for number in numbers:
+            member = self.layout.members[number]
+            for port in (member.http_port, member.peer_port):
+                if not _is_free(port):
+                    raise NetworkError(
+                        "port_taken",
+                        f"端口 {port} 已被占用，{member.name} 无法启动；请停掉占用它的程序，或换一个目录与端口",
+                    )
+
+    def _status_of(self, number: int) -> NodeStatus:
+        member, state = self.layout.members[number], self._processes[number].state()
+        if state != "running":
+            return NodeStatus.silent(member, state)
+        try:
+            block = self._ask(number, "eth_getBlockByNumber", "latest", False, timeout_seconds=2.0)
+            height = int(block["number"], 16)
+            return NodeStatus(
+                name=member.name,
+                url=member.url,
+                state=state,
+                height=height,
+                head=bytes.fromhex(block["hash"][2:]),
+                block_at=block_time(block["timestamp"]),
+                sealer=self._engine.sealer(self.layout, member, block["hash"]) if height else None,
+                peers=self._peers(number),
+            )
+        except NetworkError:
+            return NodeStatus.silent(member, state)
+
+    def _pairs(self, groups: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
+        """Every ordered pair of nodes from different groups."""
+        return [
+            (one, other)
+            for place, group in enumerate(groups)
+            for against, others in enumerate(groups)
+            if place != against
+            for one in group
+            for other in others
+        ]
+
+    def _ask(self, number: int, method: str, *parameters: object, timeout_seconds: float = 5.0) -> Any:
+        path = self.layout.socket_of(self.layout.members[number])
+        return ask(path, method, *parameters, timeout_seconds=timeout_seconds)
+
+    def _height(self, number: int) -> int:
+        return int(str(self._ask(number, "eth_blockNumber")), 16)
+
+    def _hash_at(self, number: int, height: int) -> str | None:
+        block = self._ask(number, "eth_getBlockByNumber", hex(height), False)
+        return None if block is None else str(block["hash"])
+
+    def _peers(self, number: int) -> int:
+        return int(str(self._ask(number, "net_peerCount")), 16)
+
+    def _wait_until_each(
+        self, numbers: Iterable[int], is_done: Callable[[int], bool], deadline: float, what: str
+    ) -> None:
+        for number in numbers:
+            self._wait(partial(is_done, number), deadline, what)
+
+    def _wait(self, is_done: Callable[[], bool], deadline: float, what: str) -> None:
+        while not is_done():
+            if time.monotonic() >= deadline:
+                raise NetworkError(
+                    "too_slow",
+                    f"等待网络{what}超时；请用 suizheng network status 查看各节点，日志在 {self.layout.folder}",
+                )
+            time.sleep(_POLL_SECONDS)
+
+
+def _key(draw: Callable[[int], bytes]) -> Key:
+    secret = draw(32)
+    while not Key.is_possible(secret):
+        secret = draw(32)
+    return Key(secret)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _free_ports(count: int) -> list[int]:
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
