@@ -148,6 +148,7 @@ TABLE: Mapping[type[Exception], Row] = {
     chain.TransactionRejectedError: _WITHOUT_NEXT_MOVE,
     chain.OutcomeUnknownError: Row(503, "上链结果未知", 10),
     chain.WrongContractError: _WITHOUT_NEXT_MOVE,
+    chain.ChainRewrittenError: _WITHOUT_NEXT_MOVE,
     # the database, where the registry itself had no word for it
     OperationalError: Row(503, "数据库暂不可用", 2),
     PoolTimeoutError: Row(503, "系统繁忙", 2),

@@ -1,17 +1,18 @@
 """The worker: one thread that takes acknowledged entries through the pipeline, publishes trust, and cleans up.
 
 It never ends by itself: whatever a step raises is logged with its traceback and tried again after a pause that grows.
-What must not be tried again (two heads that contradict each other, a chain that is not ours) halts it, which `report`
-tells, while requests go on being served.
+A log that contradicts itself halts it, which `report` tells, while requests go on being served; a chain that is away,
+refuses or is not ours only keeps heads from being anchored.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, Literal
 
 from chain.errors import ChainError, WrongContractError
@@ -22,9 +23,9 @@ from registry.pipeline import Progress
 IDLE_SECONDS: Final = 1.0
 FIRST_PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 30.0
-CHORES_EVERY: Final = timedelta(hours=1)
+CHORES_EVERY_SECONDS: Final = 3_600.0
 #: A tick that takes longer than this without an end is told as stuck.
-STUCK_AFTER: Final = timedelta(minutes=5)
+STUCK_AFTER_SECONDS: Final = 300.0
 
 State = Literal["starting", "working", "retrying", "halted", "stopped"]
 #: Nothing may be signed or anchored any more until a person has looked and started the process again.
@@ -47,14 +48,13 @@ class Report:
     message: str | None = None
     chain_down: bool = False
     progress: Progress | None = None
+    #: How long the present tick has taken so far, by the monotonic clock: a wall clock may jump.
+    in_tick_seconds: float = 0.0
 
-    def is_well(self, now: datetime) -> bool:
+    @property
+    def is_well(self) -> bool:
         """Whether the worker does its work: alive, not halted, and not stuck in one tick."""
-        if not self.alive or self.state in ("halted", "stopped"):
-            return False
-        begun, ended = self.began_at, self.ended_at
-        in_tick = begun is not None and (ended is None or ended < begun)
-        return not (in_tick and begun is not None and now - begun > STUCK_AFTER)
+        return self.alive and self.state not in ("halted", "stopped") and self.in_tick_seconds <= STUCK_AFTER_SECONDS
 
 
 class Worker:
@@ -74,7 +74,8 @@ class Worker:
         self._idle_seconds = idle_seconds
         self._wanted = threading.Event()
         self._stopping = threading.Event()
-        self._chores_due_at = clock()
+        self._chores_due = time.monotonic()
+        self._tick_began: float | None = None
         self._thread: threading.Thread | None = None
         self._report = Report("starting", False, 0, 0, None, None)
 
@@ -102,7 +103,8 @@ class Worker:
     def report(self) -> Report:
         """How it is doing at this moment."""
         alive = self._thread is not None and self._thread.is_alive()
-        return replace(self._report, alive=alive)
+        began = self._tick_began
+        return replace(self._report, alive=alive, in_tick_seconds=time.monotonic() - began if began else 0.0)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -124,6 +126,7 @@ class Worker:
     def _step(self) -> float:
         """One tick and its consequences; how long to pause afterwards."""
         self._report = replace(self._report, began_at=self._clock())
+        self._tick_began = time.monotonic()
         try:
             progress = self._tick()
             self._do_chores()
@@ -131,6 +134,8 @@ class Worker:
             return self._fail(halt, "halted")
         except Exception as error:  # noqa: BLE001 (the thread's rim: it must outlive every error; logged with its traceback)
             return self._fail(error, "retrying")
+        finally:
+            self._tick_began = None
         problem = progress.problems[0] if progress.problems else None
         self._report = replace(
             self._report, state="working", failures_in_a_row=0, ticks=self._report.ticks + 1, ended_at=self._clock(),
@@ -153,10 +158,10 @@ class Worker:
         return pause_seconds
 
     def _do_chores(self) -> None:
-        now = self._clock()
-        if now < self._chores_due_at:
+        now = time.monotonic()
+        if now < self._chores_due:
             return
-        self._chores_due_at = now + CHORES_EVERY
+        self._chores_due = now + CHORES_EVERY_SECONDS
         for chore in self._chores:
             chore()
 

@@ -26,7 +26,7 @@ class ChainAnchors:
         self._heads = artifacts.load("heads")
 
     def anchor(self, size: int, root: bytes, old_size: int, proof: Sequence[bytes]) -> Anchor:
-        """Put a head on the chain and return it as read back, once it has its confirmations.
+        """Put a head on the chain and return it as read back, once its block is final.
 
         proof: the consistency proof from the head of `old_size` that the chain has now; empty if it has none (0).
         A head that is there already is returned as it stands, and nothing is sent.
@@ -34,21 +34,23 @@ class ChainAnchors:
         one by, or if the proof does not hold: ask `latest` and prove from there. Raises OutcomeUnknownError if it was
         sent and not confirmed: call `find` before anything else.
         """
-        place = self._locate(size, root)
-        if place is None:
+        if self._locate(size, root) is None:
             self._refuse_unless_next(size, root, old_size)
             call = self._heads.call("advance", [self._log_id, size, root, list(proof)])
             self._sender.send(self._deployment.heads, call, _ADVANCE_GAS)
-            place = self._locate(size, root)
-        if place is None:
-            raise TransactionRejectedError("heads: passed by", "链上已有更大的日志头，请以链上最新日志头为准重新锚定")
-        self._sender.wait_until_deep(place.block_number, place.transaction_hash)
-        return place
+            if self._locate(size, root) is None:
+                message = "链上已有更大的日志头，请以链上最新日志头为准重新锚定"
+                raise TransactionRejectedError("heads: passed by", message)
+        # Looked for again at every turn: until its block is final it may move to another one.
+        return self._sender.wait(lambda final: self._find(size, root, final))
 
     def find(self, size: int, root: bytes) -> Anchor | None:
-        """The anchor of this head, if the chain has it with all its confirmations."""
+        """The anchor of this head, if the chain has it in a final block."""
+        return self._find(size, root, self._sender.final_height())
+
+    def _find(self, size: int, root: bytes, final: int) -> Anchor | None:
         place = self._locate(size, root)
-        return place if place is not None and self._sender.is_deep(place.block_number) else None
+        return place if place is not None and place.block_number <= final else None
 
     def latest(self) -> tuple[int, bytes] | None:
         """Size and root of the newest head on the chain, confirmed or not; None before the first."""

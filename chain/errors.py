@@ -32,10 +32,25 @@ class OutcomeUnknownError(ChainError):
 
 
 class WrongContractError(ChainError):
-    """The chain, its genesis or a contract's code is not the one recorded here. Do: stop the process and look."""
+    """The chain, its genesis or a contract's code is not the one recorded here. Do: look; nothing is sent meanwhile."""
 
     def __init__(self, what: str, expected: str, found: str) -> None:
         message = f"{what}与记录不符：应为 {expected}，实为 {found}。请停止服务并核对链的地址与部署记录"
         super().__init__("wrong_contract", message, {"what": what, "expected": expected, "found": found})
         self.expected = expected
         self.found = found
+
+
+class ChainRewrittenError(ChainError):
+    """The chain threw out a block that had all its confirmations. Do: look; nothing is sent meanwhile.
+
+    Either more validators failed than the network's rules allow for, or `confirmations` is too small.
+    """
+
+    def __init__(self, block_number: int, recorded: bytes, found: bytes) -> None:
+        message = (
+            f"区块链改写了已确认的区块 {block_number}：记录为 {recorded.hex()}，现为 {found.hex()}。"
+            "已停止锚定；请核查各验证节点，并提高确认数"
+        )
+        evidence = {"block_number": block_number, "recorded": recorded.hex(), "found": found.hex()}
+        super().__init__("chain_rewritten", message, evidence)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
 
+import requests
 from requests.exceptions import RequestException
 from web3 import HTTPProvider, Web3
 from web3.exceptions import (
@@ -15,16 +17,20 @@ from web3.exceptions import (
     BlockNotFound,
     CannotHandleRequest,
     ContractLogicError,
+    MethodUnavailable,
     ProviderConnectionError,
     RequestTimedOut,
     TooManyRequests,
     TransactionNotFound,
     Web3RPCError,
+    Web3TypeError,
+    Web3ValueError,
 )
 from web3.middleware import ExtraDataToPOAMiddleware
 from web3.types import BlockData
 
 from chain.errors import ChainUnavailableError, TransactionRejectedError
+from chain.refusals import is_failure_of_code
 
 _UNREACHABLE = (
     RequestException,
@@ -35,6 +41,8 @@ _UNREACHABLE = (
     RequestTimedOut,
     TooManyRequests,
 )
+# An answer with a part missing, or with something else in its place.
+_MALFORMED = (KeyError, ValueError, TypeError, AttributeError, Web3ValueError, Web3TypeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +125,10 @@ class Node:
         with _answering():
             return bytes(self._eth.get_code(_checksum(address)))
 
-    def next_nonce(self, address: str) -> int:
-        """How many transactions of this account are in blocks."""
+    def next_nonce(self, address: str, block: int | None = None) -> int:
+        """How many transactions of this account are in blocks, as of the newest block or of `block`."""
         with _answering():
-            return int(self._eth.get_transaction_count(_checksum(address), "latest"))
+            return int(self._eth.get_transaction_count(_checksum(address), "latest" if block is None else block))
 
     def call(
         self,
@@ -137,12 +145,15 @@ class Node:
             request["from"] = _checksum(caller)
         if gas is not None:
             request["gas"] = gas
-        with _answering():
+        with _answering(calling=True):
             return bytes(self._eth.call(cast(Any, request), "latest" if block is None else block))
 
     def send(self, raw: bytes) -> None:
-        """Hand over a signed transaction. On the embedded chain it is in a block, on the disk, when this returns."""
-        with _answering():
+        """Hand over a signed transaction. On the embedded chain it is in a block, on the disk, when this returns.
+
+        Raises TransactionRejectedError with the node's own words when it does not take it; see `chain.refusals`.
+        """
+        with _answering(sending=True):
             self._eth.send_raw_transaction(raw)
 
     def knows(self, transaction_hash: bytes) -> bool:
@@ -161,14 +172,14 @@ class Node:
                 found = self._eth.get_transaction_receipt(cast(Any, transaction_hash))
             except TransactionNotFound:
                 return None
-        return Mined(
-            transaction_hash=bytes(found["transactionHash"]),
-            succeeded=found["status"] == 1,
-            block_number=int(found["blockNumber"]),
-            block_hash=bytes(found["blockHash"]),
-            contract=found["contractAddress"],
-            gas_used=int(found["gasUsed"]),
-        )
+            return Mined(
+                transaction_hash=bytes(found["transactionHash"]),
+                succeeded=found["status"] == 1,
+                block_number=int(found["blockNumber"]),
+                block_hash=bytes(found["blockHash"]),
+                contract=found["contractAddress"],
+                gas_used=int(found["gasUsed"]),
+            )
 
     def events(self, address: str, topics: Sequence[bytes], first: int, last: int) -> list[Event]:
         """The events of a contract with these topics, in blocks first … last, oldest first."""
@@ -180,16 +191,16 @@ class Node:
         }
         with _answering():
             found = self._eth.get_logs(cast(Any, wanted))
-        return [
-            Event(
-                topics=tuple(bytes(topic) for topic in event["topics"]),
-                data=bytes(event["data"]),
-                block_number=int(event["blockNumber"]),
-                block_hash=bytes(event["blockHash"]),
-                transaction_hash=bytes(event["transactionHash"]),
-            )
-            for event in found
-        ]
+            return [
+                Event(
+                    topics=tuple(bytes(topic) for topic in event["topics"]),
+                    data=bytes(event["data"]),
+                    block_number=int(event["blockNumber"]),
+                    block_hash=bytes(event["blockHash"]),
+                    transaction_hash=bytes(event["transactionHash"]),
+                )
+                for event in found
+            ]
 
     def ask(self, method: str, *params: Any) -> Any:
         """The node's answer to any JSON-RPC question, as it came."""
@@ -208,10 +219,38 @@ class Node:
             self._close = None
 
 
+class _HttpProvider(HTTPProvider):
+    """JSON-RPC over HTTP, where an answer counts only if it answers this very question.
+
+    A node or a proxy that answers twice leaves the second answer in the connection, where the next question would find
+    it: web3 does not compare the ids.
+    """
+
+    def __init__(self, url: str, timeout_seconds: float) -> None:
+        self._kept = requests.Session()
+        super().__init__(
+            url, request_kwargs={"timeout": timeout_seconds}, session=self._kept, exception_retry_configuration=None
+        )
+
+    def make_request(self, method: Any, params: Any) -> Any:
+        """One question and its answer. Raises BadResponseFormat for anything that is not that."""
+        asked = self.encode_rpc_request(method, params)
+        answered = self._make_request(method, asked)
+        try:
+            answer = self.decode_rpc_response(answered)
+        except ValueError as error:
+            self._kept.close()
+            raise BadResponseFormat("the answer is not JSON") from error
+        if not isinstance(answer, dict) or answer.get("id") not in (json.loads(asked)["id"], None):
+            # Closing lets go of the connections, with whatever else is left in them; the next question opens a new one.
+            self._kept.close()
+            raise BadResponseFormat("this is the answer to another question")
+        return answer
+
+
 def connect(url: str, timeout_seconds: float = 10.0) -> Node:
     """The node at this address. Nothing is asked yet, so a node that is down shows only at the first question."""
-    provider = HTTPProvider(url, request_kwargs={"timeout": timeout_seconds}, exception_retry_configuration=None)
-    web3 = Web3(provider)
+    web3 = Web3(_HttpProvider(url, timeout_seconds))
     # Proof-of-authority networks keep their seals in extraData, which is longer there than Ethereum allows.
     web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
     return Node(web3)
@@ -226,17 +265,33 @@ def _checksum(address: str) -> Any:
 
 
 @contextmanager
-def _answering() -> Iterator[None]:
+def _answering(*, calling: bool = False, sending: bool = False) -> Iterator[None]:
+    """Sort what a node says: contracts' refusals and, when sending, its own; anything else is a node that is away."""
     try:
         yield
     except _UNREACHABLE as error:
         raise ChainUnavailableError("node_unreachable", "区块链节点没有应答，请稍后重试") from error
     except ContractLogicError as error:
-        reason = str(error.message or "execution reverted").removeprefix("execution reverted: ")
+        reason = _contract_reason(str(error.message or "execution reverted"))
         raise TransactionRejectedError(reason, f"合约拒绝了这一操作：{reason}") from error
     except Web3RPCError as error:
         reason = _rpc_reason(error)
-        raise TransactionRejectedError(reason, f"节点拒绝了这一请求：{reason}") from error
+        if calling and is_failure_of_code(reason):
+            reason = _contract_reason(reason)
+            raise TransactionRejectedError(reason, f"合约拒绝了这一操作：{reason}") from error
+        if sending and not isinstance(error, MethodUnavailable):
+            raise TransactionRejectedError(reason, f"节点拒绝了这一请求：{reason}") from error
+        message = f"区块链节点暂不能回答：{reason}。请稍后重试"
+        raise ChainUnavailableError("node_cannot_answer", message, {"reason": reason}) from error
+    except _MALFORMED as error:
+        raise ChainUnavailableError("node_garbled", "区块链节点的应答无法读懂，请检查节点或其代理") from error
+
+
+def _contract_reason(words: str) -> str:
+    """The contract's own text, without what clients put before it."""
+    for before in ("evm: ", "execution reverted: ", "Execution reverted: "):
+        words = words.removeprefix(before)
+    return words
 
 
 def _rpc_reason(error: Web3RPCError) -> str:

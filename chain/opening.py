@@ -18,9 +18,10 @@ from typing import Literal
 from chain import ids
 from chain.account import open_account
 from chain.anchors import ChainAnchors
-from chain.deployment import Deployment, deploy_or_check
-from chain.errors import ChainError, WrongContractError
+from chain.deployment import Deployment, check, deploy_or_check
+from chain.errors import ChainError, ChainRewrittenError, WrongContractError
 from chain.evidence import AnchorEvidence
+from chain.finality import finality_of
 from chain.members import ChainMembers
 from chain.node import Node, connect
 from chain.outbox import Outbox
@@ -36,6 +37,8 @@ EMBEDDED = "embedded"
 # How old an answer of `status` may be before the node is asked again, and how long the question may take, in seconds.
 _STATUS_AGE_SECONDS = 5.0
 _STATUS_TIMEOUT_SECONDS = 1.5
+# For so long a node that was found to be the recorded one is taken to be still it, in seconds.
+_CHECKED_FOR_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,8 @@ class ChainStatus:
     """How the chain is doing, as of checked_at.
 
     state: "up"; "down" when the node does not answer or was never reached; "wrong" when it is not the recorded chain.
-    height: number of the newest block seen; block_at: its time; unconfirmed: transactions sent and not yet settled.
+    height: number of the newest block seen; block_at: its time; unconfirmed: transactions sent and not yet settled;
+    unknown: those among them for which the node owes the answer whether it took them.
     """
 
     state: Literal["up", "down", "wrong"]
@@ -53,6 +57,7 @@ class ChainStatus:
     block_at: datetime | None
     unconfirmed: int
     checked_at: datetime
+    unknown: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ class _Opened:
     node: Node
     watcher: Node
     outbox: Outbox
+    sender: Sender
     deployment: Deployment
     anchors: ChainAnchors
     uses: ChainFirstUses
@@ -72,7 +78,9 @@ class Chain:
 
     origin: of the log's checkpoints; registry_code: under which this registry is a member. The first call of any method
     that needs the chain opens it, deploying what is missing; while a node is down each such call raises
-    ChainUnavailableError, so the process can start and work without it. WrongContractError: stop the process.
+    ChainUnavailableError, so the process can start and work without it. Every call makes sure that behind the address
+    there is still the recorded chain with the compiled contracts: WrongContractError and ChainRewrittenError last as
+    long as their cause does, and nothing is sent meanwhile.
     patience: for nodes; the embedded chain is final at once.
     """
 
@@ -99,6 +107,7 @@ class Chain:
         self._asking = threading.Lock()
         self._opened: _Opened | None = None
         self._asked_at = float("-inf")
+        self._checked_at = float("-inf")
         self._status = ChainStatus("down", "区块链尚未打开", None, None, None, 0, clock())
 
     def open(self) -> Deployment:
@@ -107,15 +116,15 @@ class Chain:
 
     def anchor(self, size: int, root: bytes, old_size: int, proof: Sequence[bytes]) -> Anchor:
         """See ChainAnchors.anchor."""
-        return self._open().anchors.anchor(size, root, old_size, proof)
+        return self._ready().anchors.anchor(size, root, old_size, proof)
 
     def find(self, size: int, root: bytes) -> Anchor | None:
         """See ChainAnchors.find."""
-        return self._open().anchors.find(size, root)
+        return self._ready().anchors.find(size, root)
 
     def latest(self) -> tuple[int, bytes] | None:
         """See ChainAnchors.latest."""
-        return self._open().anchors.latest()
+        return self._ready().anchors.latest()
 
     def place(self) -> tuple[int, str]:
         """The chain id and the heads contract that heads are put into."""
@@ -128,15 +137,19 @@ class Chain:
 
     def consume(self, nullifier: bytes, commitment: bytes) -> FirstUse:
         """See ChainFirstUses.consume."""
-        return self._open().uses.consume(nullifier, commitment)
+        return self._ready().uses.consume(nullifier, commitment)
+
+    def consume_many(self, claims: Sequence[tuple[bytes, bytes]]) -> list[FirstUse | ChainError]:
+        """See ChainFirstUses.consume_many."""
+        return self._ready().uses.consume_many(claims)
 
     def find_first_use(self, nullifier: bytes) -> FirstUse | None:
         """See ChainFirstUses.find."""
-        return self._open().uses.find(nullifier)
+        return self._ready().uses.find(nullifier)
 
     def members(self) -> ChainMembers:
         """The members contract."""
-        return self._open().members
+        return self._ready().members
 
     def status(self) -> ChainStatus:
         """How the chain is doing. Never raises, opens nothing, and does not wait behind transactions.
@@ -178,6 +191,22 @@ class Chain:
                 self._asked_at = float("-inf")
             return self._opened
 
+    def _ready(self) -> _Opened:
+        """The chain opened, and looked at again: the node may have been replaced since."""
+        opened = self._open()
+        is_due = time.monotonic() - self._checked_at >= _CHECKED_FOR_SECONDS
+        if self._where != EMBEDDED and (is_due or self._status.state != "up"):
+            try:
+                check(opened.node, opened.deployment)
+                opened.sender.check_chain()
+            except ChainError as error:
+                self._note(error)
+                raise
+            self._checked_at = time.monotonic()
+            if self._status.state == "wrong":
+                self._asked_at = float("-inf")
+        return opened
+
     def _connect(self) -> _Opened:
         with ExitStack() as opening:
             node, watcher = self._nodes()
@@ -185,7 +214,8 @@ class Chain:
             outbox = Outbox(self._folder / "outbox.db")
             opening.callback(outbox.close)
             account = open_account(self._folder / "account.key", self._draw)
-            sender = Sender(node, account, outbox, self._patience)
+            finality = None if self._where == EMBEDDED else finality_of(node, self._patience.confirmations)
+            sender = Sender(node, account, outbox, self._patience, finality=finality)
             file = self._folder / "deployment.json"
             deployment = deploy_or_check(node, sender, file, self._log_id, self._registry_code)
             opening.pop_all()
@@ -194,6 +224,7 @@ class Chain:
             node=node,
             watcher=watcher,
             outbox=outbox,
+            sender=sender,
             deployment=deployment,
             anchors=ChainAnchors(node, sender, deployment, self._log_id),
             uses=ChainFirstUses(node, sender, deployment),
@@ -215,12 +246,20 @@ class Chain:
     def _look(self, opened: _Opened) -> ChainStatus:
         chain_id, before = opened.deployment.chain_id, self._status
         try:
-            block, unconfirmed = opened.watcher.newest(), opened.outbox.count_open()
+            if self._where != EMBEDDED:
+                check(opened.watcher, opened.deployment)
+            block, backlog = opened.watcher.newest(), opened.outbox.backlog()
         except ChainError as error:
-            return replace(before, state="down", message=error.message, chain_id=chain_id, checked_at=self._clock())
-        return ChainStatus("up", None, chain_id, block.number, block.at, unconfirmed, self._clock())
+            state = _state_after(error)
+            return replace(before, state=state, message=error.message, chain_id=chain_id, checked_at=self._clock())
+        return ChainStatus(
+            "up", None, chain_id, block.number, block.at, backlog.open, self._clock(), unknown=backlog.unknown
+        )
 
     def _note(self, error: ChainError) -> None:
         """Let status readers see why the chain could not be opened."""
-        state: Literal["down", "wrong"] = "wrong" if isinstance(error, WrongContractError) else "down"
-        self._status = replace(self._status, state=state, message=error.message, checked_at=self._clock())
+        self._status = replace(self._status, state=_state_after(error), message=error.message, checked_at=self._clock())
+
+
+def _state_after(error: ChainError) -> Literal["down", "wrong"]:
+    return "wrong" if isinstance(error, WrongContractError | ChainRewrittenError) else "down"

@@ -1,44 +1,36 @@
 """The one owner of the chain account's nonce.
 
-The life of a transaction:
-(1) Whatever an earlier process left open is looked up; what the chain does not know is sent again, byte for byte.
+The life of a call:
+(1) Whatever an earlier process or call left open is settled first, as far as it goes; see `chain.settling`.
 (2) A dry run: what a contract would refuse is never signed.
 (3) Signed with the next nonce and kept in the outbox. A kill after this is case (1) of the next process.
 (4) Sent.
-(5) Waited for until it is deep enough, then settled in the outbox.
+(5) Settled, round after round, until it is in a final block. The caller stops waiting in time; the request stays.
 """
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from chain.account import ChainAccount
-from chain.errors import ChainUnavailableError, OutcomeUnknownError, TransactionRejectedError
+from chain.errors import ChainError, ChainUnavailableError, OutcomeUnknownError, TransactionRejectedError
+from chain.finality import ByCount, Finality
 from chain.node import Mined, Node
-from chain.outbox import Outbox, Outcome, Signed
+from chain.outbox import Backlog, Call, Outbox, Request, State
+from chain.settling import Patience, Settler
 
-_log = logging.getLogger(__name__)
+__all__ = ["Backlog", "Call", "Patience", "Sender"]
 
-# What a node says to a transaction that it has already; compared in lower case.
-_KNOWN = ("already known", "known transaction", "already imported", "nonce too low", "already exists")
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """confirmations: blocks including its own before a transaction counts. The rest in seconds."""
-
-    confirmations: int = 1
-    timeout_seconds: float = 60.0
-    poll_seconds: float = 0.2
+_T = TypeVar("_T")
 
 
 class Sender:
     """Sends for one account on one node. Safe to call from several threads; their transactions wait side by side.
 
+    finality: when a block is final; without one, after `patience.confirmations`.
     Raises WrongContractError when the outbox belongs to another chain or account.
     """
 
@@ -49,16 +41,18 @@ class Sender:
         outbox: Outbox,
         patience: Patience | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+        finality: Finality | None = None,
     ) -> None:
-        self._node = node
         self._account = account
         self._outbox = outbox
         self._patience = patience or Patience()
         self._sleep = sleep
+        self._monotonic = monotonic
+        self._finality = finality or ByCount(node, self._patience.confirmations)
         self._turn = threading.Lock()
-        self._chain_id = node.chain_id()
-        first = node.block(0)
-        outbox.bind(chain_id=str(self._chain_id), genesis=first.hash.hex() if first else "", account=account.address)
+        self._settler = Settler(node, account, outbox, self._patience, self._finality, monotonic)
+        self._ran_at = float("-inf")
 
     @property
     def address(self) -> str:
@@ -68,152 +62,144 @@ class Sender:
     @property
     def chain_id(self) -> int:
         """The chain that is signed for."""
-        return self._chain_id
+        return self._settler.chain_id
 
-    def is_deep(self, block_number: int) -> bool:
-        """Whether a block has as many confirmations as a transaction here must have."""
-        return self._node.height() - block_number + 1 >= self._patience.confirmations
+    def final_height(self) -> int:
+        """The number of the newest block that cannot go away any more. Ask before looking at what is in blocks."""
+        return self._finality.final_height()
 
-    def wait_until_deep(self, block_number: int, transaction_hash: bytes) -> None:
-        """Return when a block has its confirmations. Raises OutcomeUnknownError if that takes too long."""
-        deadline = time.monotonic() + self._patience.timeout_seconds
-        while not self.is_deep(block_number):
-            self._pause(deadline, transaction_hash)
+    def check_chain(self) -> None:
+        """See `Settler.check_chain`."""
+        self._settler.check_chain()
+
+    def backlog(self) -> Backlog:
+        """How much has no outcome yet."""
+        return self._outbox.backlog()
 
     def send(self, target: str, data: bytes, gas: int, once: str | None = None) -> Mined:
-        """Send a call and wait until it is in the chain; target empty creates a contract.
+        """Send a call and wait until it is in a final block; target empty creates a contract.
 
         once: a name for what must happen a single time, such as a deployment: under a name that already succeeded
         nothing is sent and the first outcome is returned.
         Raises TransactionRejectedError when refused, ChainUnavailableError when nothing was sent, and
         OutcomeUnknownError when something may have been.
         """
+        (outcome,) = self.send_many([Call(target, data, gas, once)])
+        if isinstance(outcome, ChainError):
+            raise outcome
+        return outcome
+
+    def send_many(self, calls: Sequence[Call]) -> list[Mined | ChainError]:
+        """Send calls with nonces one after the other and wait for all of them together; what became of each.
+
+        Raises ChainUnavailableError, WrongContractError, ChainRewrittenError when nothing at all was sent.
+        """
         with self._turn:
-            unsettled = self._repair()
-            if once is not None and (earlier := self._outbox.mined_once(once)):
-                return earlier
-            for signed, mined in unsettled:
-                if _is_same(signed, target, data, once) and (mined is None or mined.succeeded):
-                    break
-            else:
-                signed, mined = self._sign(target, data, gas, once, unsettled), None
-                self._broadcast(signed)
-        return mined or self._wait(signed)
+            before = self._outbox.open()
+            self._run()
+            handed = [self._hand_over(call, before) for call in calls]
+            # What was handed over is looked at without a pause: the embedded chain has it in a block already.
+            self._ran_at = float("-inf")
+        return self._wait_for(handed)
 
     def repair(self) -> int:
-        """Look up what is open and send again what the chain does not know; returns how many are still open."""
+        """One round over what is open; how many requests still are. Raises what `send_many` does."""
         with self._turn:
-            return sum(1 for _, mined in self._repair() if mined is None)
+            self._run()
+            return self._outbox.count_open()
 
-    def _repair(self) -> list[tuple[Signed, Mined | None]]:
-        """Step (1). Returns what was open, with how it ended if that is known now; not what can have no effect."""
-        found = []
-        for signed in self._outbox.open():
-            mined = self._settle(signed)
-            if mined is None:
-                if not self._push(signed):
-                    continue
-                # Asked again, since the embedded chain mines at once.
-                mined = self._settle(signed)
-            found.append((signed, mined))
-        return found
+    def wait(self, look: Callable[[int], _T | None]) -> _T:
+        """What `look` finds, given the number of the newest final block, as soon as it finds it.
 
-    def _settle(self, signed: Signed) -> Mined | None:
-        """Record the outcome if the transaction is mined and deep."""
-        mined = self._node.mined(signed.hash)
-        if mined is None or not self.is_deep(mined.block_number):
-            return None
-        self._outbox.settle(signed, Outcome.MINED if mined.succeeded else Outcome.REVERTED, mined)
-        return mined
+        Open requests are settled meanwhile. Raises OutcomeUnknownError if that takes too long.
+        """
+        deadline = self._monotonic() + self._patience.timeout_seconds
+        while True:
+            self._run_in_turn()
+            if (found := look(self.final_height())) is not None:
+                return found
+            if self._monotonic() >= deadline:
+                raise OutcomeUnknownError(b"", "已上链，尚未达到确认要求；请稍后查询")
+            self._sleep(self._patience.poll_seconds)
 
-    def _push(self, signed: Signed) -> bool:
-        """Send an open transaction again if the chain forgot it; False if that can have no effect any more."""
-        if self._node.knows(signed.hash):
-            return True
-        if self._node.next_nonce(self.address) > signed.nonce and not self._node.knows(signed.hash):
-            _log.error("transaction %s lost its nonce %d to another sender", signed.hash.hex(), signed.nonce)
-            self._outbox.settle(signed, Outcome.LOST)
-            return False
+    def _hand_over(self, call: Call, before: Sequence[Request]) -> Request | Mined | ChainError:
+        """Steps (2) to (4), unless the call is under way already or was until this moment. before: what was open."""
         try:
-            self._node.send(signed.raw)
+            if call.once is not None and (earlier := self._outbox.mined_once(call.once)):
+                return earlier
+            for request in (*before, *self._outbox.open()):
+                if _is_same(request.call, call) and self._may_succeed(request):
+                    return request
+            return self._settler.hand_over(call)
+        except ChainUnavailableError as error:
+            kept = next((request for request in self._outbox.open() if _is_same(request.call, call)), None)
+            return error if kept is None else _unknown(kept, error)
         except TransactionRejectedError as error:
-            if any(known in error.reason.lower() for known in _KNOWN):
-                return True
-            _log.warning("transaction %s refused when sent again: %s", signed.hash.hex(), error.reason)
-            self._outbox.settle(signed, Outcome.REFUSED)
-            return False
-        return True
+            return error
 
-    def _sign(
-        self, target: str, data: bytes, gas: int, once: str | None, unsettled: list[tuple[Signed, Mined | None]]
-    ) -> Signed:
-        """Steps (2) and (3)."""
-        if target:
-            self._node.call(target, data, caller=self.address, gas=gas)
-        nonce = max([self._node.next_nonce(self.address), *(one.nonce + 1 for one, _ in unsettled)])
-        transaction_hash, raw = self._account.sign(
-            chain_id=self._chain_id,
-            nonce=nonce,
-            target=target,
-            data=data,
-            gas=gas,
-            # A quarter more than asked outlives two full blocks of rising base fee; without fees it stays 0.
-            gas_price=self._node.gas_price() * 5 // 4,
-        )
-        signed = Signed(transaction_hash, nonce, target, data, raw, once)
-        self._outbox.add(signed)
-        return signed
+    def _may_succeed(self, request: Request) -> bool:
+        found = self._outbox.find(request.id)
+        return found is not None and found.state not in (State.REVERTED, State.REFUSED)
 
-    def _broadcast(self, signed: Signed) -> None:
-        """Step (4). A refusal frees the nonce; silence leaves the outcome unknown."""
-        try:
-            self._node.send(signed.raw)
-        except TransactionRejectedError:
-            if self._node.knows(signed.hash):
-                return
-            self._outbox.settle(signed, Outcome.REFUSED)
-            raise
-        except ChainUnavailableError as error:
-            raise _unknown(signed) from error
-
-    def _wait(self, signed: Signed) -> Mined:
+    def _wait_for(self, handed: Sequence[Request | Mined | ChainError]) -> list[Mined | ChainError]:
         """Step (5)."""
-        deadline = time.monotonic() + self._patience.timeout_seconds
-        try:
-            while (mined := self._settle(signed)) is None:
-                if not self._push(signed):
-                    break
-                self._pause(deadline, signed.hash)
-        except ChainUnavailableError as error:
-            raise _unknown(signed) from error
-        if mined is None:
-            evidence = {"transaction_hash": signed.hash.hex(), "nonce": signed.nonce}
-            raise ChainUnavailableError("transaction_dropped", "这笔交易未被执行，也不会再执行，请重试", evidence)
-        if not mined.succeeded:
-            raise self._rejection(signed, mined)
-        return mined
-
-    def _pause(self, deadline: float, transaction_hash: bytes) -> None:
-        if time.monotonic() >= deadline:
-            raise OutcomeUnknownError(transaction_hash, "交易已发出，尚未确认；请先查询结果再决定是否重试")
-        self._sleep(self._patience.poll_seconds)
-
-    def _rejection(self, signed: Signed, mined: Mined) -> TransactionRejectedError:
-        """Why a mined transaction failed: the same call is asked of the block before its own."""
-        reason = "execution reverted"
-        if signed.target:
+        deadline = self._monotonic() + self._patience.timeout_seconds
+        outcomes: dict[int, Mined | ChainError] = {
+            place: one for place, one in enumerate(handed) if not isinstance(one, Request)
+        }
+        waiting = {place: one for place, one in enumerate(handed) if isinstance(one, Request)}
+        while waiting:
+            failure: ChainError | None = None
             try:
-                self._node.call(signed.target, signed.data, caller=self.address, block=mined.block_number - 1)
-            except TransactionRejectedError as error:
-                reason = error.reason
-        evidence = {"transaction_hash": signed.hash.hex(), "block_number": mined.block_number}
+                self._run_in_turn()
+            except ChainError as error:
+                failure = error
+            for place, request in list(waiting.items()):
+                if (outcome := self._outcome(request)) is not None:
+                    outcomes[place] = outcome
+                    del waiting[place]
+            if waiting and (failure is not None or self._monotonic() >= deadline):
+                outcomes.update((place, _unknown(request, failure)) for place, request in waiting.items())
+                break
+            if waiting:
+                self._sleep(self._patience.poll_seconds)
+        return [outcomes[place] for place in range(len(handed))]
+
+    def _run(self) -> None:
+        self._ran_at = float("-inf")
+        self._settler.run()
+        self._ran_at = self._monotonic()
+
+    def _run_in_turn(self) -> None:
+        """A round, unless another thread has just made one."""
+        with self._turn:
+            if self._monotonic() - self._ran_at >= self._patience.poll_seconds / 2:
+                self._run()
+
+    def _outcome(self, request: Request) -> Mined | ChainError | None:
+        found = self._outbox.find(request.id)
+        if found is None or not found.state.is_end:
+            return None
+        if found.state is State.MINED:
+            return found.mined
+        reason = found.reason or "execution reverted"
+        evidence: dict[str, object] = {"nonce": found.nonce}
+        if found.mined is None:
+            return TransactionRejectedError(reason, f"这一操作被拒绝，未上链：{reason}", evidence)
+        evidence |= {"transaction_hash": found.mined.transaction_hash.hex(), "block_number": found.mined.block_number}
         return TransactionRejectedError(reason, f"合约拒绝了这一操作：{reason}", evidence)
 
 
-def _is_same(signed: Signed, target: str, data: bytes, once: str | None) -> bool:
-    """Whether an open transaction does what is asked: every call here has the same effect once and twice."""
-    return (signed.target, signed.data) == (target, data) or (once is not None and signed.once == once)
+def _is_same(present: Call, call: Call) -> bool:
+    """Whether an open request does what is asked: every call here has the same effect once and twice."""
+    return (present.target, present.data) == (call.target, call.data) or (
+        call.once is not None and present.once == call.once
+    )
 
 
-def _unknown(signed: Signed) -> OutcomeUnknownError:
-    return OutcomeUnknownError(signed.hash, "交易可能已发出，节点没有应答；请先查询结果再决定是否重试")
+def _unknown(request: Request, error: ChainError | None) -> OutcomeUnknownError:
+    if error is None:
+        message = "交易已发出，尚未确认；请先查询结果再决定是否重试"
+    else:
+        message = f"交易可能已发出，结果未知（{error.message}）；请先查询结果再决定是否重试"
+    return OutcomeUnknownError(request.newest.hash, message)

@@ -13,16 +13,16 @@ a process killed anywhere is recovered by the next tick of any other.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Final
 
-from sqlalchemy import Engine, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Engine
 
-from chain.errors import ChainError, ChainUnavailableError, OutcomeUnknownError
+from registry.chain_turns import CONSUME_BATCH, ChainTurns, FirstUses, Problem
 from registry.database import READ_ONLY
 from registry.errors import KeyUnavailableError
 from registry.keys.service import KeyService
@@ -32,50 +32,16 @@ from registry.log.sealing import seal
 from registry.log.sequencing import sequence
 from registry.log.service import open_log
 from registry.log.state import newest_head
-from registry.uses.tables import Consumption
 from registry.witnesses.asking import Asker, Send
 from registry.work import whole_millisecond
 from verifier.note import Checkpoint
 
 SEAL_BATCH = 4_096
 SEQUENCE_BATCH = 16_384
-CONSUME_BATCH = 64
-#: While the outbox never empties, the chain still gets a head this often.
-ANCHOR_AT_LEAST_EVERY = timedelta(seconds=5)
-#: A chain that is away is asked again after a pause that doubles: each question may take a time-out, and the log must
-#: not wait for it.
-FIRST_CHAIN_PAUSE = timedelta(seconds=1)
-LONGEST_CHAIN_PAUSE = timedelta(seconds=30)
+#: While the outbox never empties, the chain still gets a head this often, in seconds.
+ANCHOR_AT_LEAST_EVERY: Final = 5.0
 
-
-class FirstUse(Protocol):
-    """Who used a one-time item first, as the chain has it. commitment: 32 bytes that bind the use."""
-
-    @property
-    def by(self) -> str: ...
-    @property
-    def commitment(self) -> bytes: ...
-    @property
-    def at(self) -> datetime: ...
-
-
-class FirstUses(Protocol):
-    """First uses of one-time items on one chain, across registries. Errors are those of `chain.errors`."""
-
-    def consume(self, nullifier: bytes, commitment: bytes) -> FirstUse:
-        """Claim the first use of the item behind a 32-byte nullifier; the first use there is, ours or not.
-
-        Safe to repeat: the same claim gets the same answer."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What kept a step from finishing; the next tick tries again. `step` as in the list above."""
-
-    step: str
-    reason: str
-    message: str
+__all__ = ["CONSUME_BATCH", "FirstUses", "Pipeline", "Problem", "Progress"]
 
 
 @dataclass(slots=True)
@@ -91,21 +57,14 @@ class Progress:
     #: More is waiting than one tick takes: call the next one at once.
     more: bool = False
     chain_down: bool = False
+    #: Why nothing is anchored any more until a person has looked; everything else goes on.
+    anchoring_stopped: Problem | None = None
     problems: list[Problem] = field(default_factory=list)
 
     @property
     def idle(self) -> bool:
         """Nothing was done and nothing is left that could be done now."""
         return not (self.sealed or self.sequenced or self.consumed or self.more or self.problems)
-
-
-@dataclass(frozen=True, slots=True)
-class _Away:
-    """Why the chain could not be reached, and when it is asked again."""
-
-    problem: Problem
-    pause: timedelta
-    until_at: datetime
 
 
 class Pipeline:
@@ -128,26 +87,28 @@ class Pipeline:
         draw: Callable[[int], bytes],
         proofs: Proofs | None = None,
         send: Send | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._engine = engine
         self._reader = engine.execution_options(**{READ_ONLY: True})
         self._keys = keys
-        self._uses = uses
         self._clock = clock
+        self._monotonic = monotonic
         keys.prepare(clock())
         self.origin = open_log(engine, draw)
         self.log = PublishedLog(engine, tiles_folder)
         self.witnesses = None if send is None else Asker(engine, self.log, send, clock)
-        self._anchorer = None if anchors is None else Anchorer(engine, self.log, anchors, proofs)
-        self._chain_tried_at: datetime | None = None
-        self._chain_away: _Away | None = None
+        anchorer = None if anchors is None else Anchorer(engine, self.log, anchors, proofs, monotonic)
+        self._is_chained = anchorer is not None
+        self._turns = ChainTurns(engine, anchorer, uses, monotonic)
+        self._chain_tried_at = float("-inf")
         self._sealed_to = 0
 
     def tick(self) -> Progress:
         """Take every step once, as far as it goes.
 
-        What the next tick can mend (a chain that is down, a full disk, a key that is missing) is told in
-        `Progress.problems`. Raises LogContradictionError, WrongContractError, TransactionRejectedError: stop and look;
+        What a later tick can mend (a chain that is down, refuses or is not ours, a full disk, a key that is missing) is
+        told in `Progress.problems`. Raises LogContradictionError, if the log contradicts itself: stop and look;
         sqlalchemy's OperationalError: the database is away or full, try again later.
         """
         progress = Progress()
@@ -155,10 +116,12 @@ class Pipeline:
         self._sequence(progress)
         head = self._publish(progress)
         if head is not None and self._is_chains_turn(progress):
-            self._anchor(head, progress)
-            self._consume(progress)
-            if not progress.chain_down:
-                self._chain_away = None
+            # Steps 4 and 5: nothing that goes wrong there keeps the log from growing.
+            turns = self._turns.take(head, self._now())
+            progress.consumed, progress.chain_down = turns.consumed, turns.down
+            progress.anchoring_stopped = turns.stopped
+            progress.problems += turns.problems
+            progress.more |= turns.more
         progress.anchored_size = anchored_head(self._reader).size
         self._cosign(progress)
         return progress
@@ -195,42 +158,15 @@ class Pipeline:
 
     def _is_chains_turn(self, progress: Progress) -> bool:
         """One transaction for many heads: while a backlog is worked off, the chain waits, but not for long."""
-        now = self._clock()
-        if self._chain_away is not None and now < self._chain_away.until_at:
-            progress.chain_down = True
-            progress.problems.append(self._chain_away.problem)
-            return False
-        waited = self._chain_tried_at is None or now - self._chain_tried_at >= ANCHOR_AT_LEAST_EVERY
-        if progress.more and not waited:
+        now = self._monotonic()
+        if progress.more and now - self._chain_tried_at < ANCHOR_AT_LEAST_EVERY:
             return False
         self._chain_tried_at = now
         return True
 
-    def _anchor(self, head: Checkpoint, progress: Progress) -> None:
-        # (4) The chain is asked before it is written to, whatever happened before.
-        if self._anchorer is None or head.size == 0:
-            return
-        try:
-            self._anchorer.advance(head, self._now())
-        except (ChainUnavailableError, OutcomeUnknownError) as problem:
-            self._note("anchor", problem, progress)
-
-    def _consume(self, progress: Progress) -> None:
-        # (5) The item was consumed here when its use was committed; the chain says whether it was so everywhere.
-        if self._uses is None or progress.chain_down:
-            return
-        try:
-            for nullifier, commitment in self._claims():
-                first = self._uses.consume(nullifier, commitment)
-                self._record_first(nullifier, commitment, first)
-                progress.consumed += 1
-        except (ChainUnavailableError, OutcomeUnknownError) as problem:
-            self._note("consume", problem, progress)
-        progress.more |= progress.consumed == CONSUME_BATCH
-
     def _cosign(self, progress: Progress) -> None:
         # (6) What was cosigned beyond the chain cannot be cosigned again below it: while the chain answers, it leads.
-        leads = self._anchorer is not None and not progress.chain_down
+        leads = self._is_chained and not progress.chain_down
         size = progress.anchored_size if leads else progress.published_size
         if self.witnesses is None or size == 0:
             return
@@ -239,30 +175,6 @@ class Pipeline:
         except OSError as failure:
             message = f"无法写入存证日志的文件：{failure.strerror}。见证不受影响，请检查磁盘。"
             progress.problems.append(Problem("cosign", "disk_failed", message))
-
-    def _claims(self) -> list[tuple[bytes, bytes]]:
-        with self._reader.connect() as connection:
-            waiting = select(Consumption.nullifier, Consumption.commitment).where(Consumption.chain_at.is_(None))
-            return list(connection.execute(waiting.order_by(Consumption.consumed_at).limit(CONSUME_BATCH)).tuples())
-
-    def _record_first(self, nullifier: bytes, commitment: bytes, first: FirstUse) -> None:
-        answered = {
-            "chain_first": first.commitment == commitment,
-            "chain_by": first.by,
-            "chain_commitment": first.commitment,
-            "chain_at": first.at,
-        }
-        with Session(self._engine) as session, session.begin():
-            session.execute(update(Consumption).where(Consumption.nullifier == nullifier).values(answered))
-
-    def _note(self, step: str, problem: ChainError, progress: Progress) -> None:
-        noted = Problem(step, problem.reason, problem.message)
-        progress.problems.append(noted)
-        if isinstance(problem, ChainUnavailableError):
-            progress.chain_down = True
-            longer = FIRST_CHAIN_PAUSE if self._chain_away is None else self._chain_away.pause * 2
-            pause = min(longer, LONGEST_CHAIN_PAUSE)
-            self._chain_away = _Away(noted, pause, self._clock() + pause)
 
     def _now(self) -> datetime:
         return whole_millisecond(self._clock())

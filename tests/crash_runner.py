@@ -89,7 +89,8 @@ class Institution:
             "embedded", folder / "chain", origin=origin, registry_code=MARKET, clock=self.clock, draw=os.urandom
         )  # fmt: skip
         self.pipeline = Pipeline(
-            self.engine, self.keys, folder / "log", self.chain, self.chain, self.clock, os.urandom, self.chain
+            self.engine, self.keys, folder / "log", self.chain, self.chain, self.clock, os.urandom, self.chain,
+            monotonic=lambda: self.clock.at.timestamp(),
         )  # fmt: skip
 
     @property
@@ -101,7 +102,7 @@ class Institution:
             progress = self.pipeline.tick()
             if progress.idle:
                 return progress
-            if progress.chain_down:
+            if progress.problems:
                 self.clock.at += timedelta(minutes=1)
         raise AssertionError(f"not idle: {progress}")
 

@@ -104,7 +104,8 @@ class House:
         self.keys = KeyService(folder / "keys", self.engine)
         self.registry = Registry(self.engine, BlindIndex(b"k" * 32), self.clock, os.urandom)
         self.pipeline = Pipeline(
-            self.engine, self.keys, folder / "log", anchors, uses, self.clock, os.urandom  # type: ignore[arg-type]
+            self.engine, self.keys, folder / "log", anchors, uses, self.clock, os.urandom,  # type: ignore[arg-type]
+            monotonic=lambda: self.clock.at.timestamp(),
         )  # fmt: skip
 
     @property
@@ -155,7 +156,7 @@ class House:
             progress = self.pipeline.tick()
             if progress.idle:
                 return progress
-            if progress.chain_down:
+            if progress.problems:
                 self.clock.at += timedelta(minutes=1)
         raise AssertionError(f"not idle after {most} ticks: {progress}")
 

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,9 +17,10 @@ from sqlalchemy.exc import OperationalError
 
 from api.app import create_app
 from api.composition import compose
-from api.worker import STUCK_AFTER, Report, Worker
-from chain.errors import WrongContractError
+from api.worker import STUCK_AFTER_SECONDS, Report, Worker
+from registry.log.errors import LogContradictionError
 from registry.pipeline import Problem, Progress
+from verifier.note import Checkpoint
 
 
 def now() -> datetime:
@@ -101,14 +103,15 @@ def test_pauses_grow_with_failures_and_end_with_the_process() -> None:
     assert time.monotonic() - began < 2
 
 
-def test_a_chain_that_is_not_ours_halts_it_until_a_person_has_looked() -> None:
-    ticks = Ticks(WrongContractError("链号", "1", "2"))
+def test_a_log_that_contradicts_itself_halts_it_until_a_person_has_looked() -> None:
+    head = Checkpoint("log.example", 1, bytes(32))
+    ticks = Ticks(LogContradictionError("head_changed", "两个日志头不一致。", head, head))
     worker = running(ticks, idle_seconds=0.01)
     eventually(lambda: worker.report().state == "halted")
     worker.wake()
     time.sleep(0.05)
     report = worker.report()
-    assert (ticks.count, report.reason, report.alive, report.is_well(now())) == (1, "wrong_contract", True, False)
+    assert (ticks.count, report.reason, report.alive, report.is_well) == (1, "head_changed", True, False)
     assert worker.stop(5)
 
 
@@ -118,7 +121,7 @@ def test_what_the_next_tick_can_mend_is_told_and_is_no_failure() -> None:
     eventually(lambda: worker.report().chain_down)
     report = worker.report()
     assert (report.state, report.reason, report.failures_in_a_row) == ("working", "unreachable", 0)
-    assert report.is_well(now())
+    assert report.is_well
     assert worker.stop(5)
 
 
@@ -137,11 +140,31 @@ def test_chores_are_done_now_and_then_and_their_failure_is_an_error_like_any() -
 
 
 def test_a_tick_without_an_end_is_told_as_stuck() -> None:
-    at = now()
-    report = Report("working", True, 3, 0, at, at - timedelta(seconds=1))
-    assert report.is_well(at + STUCK_AFTER)
-    assert not report.is_well(at + STUCK_AFTER + timedelta(seconds=1))
-    assert not Report("working", False, 3, 0, at, at).is_well(at)
+    report = Report("working", True, 3, 0, now(), None)
+    assert replace(report, in_tick_seconds=STUCK_AFTER_SECONDS).is_well
+    assert not replace(report, in_tick_seconds=STUCK_AFTER_SECONDS + 1).is_well
+    assert not replace(report, alive=False).is_well
+
+
+def test_a_wall_clock_that_jumps_neither_stops_chores_nor_makes_a_tick_look_stuck() -> None:
+    jumps = iter([timedelta(), timedelta(days=-3650), timedelta(days=3650)])
+    done: list[int] = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def tick() -> Progress:
+        begun.set()
+        assert go_on.wait(5)
+        return Progress()
+
+    worker = Worker(tick, (lambda: done.append(1),), lambda: now() + next(jumps, timedelta()), idle_seconds=60)
+    worker.start()
+    assert begun.wait(5)
+    report = worker.report()
+    assert report.is_well and 0 < report.in_tick_seconds < 5
+    go_on.set()
+    eventually(lambda: done == [1])
+    eventually(lambda: worker.report().in_tick_seconds == 0)
+    assert worker.stop(5)
 
 
 def test_health_is_503_when_the_worker_is_dead_and_when_the_database_is_away(tmp_path: Path) -> None:
@@ -167,7 +190,11 @@ def test_the_server_works_while_the_chain_is_down_and_says_so(tmp_path: Path) ->
     services = compose(settings_in(tmp_path, chain="http://127.0.0.1:9"))
     with TestClient(create_app(services)) as client:
         eventually(lambda: client.get("/api/v1/status").json()["size"] > 0)
-        eventually(lambda: client.get("/api/v1/status").json()["chain"]["state"] == "down")
+        eventually(lambda: client.get("/api/v1/status").json()["anchoring"]["state"] == "away")
+        assert client.get("/api/v1/status").json()["chain"]["state"] == "down"
         standing = client.get("/api/v1/status").json()
         assert standing["anchored_size"] == 0 < standing["size"]
+        behind = standing["anchoring"]
+        assert (behind["state"], behind["behind"]) == ("away", standing["unanchored"])
+        assert (behind["reason"], behind["since"] is not None) == ("node_unreachable", True)
         assert client.get("/healthz").status_code == 200

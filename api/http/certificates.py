@@ -13,7 +13,6 @@ from api.http import receipts
 from api.http.calls import Answer, Call, get_call
 from api.http.forms import USUAL, Cursor, HolderReference, Incoming, Limit, Outgoing, problems
 from api.http.guard import GuardedRoute
-from api.http.standing import Place, places_of
 from registry.catalogue import service as catalogue
 from registry.certificates import masking
 from registry.certificates import service as certificates
@@ -23,6 +22,7 @@ from registry.errors import FieldError, InvalidDraftError, NotPermittedError
 from registry.evidence import service as evidence
 from registry.files.service import AttachedFile
 from registry.log.receipts import receipt_of_item
+from registry.log.standing import Place, places_of
 from registry.statuses.tables import StatusEvent
 from registry.work import Work
 from verifier.entry import Kind

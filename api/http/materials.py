@@ -14,12 +14,12 @@ from api.http.calls import Answer, Call, get_call
 from api.http.certificates import Attachment, Holder
 from api.http.forms import USUAL, Incoming, Outgoing, problems
 from api.http.guard import GuardedRoute
-from api.http.standing import places_of
 from registry.catalogue import service as catalogue
 from registry.certificates import masking
 from registry.certificates.holders import HolderDraft
 from registry.files.service import AttachedFile
 from registry.log.receipts import receipt_of_item
+from registry.log.standing import places_of
 from registry.materials import service as materials
 from registry.materials.rules import MaterialDraft
 from registry.materials.tables import Material

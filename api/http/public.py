@@ -7,7 +7,7 @@ import logging
 from dataclasses import asdict
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field
@@ -18,11 +18,15 @@ from api.errors import ProblemError
 from api.http.calls import Call, get_call
 from api.http.forms import Outgoing, problems
 from api.http.guard import GuardedRoute
-from api.http.standing import LogStanding, log_standing
+from registry.chain_turns import ON_CHAIN
+from registry.log.standing import log_standing
+from registry.uses.consuming import ClaimStanding, claim_standing
 from registry.work import REGISTRY
 
 router = APIRouter(tags=["公开"], route_class=GuardedRoute)
 OfCall = Annotated[Call, Depends(get_call)]
+
+AnchoringState = Literal["none", "current", "behind", "away", "hindered", "stopped"]
 
 _A_YEAR: Final = "public, max-age=31536000, immutable"
 _NOT_KEPT: Final = "no-cache"
@@ -38,6 +42,23 @@ class ChainStanding(Outgoing):
     chain_id: int | None = None
     height: int | None = None
     block_at: datetime | None = None
+    unconfirmed: int = Field(default=0, description="已发出、尚未确认的交易数")
+    unknown: int = Field(default=0, description="其中节点未答复是否收到的交易数")
+
+
+class AnchoringStanding(Outgoing):
+    """How far the chain is behind what was acknowledged, since when, and why."""
+
+    state: AnchoringState = Field(
+        description="current 已全部上链，behind 正在上链，away 链暂不可达，hindered 链或合约拒绝、稍后重试，"
+        "stopped 已停止锚定、须人工核查（登记与核验不受影响），none 未使用链"
+    )
+    behind: int = Field(description="尚未上链的条目数，含等待进入日志的；恢复后以一笔交易补齐")
+    since: datetime | None = Field(description="其中最早一条的受理时间")
+    reason: str | None
+    message: str | None
+    claims: int = Field(description="尚未由链判定首次使用的一次性材料数")
+    claims_since: datetime | None
 
 
 class WitnessStanding(Outgoing):
@@ -73,6 +94,7 @@ class Standing(Outgoing):
     anchored_size: int = Field(description="已上链的日志头覆盖的条目数")
     anchored_at: datetime | None = Field(description="最近一次上链的区块时间")
     unanchored: int = Field(description="尚未上链的条目数，含等待进入日志的")
+    anchoring: AnchoringStanding
     chain: ChainStanding
     worker: WorkerStanding
     witnesses: list[WitnessStanding] = Field(description="见证方；没有设置则为空")
@@ -82,7 +104,7 @@ class Standing(Outgoing):
 def standing_of(services: Services) -> Standing:
     """The system's standing now. Raises sqlalchemy's errors when the database is away."""
     with services.registry.read(REGISTRY) as work:
-        log = log_standing(work)
+        log, claims = log_standing(work), claim_standing(work)
     report = services.worker.report()
     return Standing(
         at=services.clock(),
@@ -92,7 +114,8 @@ def standing_of(services: Services) -> Standing:
         size=log.size,
         anchored_size=log.anchored_size,
         anchored_at=log.anchored_at,
-        unanchored=_unanchored(log),
+        unanchored=log.unanchored,
+        anchoring=_anchoring(services, log.unanchored, log.uncovered_since_at, claims),
         chain=_chain(services),
         worker=WorkerStanding.model_validate(report),
         witnesses=_witnesses(services, log.size),
@@ -107,8 +130,28 @@ def _witnesses(services: Services, size: int) -> list[WitnessStanding]:
     return [WitnessStanding(**asdict(one), lag=max(0, size - one.size)) for one in known]
 
 
-def _unanchored(log: LogStanding) -> int:
-    return log.waiting + log.size - log.anchored_size
+def _anchoring(services: Services, behind: int, since: datetime | None, claims: ClaimStanding) -> AnchoringStanding:
+    progress = services.worker.report().progress
+    problems = [one for one in progress.problems if one.step in ON_CHAIN] if progress else []
+    problem = problems[0] if problems else None
+    state: AnchoringState = "behind" if behind or claims.waiting else "current"
+    if services.chain is None:
+        state = "none"
+    elif progress is not None and progress.anchoring_stopped is not None:
+        state, problem = "stopped", progress.anchoring_stopped
+    elif progress is not None and progress.chain_down:
+        state = "away"
+    elif problem is not None:
+        state = "hindered"
+    return AnchoringStanding(
+        state=state,
+        behind=behind,
+        since=since if behind else None,
+        reason=problem.reason if problem else None,
+        message=problem.message if problem else None,
+        claims=claims.waiting,
+        claims_since=claims.oldest_at,
+    )
 
 
 def _chain(services: Services) -> ChainStanding:
@@ -151,7 +194,7 @@ def get_health(call: OfCall) -> dict[str, str]:
         _log.error("the database does not answer", exc_info=error)
         raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "database_unavailable", "数据库不可用。") from error
     report = services.worker.report()
-    if not report.is_well(services.clock()):
+    if not report.is_well:
         raise ProblemError(
             HTTPStatus.SERVICE_UNAVAILABLE, "worker_not_well", f"后台处理未正常运行：{report.message or report.state}。"
         )

@@ -13,9 +13,9 @@ from api.http import receipts
 from api.http.calls import Answer, Call, get_call
 from api.http.forms import USUAL, Cursor, HolderReference, Incoming, Limit, Outgoing, problems
 from api.http.guard import GuardedRoute
-from api.http.standing import places_of
 from registry.errors import NotPermittedError
 from registry.log.receipts import receipt_of
+from registry.log.standing import places_of
 from registry.uses import service as uses
 from registry.uses.rules import ReuseRequest
 from registry.uses.tables import Use

@@ -8,7 +8,6 @@ from typing import Any
 import orjson
 from sqlalchemy import select
 
-from api.http.standing import Place, places_of
 from api.pages import proofs, times, wording
 from api.pages.faces import face_of
 from api.pages.texts import Texts
@@ -27,6 +26,7 @@ from registry.certificates import service as certificates
 from registry.certificates.tables import Certificate
 from registry.codes.tables import Code
 from registry.log.published import PublishedLog
+from registry.log.standing import Place, places_of
 from registry.statuses.rules import WITH_SUCCESSOR, allowed
 from registry.uses import service as uses
 from registry.work import Work

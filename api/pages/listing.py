@@ -10,7 +10,6 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from api.http.calls import Call, get_call
 from api.http.guard import GuardedRoute
-from api.http.standing import places_of
 from api.pages import wording
 from api.pages.forms import Form, get_form
 from api.pages.rendering import show, texts_for
@@ -21,6 +20,7 @@ from registry.certificates import masking
 from registry.certificates import service as certificates
 from registry.certificates.service import Search
 from registry.certificates.tables import Certificate
+from registry.log.standing import places_of
 from registry.work import Work
 from verifier.entry import Kind
 from verifier.identifiers import IdentifierError, check_holder_number, mask_name

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from api.http.standing import Place
 from api.pages import times
 from api.pages.texts import Texts
 from api.pages.views import Fact, Proof, Rung, Step
 from registry.errors import NotAnchoredYetError
 from registry.log.published import Inclusion, PublishedLog
 from registry.log.receipts import EntryReceipt, receipt_of_item
+from registry.log.standing import Place
 from registry.work import Work
 from verifier.entry import Kind
 from verifier.merkle import leaf_hash

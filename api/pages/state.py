@@ -68,7 +68,7 @@ def read_state(call: Call) -> LogState:
         return work.session.scalar(first), [Head(*row) for row in work.session.execute(query).tuples()]
 
     uncovered, heads = call.read(ask)
-    is_well = call.services.worker.report().is_well(standing.at)
+    is_well = call.services.worker.report().is_well
     return LogState(standing, uncovered or standing.oldest_waiting_at, heads, is_well)
 
 
@@ -100,7 +100,7 @@ def status_page(request: Request, call: OfCall) -> Response:
     ]
     key = _condition(state)
     view = StatusPage(
-        tone="good" if key in ("well", "empty") else "bad" if key == "halted" else "warn",
+        tone="good" if key in ("well", "empty") else "bad" if key in ("halted", "stopped") else "warn",
         headline=t(f"condition.{key}"),
         detail=_detail(key, state, t),
         figures=figures_of(state, t),
@@ -111,18 +111,26 @@ def status_page(request: Request, call: OfCall) -> Response:
 
 def _condition(state: LogState) -> str:
     standing = state.standing
-    if standing.worker.state == "halted" or standing.chain.state == "wrong":
+    if standing.worker.state == "halted":
         return "halted"
+    if standing.anchoring.state == "stopped" or standing.chain.state == "wrong":
+        return "stopped"
     if standing.chain.state == "none":
         return "no_chain"
     if standing.chain.state == "down":
         return "chain_down"
     if not state.is_well or standing.worker.failures_in_a_row:
         return "struggling"
+    if standing.anchoring.state == "hindered":
+        return "hindered"
     return "well" if standing.size + standing.waiting else "empty"
 
 
 def _detail(key: str, state: LogState, t: Texts) -> str:
+    anchoring = state.standing.anchoring
+    if key in ("stopped", "hindered"):
+        reason = anchoring.message or state.standing.chain.message or ""
+        return f"{reason} {t(f'condition.{key}.detail')}"
     waiting, since = state.standing.unanchored, state.uncovered_since
     if key == "well" and waiting and since is not None:
         return t("condition.well.waiting", n=f"{waiting:,}", age=times.age(state.standing.at - since, t))

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from api.http.standing import Place, places_of
 from api.pages import proofs, times, wording
 from api.pages.desk_views import AuthorisationView, ItemView, SlotView, UseResult
 from api.pages.texts import Texts
@@ -21,6 +20,7 @@ from registry.certificates import service as certificates
 from registry.certificates.tables import Certificate
 from registry.errors import ReuseRefusedError
 from registry.log.published import PublishedLog
+from registry.log.standing import Place, places_of
 from registry.materials import service as materials
 from registry.materials.tables import Material
 from registry.uses.tables import Use

@@ -6,12 +6,13 @@ and an idle start are the same case: the chain already has our head, and it is o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
-from sqlalchemy import Engine, Table, select
+from sqlalchemy import Engine, Select, Table, select
 from sqlalchemy.orm import Session
 
 from chain.errors import OutcomeUnknownError, TransactionRejectedError
@@ -29,6 +30,10 @@ from verifier.note import Checkpoint
 
 _ANCHORS: Table = AnchorRow.__table__  # type: ignore[assignment]
 _CHECKPOINTS: Table = CheckpointRow.__table__  # type: ignore[assignment]
+
+
+#: Seconds after which the chain is compared with what was recorded though there is nothing to anchor.
+COMPARE_EVERY: Final = 300.0
 
 
 class Anchors(Protocol):
@@ -67,13 +72,21 @@ class Anchorer:
     proofs: None where none are wanted; then every anchor is taken to be on one and the same chain.
     """
 
-    def __init__(self, engine: Engine, log: PublishedLog, anchors: Anchors, proofs: Proofs | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        log: PublishedLog,
+        anchors: Anchors,
+        proofs: Proofs | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._engine = engine
         self._reader = engine.execution_options(**{READ_ONLY: True})
         self._log = log
         self._anchors = anchors
         self._proofs = proofs
-        self._compared = False
+        self._monotonic = monotonic
+        self._compared_at = float("-inf")
         self._place: tuple[int, str] | None = None
 
     def advance(self, head: Checkpoint, at: datetime) -> int:
@@ -88,10 +101,11 @@ class Anchorer:
         if self._place is None and self._proofs is not None:
             self._place = self._proofs.place()
         recorded = anchored_head(self._reader, self._place)
-        if recorded.size >= head.size and self._compared:
+        if recorded.size >= head.size and self._monotonic() - self._compared_at < COMPARE_EVERY:
             return recorded.size
         on_chain = self._chain_head(recorded)
-        self._compared = True
+        self._check_still_there(recorded)
+        self._compared_at = self._monotonic()
         if on_chain.size > recorded.size:
             # (a) Sent before a crash, or by another process, and not recorded.
             self._record(self._anchors.find(on_chain.size, on_chain.root), at)
@@ -117,6 +131,31 @@ class Anchorer:
                 "chain_contradicts", "链上的日志头与本库的存证日志不一致。", same_size, on_chain
             )
         return on_chain
+
+    def _check_still_there(self, recorded: Checkpoint) -> None:
+        """The newest recorded anchor is where it was: it was recorded when its block was final.
+
+        Raises LogContradictionError if the chain was rewritten further back than that."""
+        if recorded.size == 0:
+            return
+        with Session(self._reader) as session:
+            row = session.scalars(self._newest_anchor()).one()
+            ours = to_anchor(row)
+        theirs = self._anchors.find(recorded.size, recorded.root)
+        if theirs is not None and theirs.block_hash == ours.block_hash:
+            return
+        there = "已不存在" if theirs is None else f"在区块 {theirs.block_number}（{theirs.block_hash.hex()}）"
+        message = (
+            f"已确认的锚定被链改写：记录在区块 {ours.block_number}（{ours.block_hash.hex()}），现{there}。"
+            "请核查各验证节点并提高确认数。"
+        )
+        raise LogContradictionError("anchor_rewritten", message, recorded, recorded)
+
+    def _newest_anchor(self) -> Select[tuple[AnchorRow]]:
+        query = select(AnchorRow).order_by(AnchorRow.size.desc()).limit(1)
+        if self._place is None:
+            return query
+        return query.where(AnchorRow.chain_id == self._place[0], AnchorRow.contract == self._place[1])
 
     def _send(self, head: Checkpoint, on_chain: Checkpoint) -> Anchor | None:
         proof = self._log.consistency(on_chain.size, head.size) if on_chain.size else []

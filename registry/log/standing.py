@@ -1,4 +1,4 @@
-"""Where entries stand on their way into the log and onto the chain."""
+"""Where entries stand on their way into the log and onto the chain, and how far the log and the chain are behind."""
 
 from __future__ import annotations
 
@@ -27,13 +27,23 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class LogStanding:
-    """How far the log and the chain are behind what was acknowledged."""
+    """How far the log and the chain are behind what was acknowledged.
+
+    waiting: entries that are not in the log yet; oldest_waiting_at: when the oldest of them was acknowledged;
+    uncovered_since_at: when the oldest entry was that no anchored head covers, in the log or not.
+    """
 
     waiting: int
     oldest_waiting_at: datetime | None
     size: int
     anchored_size: int
     anchored_at: datetime | None
+    uncovered_since_at: datetime | None
+
+    @property
+    def unanchored(self) -> int:
+        """How many acknowledged entries no anchored head covers."""
+        return self.waiting + self.size - self.anchored_size
 
 
 def log_standing(work: Work) -> LogStanding:
@@ -42,13 +52,18 @@ def log_standing(work: Work) -> LogStanding:
     count, oldest = work.session.execute(
         select(func.count(), func.min(LogEntry.recorded_at)).select_from(LogEntry).where(waiting)
     ).one()
-    anchored = work.session.scalars(select(AnchorRow).order_by(AnchorRow.size.desc()).limit(1)).one_or_none()
+    anchored = work.session.scalars(
+        select(AnchorRow).order_by(AnchorRow.size.desc(), AnchorRow.recorded_at.desc()).limit(1)
+    ).one_or_none()
+    anchored_size = anchored.size if anchored else 0
+    uncovered = work.session.scalar(select(LogEntry.recorded_at).where(LogEntry.log_index == anchored_size))
     return LogStanding(
         waiting=count,
         oldest_waiting_at=oldest,
         size=work.session.scalar(select(func.max(CheckpointRow.size))) or 0,
-        anchored_size=anchored.size if anchored else 0,
+        anchored_size=anchored_size,
         anchored_at=anchored.block_at if anchored else None,
+        uncovered_since_at=uncovered or oldest,
     )
 
 
