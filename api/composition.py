@@ -18,6 +18,7 @@ from api.http.in_flight import InFlight
 from api.http.limits import RateLimit
 from api.http.published_trust import PublishedTrust
 from api.settings import NO_CHAIN, Settings, SettingsError
+from api.witness.client import WitnessClient
 from api.worker import Worker
 from chain.opening import Chain
 from registry.accounts import service as accounts
@@ -26,12 +27,14 @@ from registry.blind import MIN_KEY_BYTES, BlindIndex
 from registry.catalogue import service as catalogue
 from registry.database import migrate, open_engine
 from registry.departments import service as departments
+from registry.errors import DuplicateError
 from registry.files.service import FileStore
 from registry.idempotency import service as idempotency
 from registry.keys.service import KeyService
 from registry.log.service import open_log
 from registry.pipeline import Pipeline
 from registry.venues import service as venues
+from registry.witnesses import service as witnesses
 from registry.work import REGISTRY, Registry
 
 _FOLDER_MODE: Final = 0o700
@@ -59,11 +62,14 @@ class Services:
     clock: Callable[[], datetime]
     draw: Callable[[int], bytes]
     first_password: str | None
+    witnesses: WitnessClient | None
 
     def close(self) -> None:
         """Stop the worker and let go of chain and database. What is left undone is done by the next process."""
         if self.worker.stop() and self.chain is not None:
             self.chain.close()
+        if self.witnesses is not None:
+            self.witnesses.close()
         self.engine.dispose()
 
 
@@ -96,14 +102,24 @@ def compose(
     files = FileStore(settings.data / "files")
     tiles = settings.data / "log"
     chain = None if settings.chain == NO_CHAIN else _open_chain(settings, engine, operator, clock, draw)
-    pipeline = Pipeline(engine, keys, tiles, chain, chain, clock, draw)
+    client = _reach_witnesses(settings, registry)
+    pipeline = Pipeline(engine, keys, tiles, chain, chain, clock, draw, client.send if client else None)
     return Services(
         settings=settings, engine=engine, registry=registry, keys=keys, files=files, pipeline=pipeline,
         trust=PublishedTrust(registry, keys), chain=chain,
         worker=Worker(pipeline.tick, _chores(registry, files), clock),
         verifications=_limit(settings.verifications_per_minute), logins=_limit(settings.logins_per_minute),
-        in_flight=InFlight(), clock=clock, draw=draw, first_password=first_password,
+        in_flight=InFlight(), clock=clock, draw=draw, first_password=first_password, witnesses=client,
     )  # fmt: skip
+
+
+def _reach_witnesses(settings: Settings, registry: Registry) -> WitnessClient | None:
+    try:
+        with registry.begin(REGISTRY) as work:
+            witnesses.configure(work, settings.witnesses, settings.witness_threshold)
+    except DuplicateError as error:
+        raise SettingsError("SUIZHENG_WITNESSES", error.message) from error
+    return WitnessClient(len(settings.witnesses)) if settings.witnesses else None
 
 
 def _open_chain(

@@ -122,6 +122,8 @@ TABLE: Mapping[type[Exception], Row] = {
     verifier.ScopeError: _NOT_VALID,
     verifier.InclusionError: _NOT_VALID,
     verifier.AnchorContradictionError: _NOT_VALID,
+    verifier.WitnessError: _NOT_VALID,
+    verifier.UnwitnessedError: _NOT_VALID,
     verifier.KindError: _NOT_VALID,
     verifier.NotInForceError: _NOT_VALID,
     verifier.StatusError: _NOT_VALID,

@@ -7,8 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from registry.witnesses.rules import Address
+from verifier.cosignature import witness_key
+from verifier.errors import MalformedError
+
 DEFAULT_PORT = 8310
 EMBEDDED, NO_CHAIN = "embedded", "none"
+_MOST_WITNESSES = 32
 
 
 class SettingsError(ValueError):
@@ -26,6 +31,7 @@ class Settings:
 
     chain: "embedded", "none", or the http(s) address of a node.
     verifications_per_minute, logins_per_minute: what one anonymous address may ask.
+    witnesses: who is asked to cosign the log's heads; witness_threshold: how many of them verifiers must ask for.
     """
 
     data: Path
@@ -35,6 +41,8 @@ class Settings:
     public_url: str = f"http://127.0.0.1:{DEFAULT_PORT}"
     verifications_per_minute: int = 240
     logins_per_minute: int = 60
+    witnesses: tuple[Address, ...] = ()
+    witness_threshold: int = 0
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -44,6 +52,7 @@ class Settings:
         """
         data = Path(environment.get("SUIZHENG_DATA") or "suizheng-data").resolve()
         port = _number(environment, "SUIZHENG_PORT", DEFAULT_PORT, 0, 65535)
+        witnesses = _witnesses(environment.get("SUIZHENG_WITNESSES") or "")
         return cls(
             data=data,
             database_url=environment.get("SUIZHENG_DATABASE_URL") or f"sqlite:///{data / 'registry.db'}",
@@ -52,6 +61,8 @@ class Settings:
             public_url=_public_url(environment.get("SUIZHENG_PUBLIC_URL") or f"http://127.0.0.1:{port}"),
             verifications_per_minute=_number(environment, "SUIZHENG_VERIFICATIONS_PER_MINUTE", 240, 1, 1_000_000),
             logins_per_minute=_number(environment, "SUIZHENG_LOGINS_PER_MINUTE", 60, 1, 1_000_000),
+            witnesses=witnesses,
+            witness_threshold=_number(environment, "SUIZHENG_WITNESS_THRESHOLD", 0, 0, len(witnesses)),
         )
 
     @property
@@ -87,3 +98,25 @@ def _public_url(text: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/") or parts.query:
         raise SettingsError("SUIZHENG_PUBLIC_URL", f"应为不带路径的 http(s) 地址，得到 {text!r}")
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def _witnesses(text: str) -> tuple[Address, ...]:
+    """「网址 公钥」, one a line or divided by semicolons."""
+    found = [_witness(part) for part in text.replace(";", "\n").split("\n") if part.strip()]
+    for distinct in ({one.name for one in found}, {one.public for one in found}):
+        if len(distinct) != len(found):
+            raise SettingsError("SUIZHENG_WITNESSES", "两个见证方的名称或公钥相同")
+    if len(found) > _MOST_WITNESSES:
+        raise SettingsError("SUIZHENG_WITNESSES", f"见证方最多 {_MOST_WITNESSES} 个，得到 {len(found)} 个")
+    return tuple(found)
+
+
+def _witness(part: str) -> Address:
+    url, _, vkey = part.strip().partition(" ")
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or len(url) > 500:
+        raise SettingsError("SUIZHENG_WITNESSES", f"每项应为「网址 公钥」，得到 {part.strip()!r}")
+    try:
+        return Address(url.rstrip("/"), *witness_key(vkey.strip()))
+    except MalformedError as error:
+        raise SettingsError("SUIZHENG_WITNESSES", f"{url} 的公钥不可用：{error.message}") from error

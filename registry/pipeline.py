@@ -5,6 +5,7 @@
 3. publish   tiles and head as files, derived from the database              (fsync, rename, fsync)
 4. anchor    the newest published head goes onto the chain                   (the chain is asked first)
 5. consume   first uses of one-time items go onto the chain                  (the chain decides who was first)
+6. cosign    witnesses are asked to cosign the newest anchored head          (nothing waits for their answers)
 
 Each step reads from what the one before it made durable, and none keeps anything in memory that a later tick needs. So
 a process killed anywhere is recovered by the next tick of any other.
@@ -32,6 +33,7 @@ from registry.log.sequencing import sequence
 from registry.log.service import open_log
 from registry.log.state import newest_head
 from registry.uses.tables import Consumption
+from registry.witnesses.asking import Asker, Send
 from registry.work import whole_millisecond
 from verifier.note import Checkpoint
 
@@ -110,7 +112,8 @@ class Pipeline:
     """The pipeline of one registry. Any number of processes may run one at the same time, on a migrated database.
 
     Names the log and makes the registry's own keys at the first start.
-    `anchors` and `uses` are None where the registry runs without a chain: the log then grows unanchored.
+    `anchors` and `uses` are None where the registry runs without a chain: the log then grows unanchored. `send` reaches
+    witnesses; None where there are none.
     """
 
     def __init__(
@@ -122,6 +125,7 @@ class Pipeline:
         uses: FirstUses | None,
         clock: Callable[[], datetime],
         draw: Callable[[int], bytes],
+        send: Send | None = None,
     ) -> None:
         self._engine = engine
         self._reader = engine.execution_options(**{READ_ONLY: True})
@@ -131,6 +135,7 @@ class Pipeline:
         keys.prepare(clock())
         self.origin = open_log(engine, draw)
         self.log = PublishedLog(engine, tiles_folder)
+        self.witnesses = None if send is None else Asker(engine, self.log, send, clock)
         self._anchorer = None if anchors is None else Anchorer(engine, self.log, anchors)
         self._chain_tried_at: datetime | None = None
         self._chain_away: _Away | None = None
@@ -153,6 +158,7 @@ class Pipeline:
             if not progress.chain_down:
                 self._chain_away = None
         progress.anchored_size = anchored_head(self._reader).size
+        self._cosign(progress)
         return progress
 
     def _seal(self, progress: Progress) -> None:
@@ -219,6 +225,18 @@ class Pipeline:
         except (ChainUnavailableError, OutcomeUnknownError) as problem:
             self._note("consume", problem, progress)
         progress.more |= progress.consumed == CONSUME_BATCH
+
+    def _cosign(self, progress: Progress) -> None:
+        # (6) What was cosigned beyond the chain cannot be cosigned again below it: while the chain answers, it leads.
+        leads = self._anchorer is not None and not progress.chain_down
+        size = progress.anchored_size if leads else progress.published_size
+        if self.witnesses is None or size == 0:
+            return
+        try:
+            self.witnesses.step(size)
+        except OSError as failure:
+            message = f"无法写入存证日志的文件：{failure.strerror}。见证不受影响，请检查磁盘。"
+            progress.problems.append(Problem("cosign", "disk_failed", message))
 
     def _claims(self) -> list[tuple[bytes, bytes]]:
         with self._reader.connect() as connection:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import registry_house as house
+from sqlalchemy import select
 
 from api.audit.auditing import AuditReport, AuditRequest, audit
 from api.audit.chainside import Place
@@ -29,13 +30,16 @@ from registry.departments import service as departments
 from registry.files import service as files
 from registry.files.service import AttachedFile
 from registry.keys import rules as key_rules
+from registry.log.tables import CheckpointRow
 from registry.log.tiles import TILE_WIDTH, pack_entries, tile_path, unpack_entries
 from registry.materials import service as materials
 from registry.uses import service as uses
 from registry.venues import service as venues
+from registry.witnesses.tables import CosignatureRow, WitnessRow
 from registry.work import REGISTRY
 from verifier import cose
 from verifier.code import CodeKind
+from verifier.cosignature import cosign
 from verifier.digests import double_digest
 from verifier.entry import Entry, Kind
 from verifier.merkle import leaf_hash, root_of
@@ -126,6 +130,7 @@ def make(folder: Path) -> Copy:
         clock.pass_by(minutes=1)
         _live(services)
         _settle(services)
+        _cosign(services)
         clock.pass_by(minutes=5)
         (folder / "trust.json").write_bytes(services.trust.data())
     finally:
@@ -143,6 +148,20 @@ def _settle(services: Services) -> None:
         if services.pipeline.tick().idle:
             return
     raise AssertionError("the pipeline does not come to rest")
+
+
+def _cosign(services: Services) -> None:
+    """A witness has cosigned the newest head."""
+    key, at = SoftwareKey.generate(), services.clock().replace(microsecond=0)
+    with services.registry.begin(REGISTRY) as work:
+        newest = work.session.scalars(select(CheckpointRow).order_by(CheckpointRow.size.desc()).limit(1)).one()
+        head = Checkpoint(services.pipeline.origin, newest.size, newest.root)
+        line = cosign(head, "witness.example/w1", key, at).removesuffix("\n")
+        facts = {"kid": key.public.kid, "name": "witness.example/w1", "public": key.public.raw}
+        work.session.add(WitnessRow(**facts, url="http://127.0.0.1:1/", valid_from=at - timedelta(days=1)))
+        work.session.flush()
+        work.session.add(CosignatureRow(size=head.size, kid=key.public.kid, line=line, cosigned_at=at))
+    services.pipeline.log.show_cosignatures()
 
 
 def _furnish(services: Services) -> None:

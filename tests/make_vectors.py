@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from witness_world import trusting, witness_vectors
 from world import NOON, fixed_draw, fixed_key, food_face, make_world
 
 from verifier import CodeKind, State, verify
@@ -19,19 +20,24 @@ SUSPENDED, LOST_CODE = 3, 902
 
 
 def make_vectors(folder: Path) -> None:
-    """Write trust.json, the presented files and verdicts.json into the folder."""
+    """Write the trust bundles, the presented files and verdicts.json into the folder."""
     world = make_world()
     states = StatusList()
     states.set(SUSPENDED, Status.SUSPENDED)
     states.set(LOST_CODE, Status.LOST)
     trust = world.trust(statuses={1: world.status_token(states)})
     (folder / "trust.json").write_bytes(trust.data)
-    presented = _presented(world)
+    witnessed = trusting(world)
+    (folder / "trust-witnesses.json").write_bytes(witnessed.data)
+    presented = {name: (data, at, trust) for name, (data, at) in _presented(world).items()}
+    presented |= {name: (data, at, witnessed) for name, (data, at) in witness_vectors(world).items()}
     verdicts = {}
-    for name, (data, at) in sorted(presented.items()):
+    for name, (data, at, believed) in sorted(presented.items()):
         (folder / name).write_bytes(data)
-        verdict = verify(data, trust, at)
+        verdict = verify(data, believed, at)
         verdicts[name] = {"at": to_text(at), "state": verdict.state.value, "reason": verdict.reason}
+        if believed is witnessed:
+            verdicts[name]["trust"] = "trust-witnesses.json"
         expected_valid = name.startswith("valid-")
         if (verdict.state is State.VALID) != expected_valid:
             raise ValueError(f"{name}: {verdict.state} {verdict.reason}")

@@ -93,6 +93,20 @@ def alter_note(copied: Copy) -> None:
     head("note", note.replace("— ", "— x"))(copied)
 
 
+def alter_line(copied: Copy) -> None:
+    (line,) = copied.ask("SELECT line FROM cosignatures")
+    changed = "A" if line[-8] != "A" else "B"
+    copied.execute("UPDATE cosignatures SET line = ?", line[:-8] + changed + line[-7:])
+
+
+def move_line(copied: Copy) -> None:
+    copied.execute("UPDATE cosignatures SET size = (SELECT min(size) FROM checkpoints)")
+
+
+def swap_witness(copied: Copy) -> None:
+    copied.execute("UPDATE witnesses SET public = ?", SoftwareKey.generate().public.raw)
+
+
 def alter_schema(copied: Copy) -> None:
     (text,) = copied.ask("SELECT definition FROM certificate_type_versions WHERE code = ?", house.FOOD)
     definition = orjson.loads(text)
@@ -145,6 +159,10 @@ IN_THE_DATABASE = {
     "a checkpoint's frontier altered": Plant("checkpoint_frontier_differs", alter_frontier),
     "a checkpoint's shared signature altered": Plant("checkpoint_note_differs", head("root_signature", b"s" * 64)),
     "a checkpoint dated before its key": Plant("checkpoint_note_differs", head("signed_at", LONG_AGO)),
+    "a cosignature altered": Plant("cosignature_differs", alter_line),
+    "a cosignature's time altered": Plant("cosignature_differs", every("cosignatures", "cosigned_at", LONG_AGO)),
+    "a cosignature given to another head": Plant("cosignature_differs", move_line),
+    "a witness's key swapped": Plant("cosignature_differs", swap_witness),
     "an anchor's root altered": Plant("anchor_row_differs", anchor("root", b"r" * 32)),
     "a certificate's face altered": Plant("item_content_differs", alter_face),
     "a certificate's salts altered": Plant("item_content_differs", certificate("salts", bytes(16 * 20))),

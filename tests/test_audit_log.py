@@ -130,7 +130,18 @@ def sealed_again(copied: Copy) -> None:
     world.publish(copied, [*entries, signed])
 
 
+def cosignature(copied: Copy) -> None:
+    """A line in the name of the witness that it never wrote: that of another head."""
+    file = copied.log / "checkpoint"
+    signed, _, line = file.read_text().rstrip("\n").rpartition("\n")
+    name = line.split(" ")[1]
+    changed = line[:-8] + ("A" if line[-8] != "A" else "B") + line[-7:]
+    assert name == "witness.example/w1"
+    file.write_text(f"{signed}\n{changed}\n")
+
+
 IN_THE_LOG = {
+    "a witness's line altered": Plant("cosignature_differs", cosignature),
     "an entry's byte flipped": Plant("entry_tile_differs", flip("tile/entries/000", 5_000)),
     "a byte flipped in the last entries": Plant("entry_tile_differs", flip_partial("entries")),
     "two entries swapped": Plant("entry_tile_differs", swap_entries),

@@ -18,6 +18,7 @@ class Check(StrEnum):
     FILES = "files"
     INCLUSION = "inclusion"
     ANCHOR = "anchor"
+    WITNESSES = "witnesses"
     STATUS = "status"
     VALIDITY = "validity"
     KIND = "kind"
@@ -92,6 +93,12 @@ class AnchorContradictionError(VerificationError):
     check = Check.ANCHOR
 
 
+class WitnessError(VerificationError):
+    """A cosigned head is not the head it stands for, or a trusted witness's cosignature does not hold."""
+
+    check = Check.WITNESSES
+
+
 class KindError(VerificationError):
     """A genuine code of another kind than this place accepts."""
 
@@ -128,6 +135,12 @@ class UnanchoredError(UndecidedError):
     """The head is not in this trust bundle; a newer one may know it."""
 
     check = Check.ANCHOR
+
+
+class UnwitnessedError(UndecidedError):
+    """Fewer trusted witnesses than the trust bundle asks for have cosigned the head; more may do so later."""
+
+    check = Check.WITNESSES
 
 
 class UnknownStatusError(UndecidedError):

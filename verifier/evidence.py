@@ -4,7 +4,7 @@ Deterministic CBOR behind the self-described tag (RFC 8949 3.4.6), so every byte
 covered by a check:
 
     55799({1: "suizheng-evidence/1", 2: face (RFC 8785 bytes), 3: salts, 4: signed entry (COSE_Sign1),
-           5: receipt (COSE receipt), 6: anchor, 7: [file bytes, …]})
+           5: receipt (COSE receipt), 6: anchor, 7: [file bytes, …], ? 9: checkpoint with cosignatures (signed note)})
 """
 
 from __future__ import annotations
@@ -29,11 +29,13 @@ from verifier.errors import (
     ValidityError,
 )
 from verifier.merkle import leaf_hash
+from verifier.note import Checkpoint
 from verifier.receipt import MAX_RECEIPT_BYTES, ReceiptFacts, check_receipt
 from verifier.status import CHINESE, Status
 from verifier.trust import TrustBundle
 from verifier.trust_content import TrustedKey
 from verifier.verdict import Examination, Policy, Verdict
+from verifier.witnessing import examine_witnesses, without_witnesses
 
 FORMAT = "suizheng-evidence/1"
 MAGIC = b"\xd9\xd9\xf7"
@@ -42,6 +44,8 @@ MAX_FILES = 16
 LONG_TERM = "长期"
 
 _KEYS = frozenset(range(1, 8))
+_COSIGNED = 9
+_OPTIONAL = frozenset((_COSIGNED,))
 
 EVIDENCE_POLICY = Policy(
     frozenset(
@@ -53,6 +57,7 @@ EVIDENCE_POLICY = Policy(
             Check.COMMITMENT,
             Check.INCLUSION,
             Check.ANCHOR,
+            Check.WITNESSES,
             Check.STATUS,
             Check.VALIDITY,
             Check.FRESHNESS,
@@ -63,7 +68,10 @@ EVIDENCE_POLICY = Policy(
 
 @dataclass(frozen=True, slots=True)
 class EvidenceBundle:
-    """The parts, not yet believed. `files` are the contents in the order of the face's `files` field, or empty."""
+    """The parts, not yet believed. `files` are the contents in the order of the face's `files` field, or empty.
+
+    cosigned: the checkpoint of the receipt's size with the lines of its witnesses, UTF-8; None if nobody cosigned it.
+    """
 
     face: bytes
     salts: bytes
@@ -71,10 +79,11 @@ class EvidenceBundle:
     receipt: bytes
     anchor: Anchor
     files: tuple[bytes, ...] = ()
+    cosigned: bytes | None = None
 
     def to_bytes(self) -> bytes:
         """The one encoding."""
-        value = {
+        value: dict[int, Any] = {
             1: FORMAT,
             2: self.face,
             3: self.salts,
@@ -83,6 +92,8 @@ class EvidenceBundle:
             6: self.anchor.to_list(),
             7: list(self.files),
         }
+        if self.cosigned is not None:
+            value[_COSIGNED] = self.cosigned
         return MAGIC + cbor.encode(value)
 
     @classmethod
@@ -90,7 +101,7 @@ class EvidenceBundle:
         """Parse. Raises MalformedError."""
         if not data.startswith(MAGIC):
             raise MalformedError("not_evidence", "文件不是证据包")
-        value = cbor.require_map(cbor.decode(data[3:], limit=MAX_BUNDLE_BYTES), _KEYS)
+        value = cbor.require_map(cbor.decode(data[3:], limit=MAX_BUNDLE_BYTES), _KEYS, _OPTIONAL)
         if value[1] != FORMAT:
             raise MalformedError("unknown_version", "证据包的格式版本不受支持")
         bundle = cls(
@@ -100,6 +111,7 @@ class EvidenceBundle:
             receipt=cbor.require_bytes(value[5]),
             anchor=Anchor.from_list(value[6]),
             files=tuple(cbor.require_bytes(item) for item in cbor.require_list(value[7], MAX_FILES)),
+            cosigned=cbor.require_bytes(value[_COSIGNED]) if _COSIGNED in value else None,
         )
         if len(bundle.face) > MAX_FACE_BYTES or len(bundle.receipt) > MAX_RECEIPT_BYTES:
             raise MalformedError("too_long", "证据包的部分内容超过上限")
@@ -111,10 +123,12 @@ def verify_evidence(data: bytes, trust: TrustBundle, at: datetime, policy: Polic
 
     The steps: (0) trust fresh, (1) format, (2) issuer's key and scope when the entry was recorded, (3) the data is what
     was committed to, (4) the type's schema, (5) attached files, (6) status, (7) period of validity, (8) the entry's
-    signature, (9) inclusion in the log, (10) the head is anchored.
+    signature, (9) inclusion in the log, (10) the head is anchored, (11) witnesses have cosigned it. Where the trust
+    bundle asks for no witnesses, (11) is not required, whatever the policy says.
     """
     exam = Examination(at)
     issued_at = trust.content.issued_at
+    policy = without_witnesses(policy) if trust.content.witness_threshold == 0 else policy
     # (0) The trust bundle is fresh.
     exam.run(Check.FRESHNESS, lambda: trust.check_fresh(at, policy.max_trust_age), "信任包在有效期内", issued_at)
     # (1) The parts are what they should be.
@@ -139,8 +153,8 @@ def verify_evidence(data: bytes, trust: TrustBundle, at: datetime, policy: Polic
     # (6), (7) Genuine is not yet in force.
     _examine_status(exam, trust, _number(entry.facts.get("status_list")), _number(entry.facts.get("status_index")))
     exam.run(Check.VALIDITY, lambda: _check_validity(face, at), "在有效期内")
-    # (8) … (10) They signed it, the log holds it, the chain holds the log. The two signatures, nearly all of the time,
-    # come last and together: what is plainly wrong is told without them.
+    # (8) … (11) They signed it, the log holds it, the chain holds the log, others saw the same log. The signatures,
+    # nearly all of the time, come last and together: what is plainly wrong is told without them.
     if key is not None:
         exam.run(Check.SIGNATURE, lambda: message.check(key.public), "签名与内容一致")
     facts = exam.run(Check.INCLUSION, lambda: _check_inclusion(bundle, trust), "条目收录在存证日志中")
@@ -148,6 +162,8 @@ def verify_evidence(data: bytes, trust: TrustBundle, at: datetime, policy: Polic
         exam.run(
             Check.ANCHOR, lambda: _check_anchor(bundle, trust, facts), "日志头已在链上锚定", bundle.anchor.block_at
         )
+        head = Checkpoint(facts.origin, facts.size, facts.root)
+        policy = examine_witnesses(exam, policy, trust, head, bundle.cosigned)
     return exam.conclude(policy, _describe(face, entry, facts))
 
 

@@ -12,11 +12,17 @@ from dataclasses import dataclass
 
 from verifier.errors import MalformedError, SignatureError
 from verifier.merkle import HASH_BYTES, MAX_SIZE
-from verifier.suites import SIGNATURE_BYTES, PublicKey, SigningKey, Suite
+from verifier.suites import PublicKey, SigningKey, Suite, public_key
 
 MAX_NOTE_BYTES = 64 * 1024
+MAX_NAME_BYTES = 200
+MAX_VKEY_CHARS = 400
 
-_ED25519 = b"\x01"
+#: Signature types of C2SP signed-note: the log's own, and a witness's (cosignature/v1 with a time).
+ED25519 = b"\x01"
+COSIGNATURE = b"\x04"
+
+_SIGNATURE = "— "
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +43,45 @@ class Checkpoint:
         lines = text.split("\n")
         if len(lines) != 4 or lines[3] or not lines[0]:
             raise MalformedError("not_a_checkpoint", "检查点应为三行：日志名、大小、根")
-        size = lines[1]
-        if not (size.isascii() and size.isdigit() and str(int(size)) == size and int(size) <= MAX_SIZE):
-            raise MalformedError("not_a_checkpoint", "检查点的大小不是十进制整数")
-        return cls(lines[0], int(size), _base64(lines[2], HASH_BYTES))
+        return cls(lines[0], parse_size(lines[1]), _base64(lines[2], HASH_BYTES))
 
 
-def key_hash(name: str, key: PublicKey) -> bytes:
-    """The first 4 bytes of SHA-256(name || \\n || 0x01 || key), C2SP signed-note."""
-    return hashlib.sha256(name.encode() + b"\n" + _ED25519 + key.raw).digest()[:4]
+def parse_size(text: str) -> int:
+    """The number of ASCII decimal text without leading zeros. Raises MalformedError."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 19 and str(int(text)) == text and int(text) <= MAX_SIZE):
+        raise MalformedError("not_a_checkpoint", "检查点的大小不是十进制整数")
+    return int(text)
+
+
+def key_hash(name: str, key: PublicKey, kind: bytes = ED25519) -> bytes:
+    """The first 4 bytes of SHA-256(name || \\n || type || key), C2SP signed-note."""
+    return hashlib.sha256(name.encode() + b"\n" + kind + key.raw).digest()[:4]
+
+
+def to_vkey(name: str, key: PublicKey, kind: bytes = ED25519) -> str:
+    """The key as operators exchange it: <name>+<key hash in hex>+<base64(type || key)>, C2SP signed-note."""
+    return f"{name}+{key_hash(name, key, kind).hex()}+{base64.b64encode(kind + key.raw).decode()}"
+
+
+def from_vkey(vkey: str, kind: bytes = ED25519) -> tuple[str, PublicKey]:
+    """Name and Ed25519 key of a vkey of this type. Raises MalformedError."""
+    name, *parts = vkey.split("+", 2)
+    if len(parts) != 2 or len(vkey) > MAX_VKEY_CHARS:
+        raise MalformedError("not_a_vkey", "公钥应为 名称+8位十六进制+Base64 的形式（C2SP vkey）")
+    check_name(name)
+    data = _base64(parts[1], 1 + HASH_BYTES)
+    if data[:1] != kind:
+        raise MalformedError("wrong_suite", "公钥的类型不对：日志的公钥是 01，见证方的公钥是 04")
+    key = public_key(Suite.ED25519, data[1:])
+    if key_hash(name, key, kind).hex() != parts[0]:
+        raise MalformedError("wrong_key_hash", "公钥与其名称、校验值不符，可能抄写有误")
+    return name, key
+
+
+def check_name(name: str) -> None:
+    """Raises MalformedError unless it may name a key: not empty, printable, neither spaces nor plus signs."""
+    if not name or "+" in name or " " in name or not name.isprintable() or len(name.encode()) > MAX_NAME_BYTES:
+        raise MalformedError("wrong_name", "密钥名称不能为空，不能含空格、加号或不可见字符，且不超过 200 字节")
 
 
 def sign_checkpoint(checkpoint: Checkpoint, key: SigningKey) -> str:
@@ -54,7 +90,7 @@ def sign_checkpoint(checkpoint: Checkpoint, key: SigningKey) -> str:
         raise MalformedError("wrong_suite", "检查点只用 Ed25519 签名")
     text = checkpoint.to_text()
     signature = key_hash(checkpoint.origin, key.public) + key.sign(text.encode())
-    return f"{text}\n— {checkpoint.origin} {base64.b64encode(signature).decode()}\n"
+    return f"{text}\n{signature_line(checkpoint.origin, signature)}"
 
 
 def open_checkpoint(note: str, origin: str, key: PublicKey) -> Checkpoint:
@@ -62,31 +98,53 @@ def open_checkpoint(note: str, origin: str, key: PublicKey) -> Checkpoint:
 
     Raises MalformedError, SignatureError.
     """
+    text, lines = split_note(note)
+    checkpoint = Checkpoint.from_text(text)
+    if checkpoint.origin != origin:
+        raise SignatureError("wrong_log", "检查点属于另一个日志")
+    wanted = key_hash(origin, key)
+    for line in lines:
+        if not line.startswith(f"{_SIGNATURE}{origin} "):
+            continue
+        _, hashed, signature = read_signature_line(line)
+        if hashed == wanted:
+            key.check(signature, text.encode())
+            return checkpoint
+    raise SignatureError("not_signed_by_log", "检查点没有该日志密钥的签名")
+
+
+def split_note(note: str) -> tuple[str, list[str]]:
+    """The signed text with its last newline, and the signature lines without theirs. Raises MalformedError."""
     if len(note) > MAX_NOTE_BYTES:
         raise MalformedError("too_long", "检查点超过长度上限")
     text, separator, signatures = note.rpartition("\n\n")
     if not separator or not signatures.endswith("\n"):
         raise MalformedError("not_a_note", "不是签名文本（signed note）")
-    text += "\n"
-    checkpoint = Checkpoint.from_text(text)
-    if checkpoint.origin != origin:
-        raise SignatureError("wrong_log", "检查点属于另一个日志")
-    prefix = f"— {origin} "
-    for line in signatures[:-1].split("\n"):
-        if not line.startswith(prefix):
-            continue
-        signature = _base64(line.removeprefix(prefix), 4 + SIGNATURE_BYTES)
-        if signature[:4] == key_hash(origin, key):
-            key.check(signature[4:], text.encode())
-            return checkpoint
-    raise SignatureError("not_signed_by_log", "检查点没有该日志密钥的签名")
+    return text + "\n", signatures[:-1].split("\n")
 
 
-def _base64(text: str, length: int) -> bytes:
+def signature_line(name: str, data: bytes) -> str:
+    """— <name> <base64(data)>\\n, where data begins with the key hash."""
+    return f"{_SIGNATURE}{name} {base64.b64encode(data).decode()}\n"
+
+
+def read_signature_line(line: str) -> tuple[str, bytes, bytes]:
+    """Name, 4-byte key hash and signature of a line without its newline. Raises MalformedError."""
+    name, separator, encoded = line.removeprefix(_SIGNATURE).partition(" ")
+    if not line.startswith(_SIGNATURE) or not separator:
+        raise MalformedError("not_a_note", "签名行应为：— 名称 Base64")
+    check_name(name)
+    data = _base64(encoded)
+    if len(data) < 5:
+        raise MalformedError("not_a_note", "签名行过短")
+    return name, data[:4], data[4:]
+
+
+def _base64(text: str, length: int | None = None) -> bytes:
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise MalformedError("not_base64", "不是 Base64 文本") from error
-    if len(data) != length or base64.b64encode(data).decode() != text:
-        raise MalformedError("not_base64", f"Base64 文本应为 {length} 字节的规范编码")
+    if length not in (None, len(data)) or base64.b64encode(data).decode() != text:
+        raise MalformedError("not_base64", "Base64 文本的长度不对，或不是规范编码")
     return data

@@ -60,6 +60,7 @@ class TrustBundle:
         for head in content.heads:
             heads.setdefault(head.size, []).append(head)
         put(self, "_heads", heads)
+        put(self, "_log_keys", tuple(key.public for key in content.keys if "log" in key.purposes))
         put(self, "_schemas", {})
         put(self, "_statuses", self._open_statuses())
 
@@ -68,6 +69,7 @@ class TrustBundle:
     _venues: dict[str, Venue] = field(init=False, repr=False)
     _scopes: dict[tuple[str, str], list[Scope]] = field(init=False, repr=False)
     _heads: dict[int, list[Anchor]] = field(init=False, repr=False)
+    _log_keys: tuple[PublicKey, ...] = field(init=False, repr=False)
     _schemas: dict[tuple[str, int], FaceSchema] = field(init=False, repr=False)
     _statuses: dict[int, StatusList] = field(init=False, repr=False)
 
@@ -119,6 +121,10 @@ class TrustBundle:
             raise ScopeError("wrong_purpose_of_key", "签名密钥不是日志的密钥", evidence={"kid": kid.hex()})
         return key.public
 
+    def log_keys(self) -> tuple[PublicKey, ...]:
+        """Every key of the log, past ones too."""
+        return self._log_keys
+
     def check_scope(self, department: str, type_code: str, at: datetime) -> None:
         """Raises ScopeError unless the department could issue the type at that time."""
         for scope in self._scopes.get((department, type_code), ()):
@@ -139,10 +145,13 @@ class TrustBundle:
                 "信任包中没有这个日志头的链上锚定，可能要用更新的信任包",
                 evidence={"size": size, "trust_as_of": times.to_text(self.content.issued_at)},
             )
-        for anchor in known:
-            if anchor.root == root:
-                return anchor
+        for anchor in self.anchors(size, root):
+            return anchor
         raise AnchorContradictionError("head_contradicted", "链上锚定的是另一个日志根", evidence={"size": size})
+
+    def anchors(self, size: int, root: bytes) -> list[Anchor]:
+        """Every anchor of exactly this head."""
+        return [anchor for anchor in self._heads.get(size, ()) if anchor.root == root]
 
     def status(self, number: int, index: int) -> tuple[Status, datetime]:
         """An item's state and the time of the list. Raises UnknownStatusError."""

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from verifier import times
 from verifier.anchor import Anchor
+from verifier.cosignature import MAX_WITNESSES, Witness
 from verifier.errors import MalformedError, VerificationError
 from verifier.suites import PublicKey, public_key
 from verifier.venue import Venue
@@ -139,7 +140,10 @@ class TrustedType:
 
 @dataclass(frozen=True, slots=True)
 class TrustContent:
-    """The signed part. `origin` names the log; the kids name keys in `keys`; statuses map list numbers to tokens."""
+    """The signed part. `origin` names the log; the kids name keys in `keys`; statuses map list numbers to tokens.
+
+    witness_threshold: how many of the witnesses must have cosigned a head, 0 for none.
+    """
 
     registry: str
     version: int
@@ -157,6 +161,8 @@ class TrustContent:
     heads: tuple[Anchor, ...]
     venues: tuple[Venue, ...]
     statuses: Mapping[int, bytes]
+    witnesses: tuple[Witness, ...] = ()
+    witness_threshold: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object that is signed."""
@@ -179,7 +185,14 @@ class TrustContent:
             "heads": [head.to_json() for head in self.heads],
             "venues": [venue.to_json() for venue in self.venues],
             "statuses": {str(number): base64.b64encode(token).decode() for number, token in self.statuses.items()},
+            **self._witnesses_to_json(),
         }
+
+    def _witnesses_to_json(self) -> dict[str, Any]:
+        if not self.witnesses:
+            return {}
+        witnesses = [witness.to_json() for witness in self.witnesses]
+        return {"witnesses": witnesses, "witness_threshold": self.witness_threshold}
 
     @classmethod
     def from_json(cls, value: Any) -> TrustContent:
@@ -193,7 +206,7 @@ class TrustContent:
 
 
 def _content(value: Any) -> TrustContent:
-    item = _object(value, _CONTENT_KEYS)
+    item = _object(value, _CONTENT_KEYS, _OPTIONAL_KEYS)
     if item["format"] != FORMAT:
         raise MalformedError("unknown_version", "信任包的格式版本不受支持")
     roots = _object(item["roots"], {"threshold", "keys"})
@@ -221,7 +234,10 @@ def _content(value: Any) -> TrustContent:
         heads=tuple(_list(item["heads"], Anchor.from_json)),
         venues=tuple(_list(item["venues"], Venue.from_json)),
         statuses={int(number): _base64(token) for number, token in item["statuses"].items()},
+        witnesses=tuple(_list(item.get("witnesses", []), Witness.from_json)),
+        witness_threshold=item.get("witness_threshold", 0),
     )
+    _check_witnesses(content)
     if content.to_json() != value:
         raise MalformedError("not_canonical", "信任包的字段不是规范形式")
     return content
@@ -244,14 +260,25 @@ _CONTENT_KEYS = {
     "venues",
     "statuses",
 }
+_OPTIONAL_KEYS = frozenset({"witnesses", "witness_threshold"})
+
+
+def _check_witnesses(content: TrustContent) -> None:
+    """A threshold that can be reached, and no key that would count for two: a cosignature does not bind its name."""
+    witnesses, threshold = content.witnesses, content.witness_threshold
+    keys = {witness.public for witness in witnesses}
+    if type(threshold) is not int or not 0 <= threshold <= len({witness.name for witness in witnesses}):
+        raise MalformedError("wrong_field", "信任包的见证门限超过见证方的数目")
+    if len(witnesses) > MAX_WITNESSES or len(keys) < len(witnesses) or keys & {key.public for key in content.keys}:
+        raise MalformedError("wrong_field", "信任包中两个见证方不能用同一密钥，见证密钥也不能另作他用")
 
 
 def _wrong() -> MalformedError:
     return MalformedError("wrong_fields", "信任包的字段与格式不符")
 
 
-def _object(value: Any, keys: set[str]) -> dict[str, Any]:
-    if not isinstance(value, dict) or value.keys() != keys:
+def _object(value: Any, keys: set[str], optional: frozenset[str] = frozenset()) -> dict[str, Any]:
+    if not isinstance(value, dict) or not keys <= value.keys() <= keys | optional:
         raise _wrong()
     return value
 

@@ -43,6 +43,7 @@ CHECK_CHINESE = {
     Check.FILES: "附件",
     Check.INCLUSION: "存证收录",
     Check.ANCHOR: "链上锚定",
+    Check.WITNESSES: "见证",
     Check.STATUS: "证照状态",
     Check.VALIDITY: "有效期",
     Check.KIND: "码的种类",
@@ -145,6 +146,10 @@ class Examination:
         outcome = Outcome.NOT_CHECKED if isinstance(error, UndecidedError) else Outcome.FAILED
         self.results[check] = CheckResult(check, outcome, error.reason, error.message, error.evidence, as_of)
         self._errors.append(error)
+
+    def succeed(self, check: Check, message: str, evidence: Mapping[str, Any], as_of: datetime) -> None:
+        """Record a check that passed together with what was seen."""
+        self.results[check] = CheckResult(check, _PASSED, "ok", message, evidence, as_of)
 
     def skip(self, check: Check, reason: str, message: str) -> None:
         """Record that a check could not be made, or was not asked for."""

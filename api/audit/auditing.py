@@ -26,6 +26,7 @@ from api.audit.sources import SourceError, TileSource, open_files
 from api.audit.state import AuditState
 from api.audit.tree import Tree
 from api.audit.walking import Progress, Walk
+from verifier.cosignature import Witness
 from verifier.note import Checkpoint
 from verifier.trust import TrustBundle
 
@@ -242,10 +243,15 @@ class _Audit:
             self._findings.skip("公布的日志", "没有给出 --log，未核查瓦片与检查点文件")
             return newest[0] if newest else None
         self._source = TileSource(open_files(self._request.log))
-        head = read_checkpoint(self._source.checkpoint(), keys, self._findings)
+        head = read_checkpoint(self._source.checkpoint(), keys, self._witnesses(), self._findings)
         if head is not None and newest is not None and newest[0].size > head.size:
             self._check_held_back(head, *newest)
         return head
+
+    def _witnesses(self) -> Sequence[Witness]:
+        if self._request.trust is not None:
+            return self._request.trust.content.witnesses
+        return self._records.witnesses() if self._records else ()
 
     def _check_held_back(self, head: Checkpoint, newest: Checkpoint, signed_at: datetime) -> None:
         if self._request.now - signed_at > PUBLISHED_WITHIN:
@@ -329,6 +335,7 @@ class _Audit:
         assert self._connection is not None and self._records is not None and rows is not None
         self._progress("数据库", 0, 0)
         self._records.check_checkpoints(self._findings)
+        self._records.check_cosignatures(self._findings)
         newest = self._records.newest()
         rows.check_extent(newest[0].size if newest else 0, self._findings)
         rows.check_links(self._findings)

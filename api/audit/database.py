@@ -22,14 +22,16 @@ from registry.keys import rules as key_rules
 from registry.keys.tables import KeyRow
 from registry.log.anchoring import to_anchor
 from registry.log.tables import AnchorRow, CheckpointRow, LogEntry, LogState
+from registry.witnesses.tables import CosignatureRow, WitnessRow
 from verifier import cose
 from verifier.anchor import Anchor
+from verifier.cosignature import Witness, find_cosignatures
 from verifier.entry import Entry
-from verifier.errors import InclusionError, MalformedError, SignatureError
+from verifier.errors import InclusionError, MalformedError, SignatureError, WitnessError
 from verifier.merkle import Frontier, leaf_hash
-from verifier.note import Checkpoint
+from verifier.note import Checkpoint, split_note
 from verifier.receipt import check_root
-from verifier.suites import PublicKey, public_key
+from verifier.suites import PublicKey, Suite, public_key
 from verifier.trust import REGISTRY
 from verifier.trust_content import TrustContent, TrustedKey
 
@@ -37,6 +39,8 @@ _ENTRIES: Table = LogEntry.__table__  # type: ignore[assignment]
 _CHECKPOINTS: Table = CheckpointRow.__table__  # type: ignore[assignment]
 _ANCHORS: Table = AnchorRow.__table__  # type: ignore[assignment]
 _KEYS: Table = KeyRow.__table__  # type: ignore[assignment]
+_WITNESSES: Table = WitnessRow.__table__  # type: ignore[assignment]
+_COSIGNATURES: Table = CosignatureRow.__table__  # type: ignore[assignment]
 _STATE: Table = LogState.__table__  # type: ignore[assignment]
 #: Rows that are fetched at once.
 FETCH_ROWS = 1_000
@@ -129,6 +133,32 @@ class LogRecords:
         for row in self._connection.execute(select(_CHECKPOINTS).order_by(_CHECKPOINTS.c.size)):
             findings.count("检查点记录")
             self._check_checkpoint(row, periods.get(bytes(row.kid)), findings)
+
+    def witnesses(self) -> list[Witness]:
+        """Every witness that was ever asked."""
+        rows = self._connection.execute(select(_WITNESSES).order_by(_WITNESSES.c.name, _WITNESSES.c.valid_from)).all()
+        return [
+            Witness(row.name, public_key(Suite.ED25519, bytes(row.public)), row.valid_from, row.valid_to)
+            for row in rows
+        ]
+
+    def check_cosignatures(self, findings: Findings) -> None:
+        """Each kept line of a witness against the head that it stands under, and its time against the row's."""
+        witnesses = {one.public.kid: one for one in self.witnesses()}
+        wanted = select(_COSIGNATURES, _CHECKPOINTS.c.note).join(
+            _CHECKPOINTS, _CHECKPOINTS.c.size == _COSIGNATURES.c.size
+        )
+        for row in self._connection.execute(wanted.order_by(_COSIGNATURES.c.size, _COSIGNATURES.c.kid)):
+            findings.count("见证记录")
+            witness = witnesses.get(bytes(row.kid))
+            where: dict[str, int | str] = {"size": row.size, "witness": witness.name if witness else row.kid.hex()}
+            try:
+                found = find_cosignatures(split_note(row.note)[0], [row.line], [witness] if witness else [])
+            except (WitnessError, MalformedError) as wrong:
+                findings.report("cosignature_differs", expected="见证方的签名", found=wrong.message, **where)
+                continue
+            at = found[0][0].at if found else "不是该见证方的签名"
+            findings.compare("cosignature_differs", at, row.cosigned_at, **where)
 
     def check_keys(self, content: TrustContent, findings: Findings) -> None:
         """Each key of the trust bundle against its row."""

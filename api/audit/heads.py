@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from api.audit.findings import Findings
-from verifier.errors import MalformedError, SignatureError
-from verifier.note import Checkpoint, key_hash, open_checkpoint
-from verifier.suites import PublicKey, Suite, public_key
+from verifier.cosignature import Witness, find_cosignatures
+from verifier.errors import MalformedError, SignatureError, WitnessError
+from verifier.note import Checkpoint, from_vkey, open_checkpoint, split_note
+from verifier.suites import PublicKey
 from verifier.trust_content import TrustContent
-
-_ED25519_KEY = b"\x01"
 
 
 class KnownHead(NamedTuple):
@@ -36,23 +33,8 @@ class LogKeys:
 
 def parse_vkey(text: str) -> LogKeys:
     """The name and key of a C2SP verifier key: `name+hash+base64(0x01 || key)`. Raises MalformedError."""
-    name, _, rest = text.strip().partition("+")
-    digest, _, encoded = rest.partition("+")
-    try:
-        raw = base64.b64decode(encoded, validate=True)
-    except binascii.Error as error:
-        raise MalformedError("not_a_vkey", "密钥应为 名称+哈希+Base64 的形式（C2SP vkey）") from error
-    if not name or len(raw) != 33 or raw[:1] != _ED25519_KEY:
-        raise MalformedError("not_a_vkey", "密钥应为 名称+哈希+Base64 的形式（C2SP vkey），且只支持 Ed25519")
-    key = public_key(Suite.ED25519, raw[1:])
-    if key_hash(name, key).hex() != digest.lower():
-        raise MalformedError("not_a_vkey", "密钥的哈希与名称、公钥不符，请核对是否抄写完整")
+    name, key = from_vkey(text.strip())
     return LogKeys(name, (key,))
-
-
-def to_vkey(name: str, key: PublicKey) -> str:
-    """The verifier key that other tools of transparency logs take."""
-    return f"{name}+{key_hash(name, key).hex()}+{base64.b64encode(_ED25519_KEY + key.raw).decode()}"
 
 
 def keys_of_trust(content: TrustContent) -> LogKeys:
@@ -60,8 +42,10 @@ def keys_of_trust(content: TrustContent) -> LogKeys:
     return LogKeys(content.origin, tuple(key.public for key in content.keys if "log" in key.purposes))
 
 
-def read_checkpoint(data: bytes | None, keys: LogKeys, findings: Findings) -> Checkpoint | None:
-    """The published head, with its signature checked where a key is known; None if it cannot be used."""
+def read_checkpoint(
+    data: bytes | None, keys: LogKeys, witnesses: Sequence[Witness], findings: Findings
+) -> Checkpoint | None:
+    """The published head, with its signatures checked where keys are known; None if it cannot be used."""
     try:
         if data is None:
             findings.report("checkpoint_missing", expected="checkpoint 文件", found="没有文件")
@@ -74,6 +58,7 @@ def read_checkpoint(data: bytes | None, keys: LogKeys, findings: Findings) -> Ch
         return None
     if keys.origin is not None and not findings.compare("checkpoint_other_log", keys.origin, head.origin):
         return None
+    check_cosignatures(note, head.size, witnesses, findings)
     if not keys.keys:
         findings.block("检查点签名", "没有日志密钥：请用 --trust 或 --key 给出")
         return head
@@ -83,6 +68,17 @@ def read_checkpoint(data: bytes | None, keys: LogKeys, findings: Findings) -> Ch
         expected = "、".join(key.kid.hex() for key in keys.keys)
         findings.report("checkpoint_not_signed", expected=f"密钥 {expected}", found=signers(note), size=head.size)
     return head
+
+
+def check_cosignatures(note: str, size: int, witnesses: Sequence[Witness], findings: Findings) -> None:
+    """Every line of a known witness under a head; a wrong one is a divergence, a missing one is not."""
+    try:
+        text, lines = split_note(note)
+        found = find_cosignatures(text, lines, witnesses)
+    except (WitnessError, MalformedError) as wrong:
+        findings.report("cosignature_differs", expected="见证方的签名", found=wrong.message, size=size)
+        return
+    findings.count("见证签名", len(found))
 
 
 def is_signed(note: str, origin: str, keys: Iterable[PublicKey]) -> bool:

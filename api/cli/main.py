@@ -73,6 +73,7 @@ def _parser() -> Parser:
     _add_serve(commands)
     _add_trust(commands)
     _add_audit(commands)
+    _add_witness(commands)
     demo = commands.add_parser(
         "demo", help="演示完整过程（需要服务器组件）", description="在本机演示登记、存证、核验、复用与闸口"
     )
@@ -171,3 +172,28 @@ def _add_audit(commands: argparse._SubParsersAction[Parser]) -> None:
     audit.add_argument("--at", metavar="时间", type=moment, help="以此时间代替本机时钟（ISO 8601，须带时区）")
     audit.add_argument("--json", action="store_true", help="输出一行 JSON")
     audit.set_defaults(module="auditing")
+
+
+def _add_witness(commands: argparse._SubParsersAction[Parser]) -> None:
+    witness = commands.add_parser(
+        "witness",
+        help="见证方：联署存证日志的检查点（需要服务器组件）",
+        description="按 C2SP tlog-witness 联署存证日志的检查点。首次启动时生成密钥；密钥与见证记录放在同一目录，"
+        "不得用旧备份覆盖。",
+    )
+    witness.add_argument("--folder", metavar="目录", type=Path, required=True, help="密钥与见证记录的目录")
+    witness.add_argument("--name", metavar="名称", help="见证方的名称，首次启动时必须指定，例如 market.example/w1")
+    witness.add_argument(
+        "--trust", metavar="信任包", type=Path, action="append", default=[],
+        help="见证这个信任包的日志；文件更新后自动换用；可重复",
+    )  # fmt: skip
+    witness.add_argument(
+        "--log-key",
+        metavar="公钥",
+        action="append",
+        default=[],
+        help="见证此公钥（vkey）的日志；可重复",
+    )
+    witness.add_argument("--listen", metavar="地址", default="127.0.0.1:8320", help="监听地址，默认 127.0.0.1:8320")
+    witness.add_argument("--show-key", action="store_true", help="只显示公钥，不启动")
+    witness.set_defaults(module="witnessing")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from dataclasses import asdict
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Final
@@ -39,6 +40,18 @@ class ChainStanding(Outgoing):
     block_at: datetime | None = None
 
 
+class WitnessStanding(Outgoing):
+    """How a witness of the log is doing."""
+
+    name: str
+    size: int = Field(description="最近一次联署的日志头的大小")
+    lag: int = Field(description="比日志少的条目数")
+    cosigned_at: datetime | None = Field(description="最近一次联署的时间，由见证方所写")
+    asked_at: datetime | None
+    reason: str | None = Field(description="最近一次没有联署的原因；联署后为空")
+    message: str | None
+
+
 class WorkerStanding(Outgoing):
     """How the worker is doing."""
 
@@ -62,6 +75,8 @@ class Standing(Outgoing):
     unanchored: int = Field(description="尚未上链的条目数，含等待进入日志的")
     chain: ChainStanding
     worker: WorkerStanding
+    witnesses: list[WitnessStanding] = Field(description="见证方；没有设置则为空")
+    witness_threshold: int = Field(description="核验所要求的见证方数")
 
 
 def standing_of(services: Services) -> Standing:
@@ -80,7 +95,16 @@ def standing_of(services: Services) -> Standing:
         unanchored=_unanchored(log),
         chain=_chain(services),
         worker=WorkerStanding.model_validate(report),
+        witnesses=_witnesses(services, log.size),
+        witness_threshold=services.settings.witness_threshold,
     )
+
+
+def _witnesses(services: Services, size: int) -> list[WitnessStanding]:
+    asker = services.pipeline.witnesses
+    known = asker.standing() if asker is not None else []
+    # A witness may have cosigned since the size was read.
+    return [WitnessStanding(**asdict(one), lag=max(0, size - one.size)) for one in known]
 
 
 def _unanchored(log: LogStanding) -> int:

@@ -8,6 +8,7 @@ from registry.certificates import service as certificates
 from registry.errors import NotFoundError
 from registry.log.published import PublishedLog
 from registry.log.receipts import receipt_of_item
+from registry.witnesses.service import cosigned_note
 from registry.work import Work
 from verifier.entry import Kind
 from verifier.evidence import EvidenceBundle
@@ -36,5 +37,6 @@ def export(
         receipt=entry.receipt,
         anchor=entry.anchor,
         files=files,
+        cosigned=cosigned_note(work, entry.anchor.size),
     )
     return bundle.to_bytes()

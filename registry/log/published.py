@@ -35,6 +35,7 @@ from registry.log.tiles import (
     parse_tile_path,
     unpack_entries,
 )
+from registry.witnesses.notes import note_of
 from verifier import merkle
 from verifier.errors import InclusionError, VerificationError
 from verifier.note import Checkpoint, open_checkpoint
@@ -82,13 +83,21 @@ class PublishedLog:
             if not self._looked_over:
                 self._folder.clear_scratch()
             self._write_tiles(head, published)
-            if published != head.size:
+            if published != head.size or self._folder.read(CHECKPOINT) != note.encode():
                 # The tiles are durable and lead to this root. Only now may anyone hear of it.
                 self._folder.write(CHECKPOINT, note.encode())
                 self._folder.sync()
             self._drop_partials(published, head.size)
             self._looked_over = True
             return head
+
+    def show_cosignatures(self) -> None:
+        """Write the published head anew with the lines that witnesses have added to it. Raises OSError."""
+        with FileLock(self._lock_path):
+            head, note = self._newest()
+            if head.size and self._published(head) == head.size and self._folder.read(CHECKPOINT) != note.encode():
+                self._folder.write(CHECKPOINT, note.encode())
+                self._folder.sync()
 
     def inclusion(self, index: int, size: int) -> Inclusion:
         """Where an entry stands under the stored head of that size.
@@ -207,8 +216,7 @@ class PublishedLog:
     def _newest(self) -> tuple[Checkpoint, str]:
         with self._reader.connect() as connection:
             head, _ = newest_head(connection, origin_of(connection))
-            note = connection.execute(select(_CHECKPOINTS.c.note).where(_CHECKPOINTS.c.size == head.size))
-            return head, note.scalar_one_or_none() or ""
+            return head, note_of(connection, head.size)
 
     def _head(self, size: int) -> Checkpoint:
         with self._reader.connect() as connection:

@@ -12,6 +12,7 @@ from registry.log.anchoring import to_anchor
 from registry.log.errors import LogContradictionError
 from registry.log.published import PublishedLog
 from registry.log.tables import AnchorRow, CheckpointRow, LogEntry
+from registry.witnesses.service import newest_cosigned
 from registry.work import Work
 from verifier.anchor import Anchor
 from verifier.entry import Kind
@@ -32,15 +33,15 @@ class EntryReceipt:
 
 
 def receipt_of(work: Work, log: PublishedLog, entry_id: int) -> EntryReceipt:
-    """The receipt of an entry under the newest anchored head.
+    """The receipt of an entry under the newest anchored head, or the newest that enough witnesses cosigned.
 
     Raises NotFoundError; NotAnchoredYetError while the entry is safe but not yet under an anchored head.
     """
     entry = work.session.get(LogEntry, entry_id)
     if entry is None:
         raise NotFoundError("entry_unknown", "没有这个存证条目。", {"entry": entry_id})
-    anchored = work.session.scalars(select(AnchorRow).order_by(AnchorRow.size.desc()).limit(1)).one_or_none()
     index, signed = entry.log_index, entry.signed
+    anchored = _choose_anchor(work, index)
     if index is None or signed is None or anchored is None or anchored.size <= index:
         evidence = {"entry": entry_id, "anchored_size": 0 if anchored is None else anchored.size}
         raise NotAnchoredYetError("not_anchored_yet", "已受理并安全保存，正在上链，请稍后再取回执。", evidence)
@@ -60,6 +61,14 @@ def receipt_of(work: Work, log: PublishedLog, entry_id: int) -> EntryReceipt:
         path=proof.path,
     )
     return EntryReceipt(entry_id, index, signed, receipt, to_anchor(anchored))
+
+
+def _choose_anchor(work: Work, index: int | None) -> AnchorRow | None:
+    """The newest anchor over the entry that enough witnesses cosigned; while there is none, the newest one."""
+    cosigned = None if index is None else newest_cosigned(work.session, index)
+    if cosigned is not None:
+        return work.session.get_one(AnchorRow, cosigned)
+    return work.session.scalars(select(AnchorRow).order_by(AnchorRow.size.desc()).limit(1)).one_or_none()
 
 
 def receipt_of_item(work: Work, log: PublishedLog, item: str, kind: Kind) -> EntryReceipt:

@@ -21,7 +21,8 @@ import registry.materials.tables
 import registry.statuses.tables
 import registry.trust.tables
 import registry.uses.tables
-import registry.venues.tables  # noqa: F401 (every table module is imported for its tables)
+import registry.venues.tables
+import registry.witnesses.tables  # noqa: F401 (every table module is imported for its tables)
 from registry.database import Base, UtcDateTime
 
 TABLES: MetaData = Base.metadata

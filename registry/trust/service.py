@@ -26,6 +26,8 @@ from registry.trust import rules
 from registry.trust.tables import TrustBundleRow
 from registry.venues import service as venues
 from registry.venues.tables import Venue
+from registry.witnesses.service import trusted as trusted_witnesses
+from registry.witnesses.tables import WitnessPolicy, WitnessRow
 from registry.work import Work
 from verifier import trust_content as form
 from verifier.suites import SigningKey
@@ -100,6 +102,8 @@ def _content_digest(session: Session) -> bytes:
         select(Venue.id, Venue.rule_version).order_by(Venue.id),
         select(func.count(), func.max(AnchorRow.size)).select_from(AnchorRow),
         select(StatusListRow.id).order_by(StatusListRow.id),
+        select(WitnessRow.kid, WitnessRow.valid_from, WitnessRow.valid_to).order_by(WitnessRow.kid),
+        select(WitnessPolicy.threshold),
         # Not the time of the last change alone: two changes may fall into one millisecond.
         select(StatusValue.list_id, func.count(), func.sum(value), func.sum(value * StatusValue.slot))
         .group_by(StatusValue.list_id)
@@ -137,6 +141,7 @@ def _content(
     origin = session.scalars(select(LogState.origin)).one()
     known = [rules.trusted_key(key) for key in keys.known()]
     anchored = session.scalars(select(AnchorRow).order_by(AnchorRow.size))
+    witnesses, witness_threshold = trusted_witnesses(session)
     return form.TrustContent(
         registry=origin,
         version=version,
@@ -168,4 +173,6 @@ def _content(
             )
             for number in statuses.list_numbers(work)
         },
+        witnesses=witnesses,
+        witness_threshold=witness_threshold,
     )
