@@ -43,6 +43,11 @@ def sign_root(root: bytes, origin: str, key: SigningKey) -> bytes:
     return key.sign(cose.to_be_signed(_protected(origin, key.public), root))
 
 
+def check_root(root: bytes, origin: str, key: PublicKey, signature: bytes) -> None:
+    """Raises SignatureError unless this is the log's signature over the root, as `sign_root` makes it."""
+    key.check(signature, cose.to_be_signed(_protected(origin, key), root))
+
+
 def build_receipt(
     *, origin: str, key: PublicKey, root_signature: bytes, size: int, index: int, path: list[bytes]
 ) -> bytes:

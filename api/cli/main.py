@@ -74,6 +74,7 @@ def _parser() -> Parser:
     _add_serve(commands)
     _add_trust(commands)
     _add_network(commands)
+    _add_audit(commands)
     _add_witness(commands)
     demo = commands.add_parser(
         "demo", help="演示完整过程（需要服务器组件）", description="在本机演示登记、存证、核验、复用与闸口"
@@ -215,6 +216,30 @@ def _add_network(commands: argparse._SubParsersAction[Parser]) -> None:
         action = actions.add_parser(name, help=said, description=said)
         action.add_argument("--folder", metavar="目录", type=Path, default=folder, help="网络的目录")
     network.set_defaults(module="networking")
+
+
+def _add_audit(commands: argparse._SubParsersAction[Parser]) -> None:
+    audit = commands.add_parser(
+        "audit",
+        help="核查存证日志、区块链与数据库是否一致",
+        description="从瓦片重算整个日志，与检查点、链上日志头和数据库逐项比对，指出第一处分歧。"
+        "退出状态：0 没有分歧，1 有分歧，3 有内容未能核查，64 命令有误。",
+    )
+    audit.add_argument("--log", metavar="网址或目录", help="日志的网址（如 https://…/log）或目录")
+    audit.add_argument("--rpc", metavar="网址或目录", help="区块链节点网址，或内置链的目录（须先停止服务）")
+    audit.add_argument("--database", metavar="地址", help="登记机构的数据库，只读")
+    audit.add_argument("--trust", metavar="信任包", type=Path, help="信任包文件：日志与部门的密钥")
+    audit.add_argument("--key", metavar="密钥", help="日志的公钥（C2SP vkey），可代替信任包")
+    audit.add_argument("--contract", metavar="地址", help="heads 合约地址，默认取自信任包")
+    audit.add_argument("--uses-contract", metavar="地址", help="uses 合约地址")
+    audit.add_argument("--deployment", metavar="文件", type=Path, help="部署记录 deployment.json")
+    audit.add_argument("--files", metavar="目录", type=Path, help="登记机构的文件库，逐个核对摘要")
+    audit.add_argument("--resume", metavar="文件", type=Path, help="进度文件：中断后从此继续，日志增长后只查新增")
+    audit.add_argument("--all", action="store_true", help="列出全部分歧，默认只指出第一处")
+    audit.add_argument("--jobs", metavar="个数", type=int, help="验签的进程数，默认与处理器相同")
+    audit.add_argument("--at", metavar="时间", type=moment, help="以此时间代替本机时钟（ISO 8601，须带时区）")
+    audit.add_argument("--json", action="store_true", help="输出一行 JSON")
+    audit.set_defaults(module="auditing")
 
 
 def _add_witness(commands: argparse._SubParsersAction[Parser]) -> None:

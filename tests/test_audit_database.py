@@ -1,0 +1,225 @@
+"""The auditor finds whatever is changed in the database and in the store of files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import registry_house as house
+from audit_world import CARE_KEY, DATABASE_ALONE, MARKET_KEY, Copy, Plant
+
+from verifier.suites import SoftwareKey
+
+pytest_plugins = ("audit_fixtures",)
+
+# ---- Rows of the database -------------------------------------------------------------------------------------------
+
+
+def sql(statement: str, *values: Any) -> Callable[[Copy], None]:
+    def tamper(copied: Copy) -> None:
+        assert copied.execute(statement, *values) > 0
+
+    return tamper
+
+
+def newest(table: str, column: str, value: Any, key: str = "id") -> Callable[[Copy], None]:
+    """Another value in the newest row of a table."""
+    return sql(f"UPDATE {table} SET {column} = ? WHERE {key} = (SELECT max({key}) FROM {table})", value)
+
+
+def certificate(column: str, value: Any) -> Callable[[Copy], None]:
+    return newest("certificates", column, value)
+
+
+def head(column: str, value: Any) -> Callable[[Copy], None]:
+    return newest("checkpoints", column, value, "size")
+
+
+def anchor(column: str, value: Any) -> Callable[[Copy], None]:
+    return newest("anchors", column, value, "size")
+
+
+def entry(column: str, value: Any) -> Callable[[Copy], None]:
+    return sql(f"UPDATE log_entries SET {column} = ? WHERE log_index = 200", value)
+
+
+def event(column: str, value: Any, sequence: int) -> Callable[[Copy], None]:
+    return sql(f"UPDATE status_events SET {column} = ? WHERE sequence = ?", value, sequence)
+
+
+def every(table: str, column: str, value: Any) -> Callable[[Copy], None]:
+    return sql(f"UPDATE {table} SET {column} = ?", value)
+
+
+def key(column: str, value: Any, purpose: str) -> Callable[[Copy], None]:
+    return sql(f"UPDATE keys SET {column} = ? WHERE purpose = ?", value, purpose)
+
+
+def delete_newest(table: str) -> Callable[[Copy], None]:
+    return sql(f"DELETE FROM {table} WHERE id = (SELECT max(id) FROM {table})")
+
+
+def swap_key(copied: Copy) -> None:
+    public = SoftwareKey.generate().public.raw
+    copied.execute("UPDATE keys SET public = ? WHERE purpose = ? AND valid_to IS NULL", public, MARKET_KEY)
+
+
+def alter_face(copied: Copy) -> None:
+    identity, face = copied.ask("SELECT id, face FROM certificates ORDER BY id LIMIT 1 OFFSET 7")
+    other = face.replace("上".encode(), "下".encode(), 1)
+    copied.execute("UPDATE certificates SET face = ? WHERE id = ?", other, identity)
+
+
+def alter_material(copied: Copy) -> None:
+    (content,) = copied.ask("SELECT content FROM materials")
+    copied.execute("UPDATE materials SET content = ?", content.replace(b"1", b"2"))
+
+
+def alter_bytes(copied: Copy) -> None:
+    (signed,) = copied.ask("SELECT signed FROM log_entries WHERE log_index = 200")
+    copied.execute("UPDATE log_entries SET signed = ? WHERE log_index = 200", signed + b"\0")
+
+
+def alter_frontier(copied: Copy) -> None:
+    (frontier,) = copied.ask("SELECT frontier FROM checkpoints ORDER BY size DESC LIMIT 1")
+    head("frontier", frontier[32:] + frontier[:32])(copied)
+
+
+def alter_note(copied: Copy) -> None:
+    (note,) = copied.ask("SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1")
+    head("note", note.replace("— ", "— x"))(copied)
+
+
+def alter_line(copied: Copy) -> None:
+    (line,) = copied.ask("SELECT line FROM cosignatures")
+    changed = "A" if line[-8] != "A" else "B"
+    copied.execute("UPDATE cosignatures SET line = ?", line[:-8] + changed + line[-7:])
+
+
+def move_line(copied: Copy) -> None:
+    copied.execute("UPDATE cosignatures SET size = (SELECT min(size) FROM checkpoints)")
+
+
+def swap_witness(copied: Copy) -> None:
+    copied.execute("UPDATE witnesses SET public = ?", SoftwareKey.generate().public.raw)
+
+
+def alter_schema(copied: Copy) -> None:
+    (text,) = copied.ask("SELECT definition FROM certificate_type_versions WHERE code = ?", house.FOOD)
+    definition = orjson.loads(text)
+    definition["schema"]["required"] = []
+    changed = orjson.dumps(definition).decode()
+    copied.execute("UPDATE certificate_type_versions SET definition = ? WHERE code = ?", changed, house.FOOD)
+
+
+def swap_sequences(copied: Copy) -> None:
+    for old, new in ((1, 9), (2, 1), (9, 2)):
+        copied.execute("UPDATE status_events SET sequence = ? WHERE sequence = ?", new, old)
+
+
+def add_certificate(copied: Copy) -> None:
+    columns = (
+        "type_code, type_version, department, version, status, status_list, status_index, issued_on, valid_from_on, "
+        "valid_to_on, registered_at, registered_by, face, salts, sha256, sm3"
+    )
+    copied.execute(
+        f"INSERT INTO certificates (id, identifier, number, {columns}) "
+        f"SELECT '0123456789abcdefghjkmnpqrs', identifier || 'X', number || 'X', {columns} FROM certificates LIMIT 1"
+    )
+
+
+def add_entry(copied: Copy) -> None:
+    copied.execute(
+        "INSERT INTO log_entries (item, kind, department, recorded_at, payload_digest, signed, leaf_hash, log_index) "
+        "SELECT item, 9, department, recorded_at, zeroblob(32), x'00', zeroblob(32), 99999 FROM log_entries LIMIT 1"
+    )
+
+
+def remove_use(copied: Copy) -> None:
+    for table, column in (("use_holders", "use_id"), ("consumptions", "use_id"), ("uses", "id")):
+        copied.execute(f"DELETE FROM {table} WHERE {column} = (SELECT max(id) FROM uses)")
+
+
+def stored(change: Callable[[Path], object]) -> Callable[[Copy], None]:
+    def tamper(copied: Copy) -> None:
+        (digest,) = copied.ask("SELECT sha256 FROM files")
+        change(copied.folder / "files" / digest.hex()[:2] / digest.hex())
+
+    return tamper
+
+
+LONG_AGO = "1999-01-01 00:00:00.000000"
+AN_ENTRY_LESS = sql("DELETE FROM log_entries WHERE log_index = 200")
+IN_THE_DATABASE = {
+    "a checkpoint's root altered": Plant("checkpoint_row_differs", head("root", b"r" * 32)),
+    "a checkpoint's note altered": Plant("checkpoint_note_differs", alter_note),
+    "a checkpoint's frontier altered": Plant("checkpoint_frontier_differs", alter_frontier),
+    "a checkpoint's shared signature altered": Plant("checkpoint_note_differs", head("root_signature", b"s" * 64)),
+    "a checkpoint dated before its key": Plant("checkpoint_note_differs", head("signed_at", LONG_AGO)),
+    "a cosignature altered": Plant("cosignature_differs", alter_line),
+    "a cosignature's time altered": Plant("cosignature_differs", every("cosignatures", "cosigned_at", LONG_AGO)),
+    "a cosignature given to another head": Plant("cosignature_differs", move_line),
+    "a witness's key swapped": Plant("cosignature_differs", swap_witness),
+    "an anchor's root altered": Plant("anchor_row_differs", anchor("root", b"r" * 32)),
+    "a certificate's face altered": Plant("item_content_differs", alter_face),
+    "a certificate's salts altered": Plant("item_content_differs", certificate("salts", bytes(16 * 20))),
+    "a certificate's digest altered": Plant("item_digest_differs", certificate("sha256", b"d" * 32)),
+    "a certificate's SM3 digest altered": Plant("item_digest_differs", certificate("sm3", b"d" * 32)),
+    "a certificate's type altered": Plant("item_facts_differ", certificate("type_code", house.SENIOR)),
+    "a certificate's number altered": Plant("item_facts_differ", certificate("number", "JY0")),
+    "a certificate's validity altered": Plant("item_facts_differ", certificate("valid_to_on", "2099-12-31")),
+    "a certificate's place in the status list altered": Plant("item_facts_differ", certificate("status_index", 7)),
+    "a certificate deleted": Plant("entry_without_item", delete_newest("certificates")),
+    "a certificate slipped in": Plant("item_without_entry", add_certificate),
+    "a material's content altered": Plant("item_content_differs", alter_material),
+    "a status event removed": Plant("entry_without_item", sql("DELETE FROM status_events WHERE sequence = 2")),
+    "a status event with an entry that does not exist": Plant("item_without_entry", event("entry_id", 999_999, 2)),
+    "a status event hung on another entry": Plant("item_without_entry", event("entry_id", 1, 2)),
+    "status events in another order": Plant("status_sequence_broken", swap_sequences),
+    "a status event's reason altered": Plant("item_facts_differ", event("reason", "误操作", 1)),
+    "a status event's time of effect altered": Plant("item_facts_differ", event("effective_at", LONG_AGO, 1)),
+    "a present state altered": Plant("status_not_latest", certificate("status", 1)),
+    "a slot of the status list altered": Plant("status_not_latest", every("status_values", "value", 1)),
+    "a use removed": Plant("entry_without_item", remove_use),
+    "a use's case altered": Plant("item_facts_differ", newest("uses", "case_no", "2026-999999")),
+    "a consumption removed": Plant("use_unconsumed", sql("DELETE FROM consumptions")),
+    "a consumption's commitment altered": Plant("consumption_differs", every("consumptions", "commitment", b"c" * 32)),
+    "a consumption's nullifier altered": Plant("consumption_differs", every("consumptions", "nullifier", b"n" * 32)),
+    "an entry's row deleted": Plant("entry_row_missing", AN_ENTRY_LESS),
+    "an entry's index altered": Plant("entry_row_missing", entry("log_index", 99_999)),
+    "an entry's bytes altered": Plant("entry_row_differs", alter_bytes),
+    "an entry's leaf hash altered": Plant("entry_row_differs", entry("leaf_hash", b"l" * 32)),
+    "an entry's digest of submission altered": Plant("entry_row_differs", entry("payload_digest", b"p" * 32)),
+    "an entry's department altered": Plant("entry_row_fields_differ", entry("department", house.CARE)),
+    "an entry's kind altered": Plant("entry_row_fields_differ", entry("kind", 3)),
+    "an entry's time altered": Plant("entry_row_fields_differ", entry("recorded_at", LONG_AGO)),
+    "an entry slipped in beyond the head": Plant("entry_row_beyond", add_entry),
+    "a department's key swapped": Plant("key_row_differs", swap_key),
+    "a key given to another department": Plant("key_row_differs", key("purpose", "department:x", CARE_KEY)),
+    "a key's beginning altered": Plant("key_row_differs", key("valid_from", LONG_AGO, CARE_KEY)),
+    "a department's level altered": Plant("item_facts_differ", every("departments", "level", "municipal")),
+    "a type's schema altered": Plant("item_facts_differ", alter_schema),
+    "a code's state altered": Plant("status_not_latest", every("codes", "status", 15)),
+    "a code deleted": Plant("entry_without_item", sql("DELETE FROM codes")),
+    "an authorisation deleted": Plant("item_without_entry", delete_newest("authorisations")),
+    "a stored file altered": Plant("file_differs", stored(lambda path: path.write_bytes(b"%PDF-1.7 another"))),
+    "a stored file missing": Plant("file_missing", stored(lambda path: path.unlink())),
+    "a certificate's file exchanged": Plant("file_differs", every("certificate_files", "sha256", b"f" * 32)),
+    "without a trust bundle: a key swapped": Plant("entry_bad_signature", swap_key, DATABASE_ALONE),
+    "without a trust bundle: a key's time altered": Plant(
+        "entry_key_out_of_time", key("valid_from", "2026-11-30 00:00:00.000000", CARE_KEY), DATABASE_ALONE
+    ),
+    "without the log: an entry's bytes altered": Plant("entry_malformed", alter_bytes, DATABASE_ALONE),
+    "without the log: an entry's row deleted": Plant("entry_row_missing", AN_ENTRY_LESS, DATABASE_ALONE),
+}
+
+
+@pytest.mark.parametrize("name", IN_THE_DATABASE)
+def test_an_auditor_with_the_database_finds(name: str, copied: Copy) -> None:
+    plant = IN_THE_DATABASE[name]
+    plant.tamper(copied)
+    report = copied.audit(**plant.given)
+    assert [found.code for found in report.findings.divergences] == [plant.code]
