@@ -18,11 +18,14 @@ from typing import Literal
 from chain import ids
 from chain.account import open_account
 from chain.anchors import ChainAnchors
-from chain.deployment import Deployment, deploy_or_check
+from chain.catalogue import ChainCatalogue
+from chain.deployment import deploy_or_check
 from chain.errors import ChainError, WrongContractError
+from chain.governors import ChainGovernors
 from chain.members import ChainMembers
 from chain.node import Node, connect
 from chain.outbox import Outbox
+from chain.record import Deployment
 from chain.sender import Patience, Sender
 from chain.uses import ChainFirstUses, FirstUse
 from verifier.anchor import Anchor
@@ -62,6 +65,8 @@ class _Opened:
     anchors: ChainAnchors
     uses: ChainFirstUses
     members: ChainMembers
+    catalogue: ChainCatalogue
+    governors: ChainGovernors
 
 
 class Chain:
@@ -126,6 +131,14 @@ class Chain:
         """The members contract."""
         return self._open().members
 
+    def catalogue(self) -> ChainCatalogue:
+        """The catalogue contract."""
+        return self._open().catalogue
+
+    def governors(self) -> ChainGovernors:
+        """The governors contract."""
+        return self._open().governors
+
     def status(self) -> ChainStatus:
         """How the chain is doing. Never raises, opens nothing, and does not wait behind transactions.
 
@@ -186,6 +199,8 @@ class Chain:
             anchors=ChainAnchors(node, sender, deployment, self._log_id),
             uses=ChainFirstUses(node, sender, deployment),
             members=ChainMembers(node, sender, deployment),
+            catalogue=ChainCatalogue(node, sender, deployment),
+            governors=ChainGovernors(node, sender, deployment),
         )
 
     def _nodes(self) -> tuple[Node, Node]:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from chain import artifacts
-from chain.deployment import Deployment
 from chain.errors import ChainUnavailableError
 from chain.ids import department_code
 from chain.node import Node
+from chain.record import Deployment
 from chain.sender import Sender
 
 _CONSUME_GAS = 200_000

@@ -22,12 +22,16 @@ from web3 import Web3
 from chain import artifacts
 from chain.account import ChainAccount
 from chain.anchors import ChainAnchors
-from chain.deployment import Deployment, deploy_or_check
+from chain.catalogue import ChainCatalogue
+from chain.changes import Change
+from chain.deployment import deploy_or_check
 from chain.embedded import SerialProvider, open_embedded
+from chain.governors import ChainGovernors, Proposal
 from chain.ids import log_id
 from chain.members import ChainMembers
 from chain.node import Mined, Node
 from chain.outbox import Outbox
+from chain.record import Deployment
 from chain.sender import Patience, Sender
 from chain.uses import ChainFirstUses
 from verifier.merkle import leaf_hash, node_hash
@@ -85,7 +89,7 @@ def file_node(folder: Path, clock: Callable[[], datetime] | None = None) -> Node
 
 @dataclass
 class World:
-    """One node with the contracts deployed by account 1, which is governor, writer of the log and member."""
+    """One node with the contracts deployed by account 1, which is the only governor, writer of the log and member."""
 
     node: Node
     folder: Path
@@ -100,6 +104,8 @@ class World:
         self.anchors = ChainAnchors(self.node, self.sender, self.deployment, LOG)
         self.uses = ChainFirstUses(self.node, self.sender, self.deployment)
         self.members = ChainMembers(self.node, self.sender, self.deployment)
+        self.catalogue = ChainCatalogue(self.node, self.sender, self.deployment)
+        self.governors = self.governors_of(1)
 
     def sender_of(self, number: int) -> Sender:
         """The sender of a fixed account."""
@@ -109,10 +115,18 @@ class World:
             self.senders[number] = Sender(self.node, account(number), self.outboxes[number], patience)
         return self.senders[number]
 
+    def governors_of(self, number: int) -> ChainGovernors:
+        """Governing as a fixed account."""
+        return ChainGovernors(self.node, self.sender_of(number), self.deployment)
+
+    def govern(self, contract: str, function: str, *arguments: object, by: int = 1) -> Proposal:
+        """Send a call as the governors; carried out at once while account 1 is the only one."""
+        return self.governors_of(by).propose([Change(contract, function, arguments)])
+
     def call(self, contract: str, function: str, *arguments: object, by: int = 1) -> Mined:
         """Send a call as a fixed account; refusals arrive as TransactionRejectedError with the contract's reason."""
         data = artifacts.load(contract).call(function, arguments)
-        return self.sender_of(by).send(getattr(self.deployment, contract), data, 500_000)
+        return self.sender_of(by).send(getattr(self.deployment, contract), data, 5_000_000)
 
     def ask(self, contract: str, function: str, *arguments: object, by: int | None = None) -> Any:
         """What a contract answers; a single answer comes bare."""

@@ -23,10 +23,12 @@ from chain_world import (
 
 from chain import artifacts
 from chain.anchors import ChainAnchors
-from chain.deployment import Deployment, check, deploy_or_check
+from chain.changes import Action, MemberState, Scope, Window
+from chain.deployment import deploy_or_check
 from chain.errors import TransactionRejectedError, WrongContractError
 from chain.ids import department_code, department_id, log_id
-from chain.members import Action, ChainMembers, MemberState, Scope, Window
+from chain.members import ChainMembers
+from chain.record import Deployment, check
 from chain.uses import ChainFirstUses
 
 ITEM, OURS, THEIRS = b"\x33" * 32, b"\x44" * 32, b"\x55" * 32
@@ -113,7 +115,7 @@ def test_a_proof_from_another_head_or_with_a_wrong_bit_is_refused(world: World) 
 
 
 def test_logs_of_one_contract_do_not_see_each_other(world: World) -> None:
-    world.call("heads", "open_log", log_id("another"), world.sender.address)
+    world.govern("heads", "open_log", log_id("another"), world.sender.address)
     other = ChainAnchors(world.node, world.sender, world.deployment, log_id("another"))
     world.anchors.anchor(5, uniform_root(5), 0, [])
     assert other.latest() is None
@@ -210,7 +212,7 @@ def test_keys_and_scopes_are_read_back(world: World) -> None:
 
 def test_only_the_governor_changes_members(world: World) -> None:
     theirs = ChainMembers(world.node, world.sender_of(2), world.deployment)
-    with refused("members: not the governor"):
+    with refused("governors: not a governor"):
         theirs.add(OTHER, 3)
     world.members.add(OTHER, 3)
 
