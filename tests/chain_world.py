@@ -6,6 +6,7 @@ import atexit
 import functools
 import hashlib
 import itertools
+import json
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from typing import Any
 from eth.db.atomic import AtomicDB
 from eth.db.backends.memory import MemoryDB
 from eth_tester import EthereumTester, PyEVMBackend
+from eth_utils.crypto import keccak
 from web3 import Web3
 
 from chain import artifacts
@@ -27,11 +29,11 @@ from chain.changes import Change
 from chain.deployment import deploy_or_check
 from chain.embedded import SerialProvider, open_embedded
 from chain.governors import ChainGovernors, Proposal
-from chain.ids import log_id
+from chain.ids import department_id, log_id
 from chain.members import ChainMembers
 from chain.node import Mined, Node
 from chain.outbox import Outbox
-from chain.record import Deployment
+from chain.record import Deployment, genesis_of
 from chain.sender import Patience, Sender
 from chain.uses import ChainFirstUses
 from verifier.merkle import leaf_hash, node_hash
@@ -80,6 +82,27 @@ def pairs_of(node: Node) -> dict[bytes, bytes]:
     """The whole state of a chain in memory."""
     backend = node._eth.w3.provider.ethereum_tester.backend
     return dict(backend.chain.chaindb.db.wrapped_db.kv_store)
+
+
+def former_deployment(node: Node, sender: Sender, file: Path) -> dict[str, str]:
+    """Deploy and record as the first version did: three contracts, governed by the account that made them."""
+    vector = Path(__file__).parent / "members_v1.json"
+    places: dict[str, str] = {}
+    for name in ("members", "heads", "uses"):
+        if name == "members":
+            data = bytes.fromhex(json.loads(vector.read_text(encoding="utf-8"))["bytecode"][2:])
+        else:
+            data = artifacts.load(name).deployment(places["members"])
+        places[name] = sender.send("", data, 3_000_000).contract or ""
+    for contract, function, arguments in (
+        ("heads", "open_log", [LOG, sender.address]),
+        ("members", "add", [department_id(REGISTRY), 0, sender.address]),
+    ):
+        sender.send(places[contract], artifacts.load(contract).call(function, arguments), 500_000)
+    codes = {f"{name}_code": keccak(node.code(place)).hex() for name, place in places.items()}
+    facts = {"chain_id": node.chain_id(), "genesis": genesis_of(node), "first_block": 0}
+    file.write_text(json.dumps({**facts, **places, **codes}, indent=1), encoding="utf-8")
+    return places
 
 
 def file_node(folder: Path, clock: Callable[[], datetime] | None = None) -> Node:
