@@ -27,6 +27,7 @@ from registry.catalogue import service as catalogue
 from registry.database import migrate, open_engine
 from registry.departments import service as departments
 from registry.files.service import FileStore
+from registry.governance.service import Declarer
 from registry.idempotency import service as idempotency
 from registry.keys.service import KeyService
 from registry.log.service import open_log
@@ -96,7 +97,8 @@ def compose(
     files = FileStore(settings.data / "files")
     tiles = settings.data / "log"
     chain = None if settings.chain == NO_CHAIN else _open_chain(settings, engine, operator, clock, draw)
-    pipeline = Pipeline(engine, keys, tiles, chain, chain, clock, draw)
+    declarer = None if chain is None else Declarer(engine, chain)
+    pipeline = Pipeline(engine, keys, tiles, chain, chain, clock, draw, declarer)
     return Services(
         settings=settings, engine=engine, registry=registry, keys=keys, files=files, pipeline=pipeline,
         trust=PublishedTrust(registry, keys), chain=chain,

@@ -101,9 +101,14 @@ class Change:
     arguments: tuple[object, ...]
 
 
+def _place(account: str | None) -> str:
+    """An address as it is read back from the chain, so that a change equals itself."""
+    return (account or NOBODY).lower()
+
+
 def add_member(code: str, level: int, account: str | None = None) -> Change:
     """Add a department, active from then on."""
-    return Change("members", "add", (department_id(code), int(level), account or NOBODY))
+    return Change("members", "add", (department_id(code), int(level), _place(account)))
 
 
 def suspend(code: str) -> Change:
@@ -118,7 +123,7 @@ def reinstate(code: str) -> Change:
 
 def rotate_account(code: str, account: str | None) -> Change:
     """Replace a department's account; the old one can do nothing from then on."""
-    return Change("members", "rotate", (department_id(code), account or NOBODY))
+    return Change("members", "rotate", (department_id(code), _place(account)))
 
 
 def add_key(code: str, key_id: bytes, window: Window) -> Change:
@@ -155,12 +160,12 @@ def publish(kind: EntryKind, code: str, version: int, digest: bytes) -> Change:
 
 def open_log(log_id: bytes, writer: str) -> Change:
     """Open an empty log that the writer may advance."""
-    return Change("heads", "open_log", (log_id, writer))
+    return Change("heads", "open_log", (log_id, _place(writer)))
 
 
 def replace_writer(log_id: bytes, writer: str) -> Change:
     """Name another writer of an open log."""
-    return Change("heads", "replace_writer", (log_id, writer))
+    return Change("heads", "replace_writer", (log_id, _place(writer)))
 
 
 def accept_governor() -> Change:
@@ -170,4 +175,4 @@ def accept_governor() -> Change:
 
 def change_governors(accounts: Sequence[str], threshold: int) -> Change:
     """Replace the governors, and how many of them must approve."""
-    return Change("governors", "change", (list(accounts), threshold))
+    return Change("governors", "change", (tuple(map(_place, accounts)), threshold))

@@ -5,6 +5,7 @@
 3. publish   tiles and head as files, derived from the database              (fsync, rename, fsync)
 4. anchor    the newest published head goes onto the chain                   (the chain is asked first)
 5. consume   first uses of one-time items go onto the chain                  (the chain decides who was first)
+6. declare   departments, keys, scopes, types go onto the chain              (the governors decide)
 
 Each step reads from what the one before it made durable, and none keeps anything in memory that a later tick needs. So
 a process killed anywhere is recovered by the next tick of any other.
@@ -24,6 +25,7 @@ from sqlalchemy.orm import Session
 from chain.errors import ChainError, ChainUnavailableError, OutcomeUnknownError
 from registry.database import READ_ONLY
 from registry.errors import KeyUnavailableError
+from registry.governance.service import Declarer
 from registry.keys.service import KeyService
 from registry.log.anchoring import Anchorer, Anchors, anchored_head
 from registry.log.published import PublishedLog
@@ -83,6 +85,7 @@ class Progress:
     sealed: int = 0
     sequenced: int = 0
     consumed: int = 0
+    declared: int = 0
     size: int = 0
     published_size: int = 0
     anchored_size: int = 0
@@ -94,7 +97,9 @@ class Progress:
     @property
     def idle(self) -> bool:
         """Nothing was done and nothing is left that could be done now."""
-        return not (self.sealed or self.sequenced or self.consumed or self.more or self.problems)
+        # What other governors or people have to decide keeps nothing of ours from being done.
+        hindered = any(problem.step != "declare" for problem in self.problems)
+        return not (self.sealed or self.sequenced or self.consumed or self.declared or self.more or hindered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +115,7 @@ class Pipeline:
     """The pipeline of one registry. Any number of processes may run one at the same time, on a migrated database.
 
     Names the log and makes the registry's own keys at the first start.
-    `anchors` and `uses` are None where the registry runs without a chain: the log then grows unanchored.
+    `anchors`, `uses` and `declarer` are None where the registry runs without a chain: the log then grows unanchored.
     """
 
     def __init__(
@@ -122,11 +127,13 @@ class Pipeline:
         uses: FirstUses | None,
         clock: Callable[[], datetime],
         draw: Callable[[int], bytes],
+        declarer: Declarer | None = None,
     ) -> None:
         self._engine = engine
         self._reader = engine.execution_options(**{READ_ONLY: True})
         self._keys = keys
         self._uses = uses
+        self._declarer = declarer
         self._clock = clock
         keys.prepare(clock())
         self.origin = open_log(engine, draw)
@@ -150,6 +157,7 @@ class Pipeline:
         if head is not None and self._is_chains_turn(progress):
             self._anchor(head, progress)
             self._consume(progress)
+            self._declare(progress)
             if not progress.chain_down:
                 self._chain_away = None
         progress.anchored_size = anchored_head(self._reader).size
@@ -219,6 +227,21 @@ class Pipeline:
         except (ChainUnavailableError, OutcomeUnknownError) as problem:
             self._note("consume", problem, progress)
         progress.more |= progress.consumed == CONSUME_BATCH
+
+    def _declare(self, progress: Progress) -> None:
+        # (6) What waits for other governors, or for a person, waits without hindering anything.
+        if self._declarer is None or progress.chain_down:
+            return
+        try:
+            outcome = self._declarer.advance(self._now())
+        except (ChainUnavailableError, OutcomeUnknownError) as problem:
+            self._note("declare", problem, progress)
+            return
+        progress.declared = outcome.changed
+        progress.more |= outcome.more
+        if outcome.waiting is not None:
+            progress.problems.append(Problem("declare", "awaiting_governors", outcome.waiting))
+        progress.problems += [Problem("declare", "look_at_chain", notice) for notice in outcome.notices]
 
     def _claims(self) -> list[tuple[bytes, bytes]]:
         with self._reader.connect() as connection:
