@@ -68,7 +68,7 @@ def _deploy(node: Node, sender: Sender, recorded: dict[str, Any] | None) -> Depl
         "members": members,
         "heads": heads,
         "uses": uses,
-        "governors": _create(sender, "governors", [sender.address], 1),
+        "governors": _create(sender, "governors", members, [sender.address], 1),
         "catalogue": _create(sender, "catalogue", members),
     }
     codes = {f"{name}_code": keccak(node.code(place)).hex() for name, place in places.items()}

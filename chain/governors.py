@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from eth_abi.abi import decode, encode
@@ -19,6 +19,8 @@ from chain.sender import Sender
 
 #: The most changes in one proposal, as in the contract.
 MAX_CHANGES = 16
+#: For how long a proposal can be approved, as in the contract.
+LIFETIME = timedelta(days=30)
 
 _BASE_GAS = 300_000
 _GAS_PER_CHANGE = 200_000
@@ -71,7 +73,7 @@ class _State:
 class ChainGovernors:
     """Proposes, approves and reads proposals. Where this account is the only governor, a change is carried out at once.
 
-    Writing raises TransactionRejectedError if this account is no governor or a contract refuses a change (`reason` is
+    Writing raises TransactionRejectedError if this account may not or a contract refuses a change (`reason` is
     the contract's own), and OutcomeUnknownError if it was sent and not confirmed; repeating is harmless.
     """
 
@@ -90,18 +92,14 @@ class ChainGovernors:
     def propose(self, changes: Sequence[Change]) -> Proposal:
         """Approve changes (at most MAX_CHANGES), proposing them if nobody did; they are carried out if that suffices.
 
-        An open proposal of the same changes is approved; what was carried out or expired is proposed anew.
+        An open proposal of the same changes is approved; what was carried out or expired is proposed anew. A member
+        that is no governor proposes without approving.
         """
-        calls = [self._encode(change) for change in changes]
-        number, identifier = self._open_round(calls)
-        self._approve(number, calls, identifier)
-        return self.get(identifier)
+        return self.get(self._propose(changes))
 
     def carry_out(self, changes: Sequence[Change]) -> None:
         """Like `propose`. Raises AwaitingGovernorsError unless the changes are carried out now."""
-        calls = [self._encode(change) for change in changes]
-        number, identifier = self._open_round(calls)
-        self._approve(number, calls, identifier)
+        identifier = self._propose(changes)
         state = self._state(identifier)
         if not state.executed:
             raise AwaitingGovernorsError(identifier, state.approvals, state.threshold)
@@ -129,7 +127,33 @@ class ChainGovernors:
     def open_proposals(self) -> list[Proposal]:
         """Proposals that can still be approved, oldest first."""
         now = self._node.newest().at
-        return [one for one in self.proposals() if one.executed_at is None and now < one.expires_at]
+        # Nothing older can be open; without this every proposal there ever was would be asked for.
+        events = self._events([], self._first_block_from(now - LIFETIME))
+        waiting = [
+            one for one in events if not (state := self._state(one.id)).executed and now.timestamp() < state.expires
+        ]
+        return [self._proposal(event) for event in waiting]
+
+    def _first_block_from(self, at: datetime) -> int:
+        """The first block that is not older, by halving; blocks never get younger."""
+        first, last = self._deployment.first_block, self._node.height()
+        while first < last:
+            middle = (first + last) // 2
+            block = self._node.block(middle)
+            if block is not None and block.at < at:
+                first = middle + 1
+            else:
+                last = middle
+        return first
+
+    def _propose(self, changes: Sequence[Change]) -> bytes:
+        calls = [self._encode(change) for change in changes]
+        number, identifier = self._open_round(calls)
+        if self.council().includes(self._sender.address):
+            self._approve(number, calls, identifier)
+        elif not self._state(identifier).expires:
+            self._send("propose", number, calls)
+        return identifier
 
     def _open_round(self, calls: Sequence[tuple[str, bytes]]) -> tuple[int, bytes]:
         """The first round of these calls that is neither carried out nor expired; its proposal may not exist yet."""
@@ -147,10 +171,13 @@ class ChainGovernors:
         enough = state.approvals >= state.threshold
         if state.executed or (self._has_approved(identifier, self._sender.address) and not enough):
             return
+        self._send("approve", number, calls)
+
+    def _send(self, function: str, number: int, calls: Sequence[tuple[str, bytes]]) -> None:
         gas = _BASE_GAS + _GAS_PER_CHANGE * len(calls)
         if any(place.lower() == self._deployment.governors.lower() for place, _ in calls):
             gas += _GAS_PER_GOVERNOR * 16
-        self._sender.send(self._deployment.governors, self._governors.call("approve", [number, calls]), gas)
+        self._sender.send(self._deployment.governors, self._governors.call(function, [number, calls]), gas)
 
     def _has_approved(self, identifier: bytes, account: str) -> bool:
         return bool(self._ask("has_approved", identifier, account)[0])
@@ -177,11 +204,11 @@ class ChainGovernors:
             raise TransactionRejectedError("governors: unknown", "没有这个提案，请用 suizheng governance list 查看编号")
         return found[0]
 
-    def _events(self, topics: list[bytes]) -> list[_Proposed]:
+    def _events(self, topics: list[bytes], first: int | None = None) -> list[_Proposed]:
         events = self._node.events(
             self._deployment.governors,
             [self._governors.topic("Proposed"), *topics],
-            self._deployment.first_block,
+            self._deployment.first_block if first is None else first,
             self._node.height(),
         )
         found = []

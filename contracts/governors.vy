@@ -8,7 +8,8 @@
         carried out, exactly once, under this contract's address.
 @dev A proposal is a round number and a list of calls; its id is the
      hash of both. Whoever approves names the calls themselves, so that
-     nobody approves what he has not seen. The first approval proposes.
+     nobody approves what he has not seen. The first approval proposes;
+     an active member who is no governor can propose without approving.
      A repeated approval is a no-op with the same answer, also after the
      calls were carried out; to have the same calls carried out again,
      choose another round. The governors and k change by a proposal
@@ -20,6 +21,9 @@
                  carried out before its first call, so that no call can
                  make it run twice.
 """
+
+interface Members:
+    def active_department(account: address) -> bytes32: view
 
 MAX_GOVERNORS: constant(uint256) = 16
 MAX_CALLS: constant(uint256) = 16
@@ -34,7 +38,7 @@ struct Call:
 
 event Proposed:
     proposal: indexed(bytes32)
-    governor: indexed(address)
+    account: indexed(address)
     round: uint256
     calls: DynArray[Call, MAX_CALLS]
 
@@ -53,6 +57,8 @@ event GovernorsChanged:
     governors: DynArray[address, MAX_GOVERNORS]
     threshold: uint256
 
+MEMBERS: public(immutable(address))
+
 # How many governors must approve: 1 … the number of governors.
 threshold: public(uint256)
 # The term of each present governor, 0 for anybody else. Whoever comes back begins another term.
@@ -68,13 +74,32 @@ _approvals: HashMap[bytes32, HashMap[address, uint256]]
 
 
 @deploy
-def __init__(governors: DynArray[address, MAX_GOVERNORS], threshold: uint256):
+def __init__(members: address, governors: DynArray[address, MAX_GOVERNORS], threshold: uint256):
     """
-    @notice Names the first governors.
+    @notice Ties this contract to its members contract for ever, and
+            names the first governors.
+    @param members The 20-byte address of the members contract.
     @param governors Their 20-byte addresses, 1 to 16 of them.
     @param threshold How many of them must approve.
     """
+    assert members.is_contract, "governors: no members contract"
+    MEMBERS = members
     self._change(governors, threshold)
+
+
+@external
+def propose(round: uint256, calls: DynArray[Call, MAX_CALLS]) -> (bytes32, uint256, bool):
+    """
+    @notice Proposes calls without approving them, for an active member
+            that is no governor; a no-op if they are proposed already.
+    @param round Tells proposals of the same calls apart.
+    @param calls What to call, in order: address and at most 640 bytes.
+    @return As `approve`.
+    """
+    department: bytes32 = staticcall Members(MEMBERS).active_department(msg.sender)
+    assert department != empty(bytes32), "governors: not an active member"
+    proposal: bytes32 = self._propose(round, calls)
+    return proposal, self._count(proposal), self._executed_at[proposal] > 0
 
 
 @external
@@ -89,13 +114,9 @@ def approve(round: uint256, calls: DynArray[Call, MAX_CALLS]) -> (bytes32, uint2
     """
     term: uint256 = self.term_of[msg.sender]
     assert term > 0, "governors: not a governor"
-    assert len(calls) > 0, "governors: no call"
-    proposal: bytes32 = keccak256(abi_encode(round, calls))
+    proposal: bytes32 = self._propose(round, calls)
     if self._executed_at[proposal] > 0:
         return proposal, self._count(proposal), True
-    if self._expires_at[proposal] == 0:
-        self._expires_at[proposal] = block.timestamp + LIFETIME
-        log Proposed(proposal=proposal, governor=msg.sender, round=round, calls=calls)
     assert block.timestamp < self._expires_at[proposal], "governors: expired"
     if self._approvals[proposal][msg.sender] != term:
         self._approvals[proposal][msg.sender] = term
@@ -171,6 +192,22 @@ def has_approved(proposal: bytes32, governor: address) -> bool:
     @return True if he approved it and governs without a break since.
     """
     return self._counts(proposal, governor)
+
+
+@internal
+def _propose(round: uint256, calls: DynArray[Call, MAX_CALLS]) -> bytes32:
+    """
+    @dev Begins a proposal unless it was begun.
+    @param round Tells proposals of the same calls apart.
+    @param calls What to call.
+    @return The 32-byte id of the proposal.
+    """
+    assert len(calls) > 0, "governors: no call"
+    proposal: bytes32 = keccak256(abi_encode(round, calls))
+    if self._expires_at[proposal] == 0:
+        self._expires_at[proposal] = block.timestamp + LIFETIME
+        log Proposed(proposal=proposal, account=msg.sender, round=round, calls=calls)
+    return proposal
 
 
 @internal

@@ -252,7 +252,7 @@ def test_scopes_as_they_were_granted_are_found_after_they_were_ended(world: Worl
 
 def test_only_the_governor_changes_members(world: World) -> None:
     theirs = ChainMembers(world.node, world.sender_of(2), world.deployment)
-    with refused("governors: not a governor"):
+    with refused("governors: not an active member"):
         theirs.add(OTHER, 3)
     world.members.add(OTHER, 3)
 

@@ -52,7 +52,7 @@ def _measure(world: World) -> Iterator[tuple[str, int]]:
         ("members", ()),
         ("heads", (members,)),
         ("uses", (members,)),
-        ("governors", ([account(1).address], 1)),
+        ("governors", (members, [account(1).address], 1)),
         ("catalogue", (members,)),
     ):
         data = artifacts.load(name).deployment(*arguments)

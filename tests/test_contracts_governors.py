@@ -124,8 +124,10 @@ def test_the_only_governor_decides_alone_and_at_once(world: World) -> None:
 
 
 def test_a_stranger_proposes_nothing(world: World) -> None:
-    with refused("governors: not a governor"):
+    with refused("governors: not an active member"):
         world.governors_of(STRANGER).propose([changes.add_member(OTHER, 2)])
+    with refused("governors: not a governor"):
+        approve(world, [(world.deployment.members, b"")], by=STRANGER)
     with refused("governors: not a governor"):
         world.call("governors", "withdraw", bytes(32), by=STRANGER)
     with refused("governors: not by themselves"):
@@ -265,8 +267,23 @@ def test_a_removed_governor_approves_nothing(world: World) -> None:
     govern_by(world, [1, 2], 1)
     world.governors.carry_out([changes.change_governors([account(2).address], 1)])
     with refused("governors: not a governor"):
-        world.governors.propose([changes.add_member(OTHER, 2)])
+        approve(world, [(world.deployment.members, b"")], by=1)
     world.governors_of(2).carry_out([changes.add_member(OTHER, 2)])
+
+
+def test_a_member_that_does_not_govern_proposes_and_approves_nothing(world: World) -> None:
+    world.members.add(OTHER, 2, account(5).address)
+    theirs = world.governors_of(5)
+    proposal = theirs.propose([changes.suspend(OTHER)])
+    assert (proposal.approvals, proposal.executed_at, proposal.proposed_by) == (0, None, account(5).address.lower())
+    assert theirs.propose([changes.suspend(OTHER)]) == proposal
+    with refused("governors: not a governor"):
+        theirs.approve(proposal.id)
+    world.governors.approve(proposal.id)
+    assert theirs.get(proposal.id).executed_at is not None
+    # A suspended member proposes nothing any more.
+    with refused("governors: not an active member"):
+        theirs.propose([changes.reinstate(OTHER)])
 
 
 def test_when_k_sinks_whoever_approved_already_carries_out_by_approving_again(world: World) -> None:
@@ -296,7 +313,9 @@ def test_a_council_that_could_not_decide_is_refused(
     with refused(reason):
         world.governors.carry_out([changes.change_governors(accounts, threshold)])
     with pytest.raises(TransactionRejectedError):
-        world.sender.send("", artifacts.load("governors").deployment(accounts, threshold), 3_000_000)
+        world.sender.send(
+            "", artifacts.load("governors").deployment(world.deployment.members, accounts, threshold), 3_000_000
+        )
     assert world.governors.council().threshold == 1
 
 
@@ -312,6 +331,12 @@ def test_a_change_of_the_council_needs_the_old_council(world: World) -> None:
     assert len(world.governors.council().accounts) == 3
     world.governors_of(2).propose(takeover)
     assert world.governors.council().accounts == (account(3).address.lower(),)
+
+
+def test_a_members_contract_that_is_none_is_refused(world: World) -> None:
+    data = artifacts.load("governors").deployment(account(STRANGER).address, [account(1).address], 1)
+    with pytest.raises(TransactionRejectedError):
+        world.sender.send("", data, 3_000_000)
 
 
 def test_an_unchanged_council_leaves_no_event(world: World) -> None:
@@ -351,7 +376,7 @@ def test_a_called_contract_cannot_make_its_own_call_happen_again(world: World) -
 
 def test_a_signed_transaction_of_one_chain_proves_nothing_on_another_contract(world: World) -> None:
     """The id of a proposal is kept by the contract that it is for: approvals do not carry over."""
-    data = artifacts.load("governors").deployment([account(1).address, account(2).address], 2)
+    data = artifacts.load("governors").deployment(world.deployment.members, [account(1).address, account(2).address], 2)
     second = world.sender.send("", data, 3_000_000)
     counter = Counter(world)
     govern_by(world, [1, 2], 2)
@@ -374,7 +399,7 @@ class Governing(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         """A governors contract of its own for each run; its first governor is account 1."""
-        data = artifacts.load("governors").deployment([account(1).address], 1)
+        data = artifacts.load("governors").deployment(self.world.deployment.members, [account(1).address], 1)
         place = self.world.sender.send("", data, 3_000_000).contract or ""
         self.world.deployment = replace(self.world.deployment, governors=place)
         self.council, self.threshold = {1: 1}, 1

@@ -181,18 +181,28 @@ def test_what_other_governors_must_decide_waits_and_hinders_nothing(office: Offi
     assert not progress.problems
 
 
-def test_a_registry_whose_account_does_not_govern_says_so_and_works_on(office: Office) -> None:
+def test_a_registry_that_does_not_govern_proposes_and_the_governors_approve(office: Office) -> None:
     office.house.settle()
     office.chain.governors().carry_out([changes.change_governors([account(2).address], 1)])
     office.register()
     progress = office.house.settle()
-    assert "不是治理成员" in progress.problems[0].message
+    assert "待其他治理成员批准（0/1）" in progress.problems[0].message
     assert progress.anchored_size == progress.size
-    office.second_governor().carry_out([changes.add_member(CARE, Level.STREET)])
-    key = office.house.keys.key_for(department_purpose(CARE), office.house.clock())
-    begins_at = office.house.keys.periods(department_purpose(CARE))[0].valid_from
-    office.second_governor().carry_out([changes.add_key(CARE, key.public.digest, Window(begins_at, None))])
+    second = office.second_governor()
+    (proposal,) = second.open_proposals()
+    second.approve(proposal.id)
     assert not office.tick_later().problems
+    assert office.chain.members().find(CARE) is not None
+
+
+def test_a_registry_whose_department_is_suspended_says_so_and_works_on(office: Office) -> None:
+    office.house.settle()
+    office.chain.governors().carry_out([changes.change_governors([account(2).address], 1)])
+    office.second_governor().carry_out([changes.suspend(office.operator)])
+    office.register()
+    progress = office.house.settle()
+    assert any("既不是治理成员" in problem.message for problem in progress.problems)
+    assert progress.anchored_size == progress.size
 
 
 def test_an_entry_that_the_network_has_otherwise_is_told_and_stops_no_other(office: Office) -> None:

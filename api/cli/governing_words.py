@@ -27,7 +27,8 @@ _ACTIONS = {1: "颁发", 2: "使用", 3: "颁发和使用"}
 _FOR_EVER = 2**64 - 1
 
 _REFUSALS = {
-    "governors: not a governor": "本账户不是治理成员，不能提出或批准变更；请用 suizheng governance list 查看治理成员",
+    "governors: not a governor": "本账户不是治理成员，不能批准或撤回；请用 suizheng governance list 查看治理成员",
+    "governors: not an active member": "本账户不是治理成员，也不是在册部门的账户，不能提出变更",
     "governors: expired": "提案已过期；如仍需要，请重新提出",
     "governors: carried out": "提案已执行，不能撤回",
     "governors: threshold": "批准人数应在 1 与治理成员人数之间",

@@ -28,9 +28,9 @@ JUDGED_TOGETHER = 64
 #: What other governors have to decide, and what a person has to look at, is looked at again after this.
 LOOK_AGAIN_AFTER = timedelta(seconds=30)
 
-_NOT_A_GOVERNOR = (
-    "链上登记须由治理成员办理：本系统的链账户不是治理成员，"
-    "请治理成员用 suizheng governance propose 提出，或将本账户列为治理成员"
+_NO_MEMBER = (
+    "链上登记须由治理成员办理：本系统的链账户既不是治理成员，也不是在册部门的账户，"
+    "请治理成员用 suizheng governance list 核对并恢复"
 )
 
 _log = logging.getLogger(__name__)
@@ -222,9 +222,9 @@ class _Round:
         try:
             proposal = self._governors.propose(batch)
         except TransactionRejectedError as refused:
-            if refused.reason == "governors: not a governor":
+            if refused.reason == "governors: not an active member":
                 self.looked |= {missing[change] for change in batch}
-                self.waiting = _NOT_A_GOVERNOR
+                self.waiting = _NO_MEMBER
             elif len(batch) == 1:
                 notice = f"链上登记被合约拒绝（{refused.reason}），请核对后由治理成员处理。"
                 self._notice(missing[batch[0]], notice)
