@@ -29,6 +29,7 @@ from registry.database import migrate, open_engine
 from registry.departments import service as departments
 from registry.errors import DuplicateError
 from registry.files.service import FileStore
+from registry.governance.service import Declarer
 from registry.idempotency import service as idempotency
 from registry.keys.service import KeyService
 from registry.log.service import open_log
@@ -104,7 +105,8 @@ def compose(
     chain = None if settings.chain == NO_CHAIN else _open_chain(settings, engine, operator, clock, draw)
     client = _reach_witnesses(settings, registry)
     send = client.send if client else None
-    pipeline = Pipeline(engine, keys, tiles, chain, chain, clock, draw, proofs=chain, send=send)
+    declarer = None if chain is None else Declarer(engine, chain)
+    pipeline = Pipeline(engine, keys, tiles, chain, chain, clock, draw, proofs=chain, declarer=declarer, send=send)
     return Services(
         settings=settings, engine=engine, registry=registry, keys=keys, files=files, pipeline=pipeline,
         trust=PublishedTrust(registry, keys), chain=chain,

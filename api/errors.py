@@ -145,6 +145,7 @@ TABLE: Mapping[type[Exception], Row] = {
     # chain: never met on a request's own path, since anchoring is the worker's; a diagnosis may still meet them.
     chain.ChainError: Row(503, "区块链暂不可用", 10),
     chain.ChainUnavailableError: Row(503, "区块链暂不可用", 10),
+    chain.AwaitingGovernorsError: Row(503, "待其他治理成员批准", 60),
     chain.TransactionRejectedError: _WITHOUT_NEXT_MOVE,
     chain.OutcomeUnknownError: Row(503, "上链结果未知", 10),
     chain.WrongContractError: _WITHOUT_NEXT_MOVE,

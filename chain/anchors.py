@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chain import artifacts
-from chain.deployment import Deployment
 from chain.errors import ChainUnavailableError, TransactionRejectedError
 from chain.node import Node
+from chain.record import Deployment
 from chain.sender import Sender
 from verifier.anchor import Anchor
 

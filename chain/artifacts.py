@@ -10,6 +10,7 @@ from importlib import resources
 from typing import Any
 
 from eth_abi.abi import decode, encode
+from eth_abi.exceptions import DecodingError
 from eth_utils.crypto import keccak
 
 
@@ -42,6 +43,17 @@ class Artifact:
         types = _types(self.functions[function]["inputs"])
         return keccak(text=f"{function}({','.join(types)})")[:4] + encode(types, arguments)
 
+    def read_call(self, data: bytes) -> tuple[str, tuple[Any, ...]] | None:
+        """Function and arguments of the data of a call; None if it calls nothing of this contract."""
+        for name, function in self.functions.items():
+            types = _types(function["inputs"])
+            if data[:4] == keccak(text=f"{name}({','.join(types)})")[:4]:
+                try:
+                    return name, tuple(decode(types, data[4:]))
+                except DecodingError:
+                    return None
+        return None
+
     def answer(self, function: str, data: bytes) -> tuple[Any, ...]:
         """What a call returned."""
         return tuple(decode(_types(self.functions[function]["outputs"]), data))
@@ -53,7 +65,7 @@ class Artifact:
 
 @cache
 def load(name: str) -> Artifact:
-    """The artifact of "members", "heads" or "uses"."""
+    """The artifact of "members", "heads", "uses", "governors" or "catalogue"."""
     path = resources.files("contracts") / "artifacts" / f"{name}.json"
     made = json.loads(path.read_text(encoding="utf-8"))
     by_kind: dict[str, list[dict[str, Any]]] = {"function": [], "event": [], "constructor": []}

@@ -19,6 +19,21 @@ class ChainUnavailableError(ChainError):
     """The node does not answer, or another process holds the chain. Nothing was sent. Do: retry later."""
 
 
+class AwaitingGovernorsError(ChainUnavailableError):
+    """Approved here, not yet by enough other governors. Do: look again later; repeating is safe and changes nothing."""
+
+    def __init__(self, proposal: bytes, approvals: int, threshold: int) -> None:
+        message = (
+            f"待其他治理成员批准（{approvals}/{threshold}）：提案 {proposal.hex()}，"
+            f"请他们执行 suizheng governance approve {proposal.hex()[:8]}"
+        )
+        evidence = {"proposal": proposal.hex(), "approvals": approvals, "threshold": threshold}
+        super().__init__("awaiting_governors", message, evidence)
+        self.proposal = proposal
+        self.approvals = approvals
+        self.threshold = threshold
+
+
 class TransactionRejectedError(ChainError):
     """A contract or node refuses; `reason` is its own text, such as "heads: inconsistent". Do: never retry as is."""
 

@@ -33,3 +33,11 @@ def department_code(department: bytes) -> str:
     if code and code.isascii() and (text := code.decode("ascii")).isprintable():
         return text
     return department.hex()
+
+
+def entry_code(code: str) -> bytes:
+    """The code of a catalogue entry as it stands on the chain: ASCII, filled up with zeros, like `department_id`.
+
+    Raises ValueError as that does.
+    """
+    return department_id(code)

@@ -18,14 +18,17 @@ from typing import Literal
 from chain import ids
 from chain.account import open_account
 from chain.anchors import ChainAnchors
-from chain.deployment import Deployment, check, deploy_or_check
+from chain.catalogue import ChainCatalogue
+from chain.deployment import deploy_or_check
 from chain.errors import ChainError, ChainRewrittenError, WrongContractError
 from chain.evidence import AnchorEvidence
 from chain.finality import finality_of
+from chain.governors import ChainGovernors
 from chain.members import ChainMembers
 from chain.node import Node, connect
 from chain.outbox import Outbox
 from chain.proofs import ChainProofs
+from chain.record import Deployment, check
 from chain.sender import Patience, Sender
 from chain.uses import ChainFirstUses, FirstUse
 from verifier.anchor import Anchor
@@ -71,6 +74,8 @@ class _Opened:
     uses: ChainFirstUses
     members: ChainMembers
     proofs: ChainProofs
+    catalogue: ChainCatalogue
+    governors: ChainGovernors
 
 
 class Chain:
@@ -151,6 +156,14 @@ class Chain:
         """The members contract."""
         return self._ready().members
 
+    def catalogue(self) -> ChainCatalogue:
+        """The catalogue contract."""
+        return self._ready().catalogue
+
+    def governors(self) -> ChainGovernors:
+        """The governors contract."""
+        return self._ready().governors
+
     def status(self) -> ChainStatus:
         """How the chain is doing. Never raises, opens nothing, and does not wait behind transactions.
 
@@ -230,6 +243,8 @@ class Chain:
             uses=ChainFirstUses(node, sender, deployment),
             members=ChainMembers(node, sender, deployment),
             proofs=ChainProofs(node, deployment, self._log_id, account if self._where == EMBEDDED else None),
+            catalogue=ChainCatalogue(node, sender, deployment),
+            governors=ChainGovernors(node, sender, deployment),
         )
 
     def _nodes(self) -> tuple[Node, Node]:

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from chain.account import ChainAccount
-from chain.deployment import Deployment
 from chain.errors import ChainUnavailableError, TransactionRejectedError
 from chain.evidence import AnchorEvidence
 from chain.headers import clique_validators, header_of
 from chain.node import Node
+from chain.record import Deployment
 from verifier import seals
 from verifier.anchor import Anchor
 from verifier.chain_proof import ChainProof, check_chain_proof, head_slots

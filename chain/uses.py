@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from chain import artifacts
-from chain.deployment import Deployment
 from chain.errors import ChainError
 from chain.ids import department_code
 from chain.node import Node
 from chain.outbox import Call
+from chain.record import Deployment
 from chain.sender import Sender
 
 _CONSUME_GAS = 200_000

@@ -7,42 +7,59 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import vyper
 from vyper.compiler import compile_code
+from vyper.compiler.input_bundle import FilesystemInputBundle
 from vyper.utils import keccak256
 
 FOLDER = Path(__file__).parent
 ARTIFACTS = FOLDER / "artifacts"
-NAMES = ("members", "heads", "uses")
+NAMES = ("members", "heads", "uses", "governors", "catalogue")
+
+_IMPORT = re.compile(r"^import (\w+)$", re.MULTILINE)
 
 
 def compile_contract(name: str) -> dict[str, Any]:
     """The artifact of one contract: ABI, code to deploy, and the hash by which the deployed code is recognised.
 
     `runtime_hash` is the Keccak-256 of the runtime code without its immutables; `immutable_bytes` of those follow it
-    on the chain.
+    on the chain. `source_sha256` is over the contract and the modules it is made of, in the order of import.
     """
-    source = (FOLDER / f"{name}.vy").read_text(encoding="utf-8")
+    sources = _sources(name)
     output = compile_code(
-        source,
+        sources[name],
         contract_path=f"{name}.vy",
+        input_bundle=FilesystemInputBundle([FOLDER]),
         output_formats=["abi", "bytecode", "bytecode_runtime", "layout", "settings_dict"],
     )
     immutables = output["layout"].get("code_layout", {}).values()
     return {
         "name": name,
         "compiler": {"name": "vyper", "version": vyper.__version__, **output["settings_dict"]},
-        "source_sha256": hashlib.sha256(source.encode()).hexdigest(),
+        "source_sha256": hashlib.sha256("".join(sources.values()).encode()).hexdigest(),
         "runtime_hash": "0x" + keccak256(bytes.fromhex(output["bytecode_runtime"][2:])).hex(),
         "immutable_bytes": sum(place["length"] for place in immutables),
         "abi": output["abi"],
         "bytecode": output["bytecode"],
         "runtime": output["bytecode_runtime"],
     }
+
+
+def _sources(name: str) -> dict[str, str]:
+    """The sources of a contract and of every module it imports, by name."""
+    found: dict[str, str] = {}
+    wanted = [name]
+    while wanted:
+        module = wanted.pop(0)
+        if module not in found:
+            found[module] = (FOLDER / f"{module}.vy").read_text(encoding="utf-8")
+            wanted += _IMPORT.findall(found[module])
+    return found
 
 
 def artifact_text(name: str) -> str:

@@ -1,8 +1,8 @@
-"""The pipeline's two steps on the chain: anchor, then consume. Whatever goes wrong here, the log goes on growing.
+"""The pipeline's steps on the chain: anchor, consume, declare. Whatever goes wrong here, the log goes on growing.
 
 What goes wrong is sorted by what helps, and asked again after a pause that doubles, by the monotonic clock:
 
-    the chain is away, or owes an answer    both steps pause
+    the chain is away, or owes an answer    every step pauses
     a contract or node refuses              that step pauses; of several claims, only those that are refused
     the chain or the log is not what it     anchoring stops, and says so, until the cause is gone: nothing is sent while
     was (a contradiction, a wrong chain)    the question is asked again from time to time
@@ -26,6 +26,7 @@ from chain.errors import (
 )
 from registry.database import READ_ONLY
 from registry.errors import RegistryError
+from registry.governance.service import Declarer
 from registry.log.anchoring import Anchorer
 from registry.log.errors import LogContradictionError
 from registry.uses.consuming import FirstUse, record_first_use, waiting_claims
@@ -42,7 +43,8 @@ LONGEST_CLAIM_PAUSE: Final = 600.0
 #: Refused claims that are remembered; beyond them the oldest are simply asked again.
 _MOST_REFUSED: Final = 1_000
 
-ANCHOR, CONSUME = "anchor", "consume"
+ANCHOR, CONSUME, DECLARE = "anchor", "consume", "declare"
+#: The steps that heads and first uses wait for; what is declared waits for the governors.
 ON_CHAIN: Final = (ANCHOR, CONSUME)
 #: Until a person has changed something, every answer would be the same.
 _STOPPING: Final = (LogContradictionError, WrongContractError, ChainRewrittenError)
@@ -73,6 +75,7 @@ class Turns:
     """What one round on the chain did. down: the chain does not answer; stopped: why nothing is anchored any more."""
 
     consumed: int = 0
+    declared: int = 0
     more: bool = False
     down: bool = False
     stopped: Problem | None = None
@@ -91,15 +94,21 @@ class _Pause:
 
 
 class ChainTurns:
-    """Takes the published head and the waiting first uses to the chain, one round at a time."""
+    """Takes the published head, the waiting first uses and what is to be declared to the chain, a round at a time."""
 
     def __init__(
-        self, engine: Engine, anchorer: Anchorer | None, uses: FirstUses | None, monotonic: Callable[[], float]
+        self,
+        engine: Engine,
+        anchorer: Anchorer | None,
+        uses: FirstUses | None,
+        declarer: Declarer | None,
+        monotonic: Callable[[], float],
     ) -> None:
         self._engine = engine
         self._reader = engine.execution_options(**{READ_ONLY: True})
         self._anchorer = anchorer
         self._uses = uses
+        self._declarer = declarer
         self._monotonic = monotonic
         self._pauses: dict[str, _Pause] = {}
         self._refused: dict[bytes, _Pause] = {}
@@ -111,6 +120,8 @@ class ChainTurns:
             self._try(ANCHOR, lambda: self._anchor(head, at), turns)
         if self._uses is not None and not turns.down and not turns.stopped and not self._is_paused(CONSUME, turns):
             self._try(CONSUME, lambda: self._consume(turns), turns)
+        if self._declarer is not None and not turns.down and not turns.stopped and not self._is_paused(DECLARE, turns):
+            self._try(DECLARE, lambda: self._declare(at, turns), turns)
         return turns
 
     def _is_paused(self, step: str, turns: Turns) -> bool:
@@ -175,6 +186,17 @@ class ChainTurns:
             turns.consumed += 1
         turns.more = turns.consumed == CONSUME_BATCH
         self._sort(failures, turns)
+
+    def _declare(self, at: datetime, turns: Turns) -> None:
+        """What waits for other governors, or for a person, waits without hindering anything."""
+        if self._declarer is None:
+            return
+        outcome = self._declarer.advance(at)
+        turns.declared = outcome.changed
+        turns.more |= outcome.more
+        if outcome.waiting is not None:
+            turns.problems.append(Problem(DECLARE, "awaiting_governors", outcome.waiting))
+        turns.problems += [Problem(DECLARE, "look_at_chain", notice) for notice in outcome.notices]
 
     def _sort(self, failures: Sequence[tuple[bytes, ChainError]], turns: Turns) -> None:
         """A claim that is refused steps aside for others; if nothing came of a round, the step pauses too."""

@@ -5,7 +5,8 @@
 3. publish   tiles and head as files, derived from the database              (fsync, rename, fsync)
 4. anchor    the newest published head goes onto the chain                   (the chain is asked first)
 5. consume   first uses of one-time items go onto the chain                  (the chain decides who was first)
-6. cosign    witnesses are asked to cosign the newest anchored head          (nothing waits for their answers)
+6. declare   departments, keys, scopes, types go onto the chain              (the governors decide)
+7. cosign    witnesses are asked to cosign the newest anchored head          (nothing waits for their answers)
 
 Each step reads from what the one before it made durable, and none keeps anything in memory that a later tick needs. So
 a process killed anywhere is recovered by the next tick of any other.
@@ -22,9 +23,10 @@ from typing import Final
 
 from sqlalchemy import Engine
 
-from registry.chain_turns import CONSUME_BATCH, ChainTurns, FirstUses, Problem
+from registry.chain_turns import CONSUME_BATCH, DECLARE, ChainTurns, FirstUses, Problem
 from registry.database import READ_ONLY
 from registry.errors import KeyUnavailableError
+from registry.governance.service import Declarer
 from registry.keys.service import KeyService
 from registry.log.anchoring import Anchorer, Anchors, Proofs, anchored_head
 from registry.log.published import PublishedLog
@@ -51,6 +53,7 @@ class Progress:
     sealed: int = 0
     sequenced: int = 0
     consumed: int = 0
+    declared: int = 0
     size: int = 0
     published_size: int = 0
     anchored_size: int = 0
@@ -64,16 +67,18 @@ class Progress:
     @property
     def idle(self) -> bool:
         """Nothing was done and nothing is left that could be done now."""
-        return not (self.sealed or self.sequenced or self.consumed or self.more or self.problems)
+        # What other governors or people have to decide keeps nothing of ours from being done.
+        hindered = any(problem.step != DECLARE for problem in self.problems)
+        return not (self.sealed or self.sequenced or self.consumed or self.declared or self.more or hindered)
 
 
 class Pipeline:
     """The pipeline of one registry. Any number of processes may run one at the same time, on a migrated database.
 
     Names the log and makes the registry's own keys at the first start.
-    `anchors` and `uses` are None where the registry runs without a chain: the log then grows unanchored. `proofs` makes
-    evidence that does not need the trust bundle to list its head; None: none is made. `send` reaches witnesses; None
-    where there are none.
+    `anchors`, `uses` and `declarer` are None where the registry runs without a chain: the log then grows unanchored.
+    `proofs` makes evidence that does not need the trust bundle to list its head; None: none is made. `send` reaches
+    witnesses; None where there are none.
     """
 
     def __init__(
@@ -86,6 +91,7 @@ class Pipeline:
         clock: Callable[[], datetime],
         draw: Callable[[int], bytes],
         proofs: Proofs | None = None,
+        declarer: Declarer | None = None,
         send: Send | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -100,7 +106,7 @@ class Pipeline:
         self.witnesses = None if send is None else Asker(engine, self.log, send, clock)
         anchorer = None if anchors is None else Anchorer(engine, self.log, anchors, proofs, monotonic)
         self._is_chained = anchorer is not None
-        self._turns = ChainTurns(engine, anchorer, uses, monotonic)
+        self._turns = ChainTurns(engine, anchorer, uses, declarer, monotonic)
         self._chain_tried_at = float("-inf")
         self._sealed_to = 0
 
@@ -116,9 +122,9 @@ class Pipeline:
         self._sequence(progress)
         head = self._publish(progress)
         if head is not None and self._is_chains_turn(progress):
-            # Steps 4 and 5: nothing that goes wrong there keeps the log from growing.
+            # Steps 4 to 6: nothing that goes wrong there keeps the log from growing.
             turns = self._turns.take(head, self._now())
-            progress.consumed, progress.chain_down = turns.consumed, turns.down
+            progress.consumed, progress.declared, progress.chain_down = turns.consumed, turns.declared, turns.down
             progress.anchoring_stopped = turns.stopped
             progress.problems += turns.problems
             progress.more |= turns.more
@@ -165,7 +171,7 @@ class Pipeline:
         return True
 
     def _cosign(self, progress: Progress) -> None:
-        # (6) What was cosigned beyond the chain cannot be cosigned again below it: while the chain answers, it leads.
+        # (7) What was cosigned beyond the chain cannot be cosigned again below it: while the chain answers, it leads.
         leads = self._is_chained and not progress.chain_down
         size = progress.anchored_size if leads else progress.published_size
         if self.witnesses is None or size == 0:

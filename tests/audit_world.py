@@ -18,7 +18,7 @@ from api.audit.auditing import AuditReport, AuditRequest, audit
 from api.audit.chainside import Place
 from api.composition import Services, compose
 from api.settings import Settings
-from chain.deployment import Deployment
+from chain.record import Deployment
 from registry.authorisations import service as authorisations
 from registry.authorisations.rules import AuthorisationDraft
 from registry.catalogue import service as catalogue

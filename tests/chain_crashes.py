@@ -11,10 +11,10 @@ from typing import Any
 
 from chain_world import ORIGIN, REGISTRY, MovingClock, drawing, uniform_proof, uniform_root
 
-from chain.deployment import Deployment
 from chain.node import Node
 from chain.opening import Chain
 from chain.outbox import Outbox
+from chain.record import Deployment
 from chain.store import BlockStore
 
 # The life of a chain in a test: heads of these sizes, then a use of each item.

@@ -6,6 +6,7 @@ import atexit
 import functools
 import hashlib
 import itertools
+import json
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -17,17 +18,22 @@ from typing import Any
 from eth.db.atomic import AtomicDB
 from eth.db.backends.memory import MemoryDB
 from eth_tester import EthereumTester, PyEVMBackend
+from eth_utils.crypto import keccak
 from web3 import Web3
 
 from chain import artifacts
 from chain.account import ChainAccount
 from chain.anchors import ChainAnchors
-from chain.deployment import Deployment, deploy_or_check
+from chain.catalogue import ChainCatalogue
+from chain.changes import Change
+from chain.deployment import deploy_or_check
 from chain.embedded import SerialProvider, open_embedded
-from chain.ids import log_id
+from chain.governors import ChainGovernors, Proposal
+from chain.ids import department_id, log_id
 from chain.members import ChainMembers
 from chain.node import Mined, Node
 from chain.outbox import Outbox
+from chain.record import Deployment, genesis_of
 from chain.sender import Patience, Sender
 from chain.uses import ChainFirstUses
 from verifier.merkle import leaf_hash, node_hash
@@ -78,6 +84,27 @@ def pairs_of(node: Node) -> dict[bytes, bytes]:
     return dict(backend.chain.chaindb.db.wrapped_db.kv_store)
 
 
+def former_deployment(node: Node, sender: Sender, file: Path) -> dict[str, str]:
+    """Deploy and record as the first version did: three contracts, governed by the account that made them."""
+    vector = Path(__file__).parent / "members_v1.json"
+    places: dict[str, str] = {}
+    for name in ("members", "heads", "uses"):
+        if name == "members":
+            data = bytes.fromhex(json.loads(vector.read_text(encoding="utf-8"))["bytecode"][2:])
+        else:
+            data = artifacts.load(name).deployment(places["members"])
+        places[name] = sender.send("", data, 3_000_000).contract or ""
+    for contract, function, arguments in (
+        ("heads", "open_log", [LOG, sender.address]),
+        ("members", "add", [department_id(REGISTRY), 0, sender.address]),
+    ):
+        sender.send(places[contract], artifacts.load(contract).call(function, arguments), 500_000)
+    codes = {f"{name}_code": keccak(node.code(place)).hex() for name, place in places.items()}
+    facts = {"chain_id": node.chain_id(), "genesis": genesis_of(node), "first_block": 0}
+    file.write_text(json.dumps({**facts, **places, **codes}, indent=1), encoding="utf-8")
+    return places
+
+
 def file_node(folder: Path, clock: Callable[[], datetime] | None = None) -> Node:
     """The embedded chain in a file of this folder."""
     return open_embedded(folder / "chain.db", clock or MovingClock(), drawing("chain"))
@@ -85,7 +112,7 @@ def file_node(folder: Path, clock: Callable[[], datetime] | None = None) -> Node
 
 @dataclass
 class World:
-    """One node with the contracts deployed by account 1, which is governor, writer of the log and member."""
+    """One node with the contracts deployed by account 1, which is the only governor, writer of the log and member."""
 
     node: Node
     folder: Path
@@ -100,6 +127,8 @@ class World:
         self.anchors = ChainAnchors(self.node, self.sender, self.deployment, LOG)
         self.uses = ChainFirstUses(self.node, self.sender, self.deployment)
         self.members = ChainMembers(self.node, self.sender, self.deployment)
+        self.catalogue = ChainCatalogue(self.node, self.sender, self.deployment)
+        self.governors = self.governors_of(1)
 
     def sender_of(self, number: int) -> Sender:
         """The sender of a fixed account."""
@@ -109,10 +138,18 @@ class World:
             self.senders[number] = Sender(self.node, account(number), self.outboxes[number], patience)
         return self.senders[number]
 
+    def governors_of(self, number: int) -> ChainGovernors:
+        """Governing as a fixed account."""
+        return ChainGovernors(self.node, self.sender_of(number), self.deployment)
+
+    def govern(self, contract: str, function: str, *arguments: object, by: int = 1) -> Proposal:
+        """Send a call as the governors; carried out at once while account 1 is the only one."""
+        return self.governors_of(by).propose([Change(contract, function, arguments)])
+
     def call(self, contract: str, function: str, *arguments: object, by: int = 1) -> Mined:
         """Send a call as a fixed account; refusals arrive as TransactionRejectedError with the contract's reason."""
         data = artifacts.load(contract).call(function, arguments)
-        return self.sender_of(by).send(getattr(self.deployment, contract), data, 500_000)
+        return self.sender_of(by).send(getattr(self.deployment, contract), data, 5_000_000)
 
     def ask(self, contract: str, function: str, *arguments: object, by: int | None = None) -> Any:
         """What a contract answers; a single answer comes bare."""

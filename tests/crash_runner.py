@@ -28,10 +28,10 @@ from log_house import CARE, MARKET, NOON, Clock, check_log
 from sqlalchemy import Engine, func, select
 from sqlalchemy.engine import make_url
 
-from chain.deployment import Deployment
 from chain.node import Node
 from chain.opening import Chain
 from chain.outbox import Outbox
+from chain.record import Deployment
 from chain.store import BlockStore
 from registry.authorisations import service as authorisations
 from registry.authorisations.rules import AuthorisationDraft

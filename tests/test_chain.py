@@ -16,17 +16,28 @@ from chain_world import (
     REGISTRY,
     World,
     account,
+    former_deployment,
+    memory_node,
     new_world,
     uniform_proof,
     uniform_root,
 )
 
-from chain import artifacts
+from chain import artifacts, changes
 from chain.anchors import ChainAnchors
-from chain.deployment import Deployment, check, deploy_or_check
-from chain.errors import TransactionRejectedError, WrongContractError
+from chain.changes import Action, MemberState, Scope, Window
+from chain.deployment import deploy_or_check
+from chain.errors import (
+    AwaitingGovernorsError,
+    ChainUnavailableError,
+    TransactionRejectedError,
+    WrongContractError,
+)
 from chain.ids import department_code, department_id, log_id
-from chain.members import Action, ChainMembers, MemberState, Scope, Window
+from chain.members import ChainMembers
+from chain.outbox import Outbox
+from chain.record import Deployment, check
+from chain.sender import Patience, Sender
 from chain.uses import ChainFirstUses
 
 ITEM, OURS, THEIRS = b"\x33" * 32, b"\x44" * 32, b"\x55" * 32
@@ -113,7 +124,7 @@ def test_a_proof_from_another_head_or_with_a_wrong_bit_is_refused(world: World) 
 
 
 def test_logs_of_one_contract_do_not_see_each_other(world: World) -> None:
-    world.call("heads", "open_log", log_id("another"), world.sender.address)
+    world.govern("heads", "open_log", log_id("another"), world.sender.address)
     other = ChainAnchors(world.node, world.sender, world.deployment, log_id("another"))
     world.anchors.anchor(5, uniform_root(5), 0, [])
     assert other.latest() is None
@@ -208,9 +219,40 @@ def test_keys_and_scopes_are_read_back(world: World) -> None:
     ]
 
 
+def test_a_signature_is_judged_by_the_keys_and_the_standing_of_its_time(world: World) -> None:
+    key, later = b"\x01" * 32, NOON + timedelta(days=400)
+    world.members.add(OTHER, 3)
+    since = world.members.history(OTHER)[0].since_at
+    world.members.add_key(OTHER, key, Window(since - timedelta(days=1), None))
+    assert world.members.signer_at(key, since) == OTHER
+    # Before the department was added it had no say, whatever the window of its key.
+    assert world.members.signer_at(key, since - timedelta(seconds=1)) is None
+    world.members.end_key(OTHER, key, since + timedelta(days=2))
+    assert world.members.signer_at(key, since + timedelta(days=1)) == OTHER
+    assert world.members.signer_at(key, since + timedelta(days=2)) is None
+    # What a department signed stays signed after it was suspended; what it signs then does not count.
+    world.members.end_key(OTHER, key, since + timedelta(seconds=1))
+    world.members.suspend(OTHER)
+    assert world.members.state_at(OTHER, later) is MemberState.SUSPENDED
+    assert world.members.signer_at(key, later) is None
+    assert world.members.signer_at(b"\x09" * 32, since) is None
+    # Stolen already before: the window is ended backwards, and what the thief signed falls.
+    world.members.end_key(OTHER, key, since - timedelta(hours=1))
+    assert world.members.signer_at(key, since) is None
+
+
+def test_scopes_as_they_were_granted_are_found_after_they_were_ended(world: World) -> None:
+    world.members.add(OTHER, 3)
+    year = Scope(Action.ISSUE, Window(NOON, NOON + timedelta(days=365)))
+    world.members.grant_scope(OTHER, "type", year)
+    world.members.end_scope(OTHER, "type", 0, NOON + timedelta(days=1))
+    assert world.members.granted(OTHER, "type") == [year]
+    assert world.members.granted(OTHER, "another") == []
+
+
 def test_only_the_governor_changes_members(world: World) -> None:
     theirs = ChainMembers(world.node, world.sender_of(2), world.deployment)
-    with refused("members: not the governor"):
+    with refused("governors: not an active member"):
         theirs.add(OTHER, 3)
     world.members.add(OTHER, 3)
 
@@ -271,6 +313,54 @@ def test_another_contract_in_the_place_of_ours_is_recognised_even_if_the_record_
     forged = replace(world.deployment, heads=impostor.contract, heads_code=world.deployment.uses_code)
     with pytest.raises(WrongContractError):
         check(world.node, forged)
+
+
+def test_a_folder_of_the_first_version_gets_what_it_lacks_and_keeps_what_it_has(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """There the account that deployed the contracts governed them itself; now it is one governor of one."""
+    node = memory_node()
+    sender = Sender(node, account(1), Outbox(tmp_path / "outbox.db"), Patience(timeout_seconds=5, poll_seconds=0.01))
+    request.addfinalizer(node.close)
+    recorded = former_deployment(node, sender, tmp_path / "deployment.json")
+    with pytest.raises(WrongContractError, match="启动一次登记系统"):
+        Deployment.read(tmp_path / "deployment.json")
+    deployment = deploy_or_check(node, sender, tmp_path / "deployment.json", LOG, REGISTRY)
+    assert {name: getattr(deployment, name) for name in recorded} == recorded
+    members = ChainMembers(node, sender, deployment)
+    assert members.find_active(sender.address) == REGISTRY
+    members.add(OTHER, 3)
+    with refused("members: not the governor"):
+        call = artifacts.load("members").call("suspend", [department_id(OTHER)])
+        sender.send(deployment.members, call, 500_000)
+    height = node.height()
+    assert deploy_or_check(node, sender, tmp_path / "deployment.json", LOG, REGISTRY) == deployment
+    assert node.height() == height
+
+
+def test_a_registry_that_does_not_govern_waits_until_it_is_let_in(world: World) -> None:
+    file = world.folder / "theirs.json"
+    world.deployment.write(file)
+    with pytest.raises(ChainUnavailableError, match="suizheng governance propose join") as waiting:
+        deploy_or_check(world.node, world.sender_of(2), file, log_id("theirs"), OTHER)
+    assert waiting.value.reason == "not_joined"
+    address = world.sender_of(2).address
+    world.governors.carry_out([changes.open_log(log_id("theirs"), address), changes.add_member(OTHER, 2, address)])
+    deploy_or_check(world.node, world.sender_of(2), file, log_id("theirs"), OTHER)
+    assert world.members.find_active(address) == OTHER
+
+
+def test_a_registry_that_governs_with_others_waits_for_them(world: World) -> None:
+    file = world.folder / "theirs.json"
+    world.deployment.write(file)
+    council = [account(1).address, account(2).address]
+    world.governors.carry_out([changes.change_governors(council, 2)])
+    with pytest.raises(AwaitingGovernorsError, match="1/2"):
+        deploy_or_check(world.node, world.sender_of(2), file, log_id("theirs"), OTHER)
+    (proposal,) = world.governors.open_proposals()
+    world.governors.approve(proposal.id)
+    deploy_or_check(world.node, world.sender_of(2), file, log_id("theirs"), OTHER)
+    assert ChainAnchors(world.node, world.sender_of(2), world.deployment, log_id("theirs")).latest() is None
 
 
 def test_a_record_that_cannot_be_read_stops_the_start(world: World) -> None:

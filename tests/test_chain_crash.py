@@ -14,8 +14,8 @@ import pytest
 from chain_crashes import COMMITMENT, ITEMS, SIZES, die_at, live, open_chain
 from chain_world import account, file_node, uniform_root
 
-# What the whole life sends: three contracts, the log, the member, and one for each head and item.
-DEPLOYING, WORKING = 5, len(SIZES) + len(ITEMS)
+# What the whole life sends: five contracts, handing over (2), log and member together, and one for each head and item.
+DEPLOYING, WORKING = 8, len(SIZES) + len(ITEMS)
 # Moments of one transaction: two each around keeping, sending, writing and settling, and one amid the writing.
 MOMENTS = 9
 OPENING_MOMENTS = 3 + DEPLOYING * MOMENTS + 2

@@ -114,7 +114,7 @@ def test_status_shows_height_and_time_of_the_newest_block(tmp_path: Path) -> Non
     chain = open_chain(tmp_path)
     deployment = chain.open()
     status = chain.status()
-    assert (status.state, status.chain_id, status.height) == ("up", deployment.chain_id, 5)
+    assert (status.state, status.chain_id, status.height) == ("up", deployment.chain_id, 8)
     assert (status.unconfirmed, status.message) == (0, None)
     assert status.block_at == MovingClock()()
     chain.close()

@@ -75,12 +75,12 @@ def test_the_governor_opens_a_log_and_a_stranger_cannot(world: World) -> None:
     another = log_id("another")
     with refused("heads: not the governor"):
         world.call("heads", "open_log", another, account(STRANGER).address, by=STRANGER)
-    world.call("heads", "open_log", another, account(SECOND).address)
-    world.call("heads", "open_log", another, account(SECOND).address)
+    world.govern("heads", "open_log", another, account(SECOND).address)
+    world.govern("heads", "open_log", another, account(SECOND).address)
     with refused("heads: log is open"):
-        world.call("heads", "open_log", another, account(THIRD).address)
+        world.govern("heads", "open_log", another, account(THIRD).address)
     with refused("heads: no log or writer"):
-        world.call("heads", "open_log", log_id("x"), "0x" + "0" * 40)
+        world.govern("heads", "open_log", log_id("x"), "0x" + "0" * 40)
     assert world.ask("heads", "writer", another) == account(SECOND).address.lower()
     assert world.ask("heads", "head", another) == (0, bytes(32), 0, 0)
 
@@ -102,10 +102,10 @@ def test_a_replaced_writer_advances_no_more_and_the_head_stays(world: World) -> 
     with refused("heads: not the governor"):
         world.call("heads", "replace_writer", LOG, account(SECOND).address, by=SECOND)
     with refused("heads: unknown log"):
-        world.call("heads", "replace_writer", log_id("x"), account(SECOND).address)
+        world.govern("heads", "replace_writer", log_id("x"), account(SECOND).address)
     with refused("heads: no log or writer"):
-        world.call("heads", "replace_writer", LOG, "0x" + "0" * 40)
-    world.call("heads", "replace_writer", LOG, account(SECOND).address)
+        world.govern("heads", "replace_writer", LOG, "0x" + "0" * 40)
+    world.govern("heads", "replace_writer", LOG, account(SECOND).address)
     with refused("heads: not the writer"):
         world.call("heads", "advance", LOG, 9, uniform_root(9), uniform_proof(5, 9))
     with refused("heads: contradicts"):
@@ -204,7 +204,7 @@ ITEM, FIRST, LATER = b"\x33" * 32, b"\x44" * 32, b"\x55" * 32
 
 
 def test_the_first_use_wins_and_every_later_one_gets_its_record(world: World) -> None:
-    world.call("members", "add", DEPARTMENT, 3, account(SECOND).address)
+    world.govern("members", "add", DEPARTMENT, 3, account(SECOND).address)
     assert world.ask("uses", "first_use", ITEM) == (bytes(32), bytes(32), 0)
     mined = world.call("uses", "consume", ITEM, FIRST)
     block = world.node.block(mined.block_number)
@@ -220,9 +220,9 @@ def test_the_first_use_wins_and_every_later_one_gets_its_record(world: World) ->
 def test_only_an_active_member_uses(world: World) -> None:
     with refused("uses: not an active member"):
         world.call("uses", "consume", ITEM, FIRST, by=SECOND)
-    world.call("members", "add", DEPARTMENT, 3, account(SECOND).address)
+    world.govern("members", "add", DEPARTMENT, 3, account(SECOND).address)
     world.call("uses", "consume", ITEM, FIRST, by=SECOND)
-    world.call("members", "suspend", DEPARTMENT)
+    world.govern("members", "suspend", DEPARTMENT)
     with refused("uses: not an active member"):
         world.call("uses", "consume", LATER, FIRST, by=SECOND)
     with refused("uses: not an active member"):
@@ -231,9 +231,9 @@ def test_only_an_active_member_uses(world: World) -> None:
 
 
 def test_a_first_use_stays_that_of_the_department_whose_account_was_rotated(world: World) -> None:
-    world.call("members", "add", DEPARTMENT, 3, account(SECOND).address)
+    world.govern("members", "add", DEPARTMENT, 3, account(SECOND).address)
     world.call("uses", "consume", ITEM, FIRST, by=SECOND)
-    world.call("members", "rotate", DEPARTMENT, account(THIRD).address)
+    world.govern("members", "rotate", DEPARTMENT, account(THIRD).address)
     assert world.ask("uses", "first_use", ITEM)[:2] == (DEPARTMENT, FIRST)
     with refused("uses: not an active member"):
         world.call("uses", "consume", LATER, FIRST, by=SECOND)

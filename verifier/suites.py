@@ -43,9 +43,14 @@ class PublicKey:
     raw: bytes
 
     @property
+    def digest(self) -> bytes:
+        """32 bytes that name the key where room is plenty: SHA-256(suite name || 0x00 || raw)."""
+        return hashlib.sha256(self.suite.name.encode() + b"\x00" + self.raw).digest()
+
+    @property
     def kid(self) -> bytes:
-        """8 bytes that name the key: SHA-256(suite name || raw), cut."""
-        return hashlib.sha256(self.suite.name.encode() + b"\x00" + self.raw).digest()[:KID_BYTES]
+        """8 bytes that name the key: its digest, cut."""
+        return self.digest[:KID_BYTES]
 
     def check(self, signature: bytes, message: bytes) -> None:
         """Raises SignatureError unless the 64-byte signature is this key's over the message."""

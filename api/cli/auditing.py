@@ -69,8 +69,8 @@ def _request(options: argparse.Namespace) -> AuditRequest:
 def _with_place(request: AuditRequest, options: argparse.Namespace) -> AuditRequest:
     """Contracts as told by option, else by the record of the deployment; for the embedded chain that is beside it."""
     from api.audit.chainside import Place
-    from chain.deployment import Deployment
     from chain.errors import WrongContractError
+    from chain.record import Deployment
 
     if options.contract:
         if len(options.contract) != _HEX_OF_CONTRACT or not options.contract.startswith("0x"):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from api.cli.arguments import Parser, moment, positive
 from api.cli.errors import EXIT_INTERRUPTED, EXIT_SOFTWARE, EXIT_USAGE, CommandError
+from api.cli.governing_arguments import add_governance
 
 _OURS = frozenset({"api", "registry", "chain", "verifier", "codes", "contracts"})
 _PLAIN = frozenset({"PIL", "cbor2", "cryptography", "jsonschema_rs", "orjson", "rfc8785", "zxingcpp"})
@@ -76,6 +77,7 @@ def _parser() -> Parser:
     _add_network(commands)
     _add_audit(commands)
     _add_witness(commands)
+    add_governance(commands)
     demo = commands.add_parser(
         "demo", help="演示完整过程（需要服务器组件）", description="在本机演示登记、存证、核验、复用与闸口"
     )
