@@ -210,6 +210,8 @@ def test_a_server_and_a_witness_find_each_other_over_http(tmp_path: Path) -> Non
             assert (trusted.witness_threshold, len(trusted.witnesses)) == (1, 2)
             assert witness_key(vkey)[1] in {one.public for one in trusted.witnesses}
             assert client.get("/healthz").status_code == 200
+            page = client.get("/status", headers={"Accept": "text/html"}).text
+            assert FIRST in page and SECOND in page and "连接不上见证方" in page
     finally:
         witness.end()
 

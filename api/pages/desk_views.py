@@ -257,6 +257,17 @@ class HeadLine:
 
 
 @dataclass(frozen=True, slots=True)
+class WitnessLine:
+    """A witness of the log. trouble: why it did not cosign the last time; empty if it did."""
+
+    name: str
+    size: int
+    lag: int
+    at: datetime | None
+    trouble: str
+
+
+@dataclass(frozen=True, slots=True)
 class StatusPage:
     """How the log and the chain are."""
 
@@ -265,6 +276,8 @@ class StatusPage:
     detail: str
     figures: Sequence[Fact]
     heads: Sequence[HeadLine]
+    witnesses: Sequence[WitnessLine] = ()
+    witnesses_note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from api.http.calls import Call, get_call
 from api.http.guard import GuardedRoute
 from api.http.public import Standing, standing_of
 from api.pages import times
-from api.pages.desk_views import HeadLine, StatusPage
+from api.pages.desk_views import HeadLine, StatusPage, WitnessLine
 from api.pages.rendering import show, texts_for
 from api.pages.texts import Texts
 from api.pages.views import Fact
@@ -105,6 +105,11 @@ def status_page(request: Request, call: OfCall) -> Response:
         detail=_detail(key, state, t),
         figures=figures_of(state, t),
         heads=heads,
+        witnesses=[
+            WitnessLine(one.name, one.size, one.lag, one.cosigned_at, one.message or "")
+            for one in state.standing.witnesses
+        ],
+        witnesses_note=t("status.witnesses_body", k=state.standing.witness_threshold),
     )
     return show(request, "status.html", view)
 
