@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check format serve bench install tools lock clean
+.PHONY: demo test check format serve bench install tools tools-kaia test-kaia lock clean
 
 install: $(READY)
 
@@ -43,12 +43,21 @@ lock:
 	uv pip compile pyproject.toml --extra server --group dev --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header -o requirements.lock
 
-# Needs Go; pinned by go.sum. The node program of the try-out network and of its tests; built once.
+# Needs Go; pinned by go.sum and built once. geth is for the try-out network and its tests; kcn, a second engine, takes
+# minutes to build and is asked for by name.
+GO_BUILD = GOTOOLCHAIN=go1.22.12 GOFLAGS=-buildvcs=false go build -trimpath -o ../../../$@
 tools: .tools/bin/geth
+tools-kaia: .tools/bin/kcn
 
 .tools/bin/geth: deploy/programs/geth/go.mod deploy/programs/geth/go.sum
-	cd deploy/programs/geth && GOTOOLCHAIN=go1.22.12 GOFLAGS=-buildvcs=false \
-		go build -trimpath -o ../../../$@ github.com/ethereum/go-ethereum/cmd/geth
+	cd deploy/programs/geth && $(GO_BUILD) github.com/ethereum/go-ethereum/cmd/geth
+
+.tools/bin/kcn: deploy/programs/kaia/go.mod deploy/programs/kaia/go.sum
+	cd deploy/programs/kaia && $(GO_BUILD) github.com/kaiachain/kaia/cmd/kcn
+
+# Not part of `make test`: needs `make tools-kaia`.
+test-kaia: $(READY) .tools/bin/kcn
+	$(BIN)/pytest -q tests/kaia_network.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-output

@@ -31,7 +31,7 @@ from chain.embedded import SerialProvider, open_embedded
 from chain.governors import ChainGovernors, Proposal
 from chain.ids import department_id, log_id
 from chain.members import ChainMembers
-from chain.node import Mined, Node
+from chain.node import Mined, Node, connect
 from chain.outbox import Outbox
 from chain.record import Deployment, genesis_of
 from chain.sender import Patience, Sender
@@ -110,12 +110,21 @@ def file_node(folder: Path, clock: Callable[[], datetime] | None = None) -> Node
     return open_embedded(folder / "chain.db", clock or MovingClock(), drawing("chain"))
 
 
+UNHURRIED = Patience(timeout_seconds=30, poll_seconds=0.05)
+_QUICK = Patience(timeout_seconds=5, poll_seconds=0.01)
+
+
 @dataclass
 class World:
-    """One node with the contracts deployed by account 1, which is the only governor, writer of the log and member."""
+    """One node with the contracts deployed by account 1, which is the only governor, writer of the log and member.
+
+    first_account: worlds on one chain have accounts of their own, counted from here.
+    """
 
     node: Node
     folder: Path
+    patience: Patience = _QUICK
+    first_account: int = 0
     outboxes: dict[int, Outbox] = field(default_factory=dict)
     senders: dict[int, Sender] = field(default_factory=dict)
 
@@ -130,12 +139,15 @@ class World:
         self.catalogue = ChainCatalogue(self.node, self.sender, self.deployment)
         self.governors = self.governors_of(1)
 
+    def account(self, number: int) -> ChainAccount:
+        """A fixed account of this world."""
+        return account(self.first_account + number)
+
     def sender_of(self, number: int) -> Sender:
         """The sender of a fixed account."""
         if number not in self.senders:
             self.outboxes[number] = Outbox(self.folder / f"outbox-{number}.db")
-            patience = Patience(timeout_seconds=5, poll_seconds=0.01)
-            self.senders[number] = Sender(self.node, account(number), self.outboxes[number], patience)
+            self.senders[number] = Sender(self.node, self.account(number), self.outboxes[number], self.patience)
         return self.senders[number]
 
     def governors_of(self, number: int) -> ChainGovernors:
@@ -146,6 +158,10 @@ class World:
         """Send a call as the governors; carried out at once while account 1 is the only one."""
         return self.governors_of(by).propose([Change(contract, function, arguments)])
 
+    def sent(self) -> int:
+        """How many transactions of account 1 are in blocks."""
+        return self.node.next_nonce(self.sender.address)
+
     def call(self, contract: str, function: str, *arguments: object, by: int = 1) -> Mined:
         """Send a call as a fixed account; refusals arrive as TransactionRejectedError with the contract's reason."""
         data = artifacts.load(contract).call(function, arguments)
@@ -154,7 +170,7 @@ class World:
     def ask(self, contract: str, function: str, *arguments: object, by: int | None = None) -> Any:
         """What a contract answers; a single answer comes bare."""
         artifact = artifacts.load(contract)
-        caller = None if by is None else account(by).address
+        caller = None if by is None else self.account(by).address
         data = self.node.call(getattr(self.deployment, contract), artifact.call(function, arguments), caller=caller)
         answers = artifact.answer(function, data)
         return answers[0] if len(answers) == 1 else answers
@@ -182,6 +198,16 @@ def new_world(kind: str, folder: Path) -> World:
     origin, pairs = _deployed(kind)
     shutil.copytree(origin, folder, dirs_exist_ok=True)
     return World(memory_node(pairs) if kind == "memory" else file_node(folder), folder)
+
+
+_FIRST_ACCOUNT, _ACCOUNTS_EACH = 1_000_000, 100
+_worlds = itertools.count()
+
+
+def network_world(url: str, folder: Path) -> World:
+    """The contracts on the network of this node, deployed by an account that no other world of this run has."""
+    folder.mkdir()
+    return World(connect(url), folder, UNHURRIED, _FIRST_ACCOUNT + next(_worlds) * _ACCOUNTS_EACH)
 
 
 _LEAF = leaf_hash(b"one leaf")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from chain_world import drawing
+from chain_world import World, drawing, network_world
 from conftest import missing
 
 from chain.network import Network
 from chain.network.programs import GETH, look_for
+
+_POOL = 24
 
 
 @pytest.fixture(scope="session")
@@ -31,16 +33,35 @@ def four_validators(_session_network: Network) -> Iterator[Network]:
 
     What earlier tests put on the chain is still there: use accounts and logs of your own.
     """
-    _session_network.up()
+    _make_whole(_session_network)
     yield _session_network
-    _session_network.up()
-    _session_network.heal()
+    _make_whole(_session_network)
 
 
-_accounts = itertools.count(1_000_000)
+def _make_whole(network: Network) -> None:
+    if any((one.state, one.peers) != ("running", network.size - 1) for one in network.status()):
+        network.up()
+        network.heal()
+
+
+_POOL = 24
+
+
+@pytest.fixture(scope="session")
+def _world_pool() -> list[World]:
+    return []
 
 
 @pytest.fixture
-def fresh_account_number() -> int:
-    """A number for chain_world.account that no other test of this run uses."""
-    return next(_accounts)
+def network_worlds(
+    four_validators: Network, _world_pool: list[World], tmp_path_factory: pytest.TempPathFactory
+) -> list[World]:
+    """Fresh worlds on the four validators; take one with pop. Many are deployed side by side in the same blocks."""
+    if not _world_pool:
+        folder = tmp_path_factory.mktemp("worlds")
+        with ThreadPoolExecutor(_POOL) as pool:
+            _world_pool += pool.map(
+                lambda number: network_world(four_validators.urls[number % four_validators.size], folder / str(number)),
+                range(_POOL),
+            )
+    return _world_pool

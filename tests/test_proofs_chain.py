@@ -48,9 +48,9 @@ def test_evidence_holds_under_trust_that_never_listed_its_head(engine: str) -> N
     stage = make_stage(engine)
     verdict = judge(stage, stage.bundle())
     assert verdict.state is State.VALID, verdict.to_json()
-    proof = shown(verdict)["chain_proof"]
-    assert (shown(verdict)["listed"], proof["engine"], proof["block_number"]) == (False, engine, BLOCK)
-    assert len(proof["validators"]) == stage.chain.validators[0].threshold
+    proof = shown(verdict)
+    assert (proof["listed"], proof["engine"], proof["block_number"]) == (False, engine, BLOCK)
+    assert len(proof["sealed_by"]) == stage.chain.validators[0].threshold
     assert json.loads(json.dumps(verdict.to_json()))
     # Without the proof, and without the chain, nothing is known of the head.
     assert judge(stage, bare(stage)).reason == "head_unknown"

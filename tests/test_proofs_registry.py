@@ -101,9 +101,9 @@ def test_a_bundle_says_who_sealed_the_block_that_shows_its_head(lite: Institutio
     shown = anchor_check(verdict)
     assert shown["listed"] is True
     (chain,) = trust.content.chains
-    assert shown["chain_proof"]["engine"] == chain.engine == "operator"
-    assert shown["chain_proof"]["validators"] == ["0x" + chain.validators[0].addresses[0].hex()]
-    assert shown["chain_proof"]["size"] == EvidenceBundle.from_bytes(bundle).anchor.size
+    assert shown["engine"] == chain.engine == "operator"
+    assert shown["sealed_by"] == ["0x" + chain.validators[0].addresses[0].hex()]
+    assert shown["size"] == EvidenceBundle.from_bytes(bundle).anchor.size
     assert verdict.state is State.VALID
 
 

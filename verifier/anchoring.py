@@ -39,10 +39,10 @@ def check_anchor(
     except UnanchoredError as unknown:
         if not is_listed:
             raise
-        return {"listed": True, "chain_proof": unknown.reason}
+        return {"chain_proof": unknown.reason, "listed": True}
     # Loaded only here: it needs the curve and the hash of Ethereum, which most verifications do without.
     from verifier.chain_proof import check_chain_proof
 
     proven = check_chain_proof(proof.chain_proof, chain)
     proven.check_is(anchor)
-    return {"listed": is_listed, "chain_proof": proven.to_json()}
+    return {**proven.to_json(), "listed": is_listed}

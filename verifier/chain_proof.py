@@ -77,16 +77,16 @@ class ProvenHead:
     of: int
 
     def to_json(self) -> dict[str, Any]:
-        """What a verdict shows."""
+        """What a verdict shows, what matters most first."""
         return {
             "engine": self.engine,
-            "chain_id": self.chain_id,
-            "size": self.size,
             "block_number": self.block_number,
-            "block_hash": self.block_hash.hex(),
             "block_at": times.to_text(self.block_at),
-            "validators": ["0x" + address.hex() for address in self.validators],
-            "validators_of": self.of,
+            "sealed_by": ["0x" + address.hex() for address in self.validators],
+            "validators": self.of,
+            "chain_id": self.chain_id,
+            "block_hash": self.block_hash.hex(),
+            "size": self.size,
         }
 
     def check_is(self, anchor: Anchor) -> None:

@@ -17,6 +17,8 @@ from chain.network.layout import Layout, Member
 from chain.network.programs import GETH
 
 PROGRAM = GETH
+PEER_SCHEME, PEER_OPTIONS = "enode", "discport=0"
+SEALS_WITH_NODE_KEY = False
 _INIT_SECONDS = 120
 # The key file's password lies beside it, so a slow derivation would protect nothing.
 _SCRYPT_ROUNDS = 4096

@@ -1,10 +1,11 @@
-"""The first block of a Clique network, and its validators' keys. Pure: everything random is an argument."""
+"""The first block of a network, and its validators' keys. Pure: everything random is an argument."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import rlp
 from eth_keys.constants import SECPK1_N
 from eth_keys.datatypes import PrivateKey
 
@@ -62,5 +63,29 @@ def clique_genesis(validators: Sequence[str], chain_id: int, period_seconds: int
         "extraData": "0x" + "00" * 32 + signers + "00" * 65,
         "gasLimit": hex(_GAS_LIMIT),
         "difficulty": "0x1",
+        "alloc": {},
+    }
+
+
+def kaia_genesis(validators: Sequence[str], chain_id: int) -> dict[str, object]:
+    """kcn's genesis file. extraData is 32 bytes of vanity, then RLP of the validators, a seal and committed seals."""
+    addresses = sorted(bytes.fromhex(address[2:]) for address in validators)
+    extra = bytes(32) + rlp.encode([addresses, bytes(65), []])
+    return {
+        "config": {
+            "chainId": chain_id,
+            # Magma and later are left out: they make fees compulsory.
+            "istanbulCompatibleBlock": 0,
+            "londonCompatibleBlock": 0,
+            "ethTxTypeCompatibleBlock": 0,
+            "istanbul": {"epoch": _EPOCH, "policy": 0, "sub": len(addresses)},
+            "unitPrice": 0,
+            "deriveShaImpl": 0,
+            "governance": None,
+        },
+        "timestamp": hex(GENESIS_AT),
+        "extraData": "0x" + extra.hex(),
+        "governanceData": None,
+        "blockScore": "0x1",
         "alloc": {},
     }

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from chain.network import clique
+from chain.network import clique, kaia
 from chain.network.errors import NetworkError
 from chain.network.genesis import Key
 from chain.network.ipc import ask
@@ -27,7 +27,7 @@ CHAIN_ID = 310105
 FIRST_HTTP_PORT, FIRST_PEER_PORT = 8545, 30303
 MOST_VALIDATORS = 32
 
-_ENGINES: dict[Engine, ModuleType] = {"clique": clique}
+_ENGINES: dict[Engine, ModuleType] = {"clique": clique, "kaia": kaia}
 _POLL_SECONDS = 0.1
 _LOG_TAIL = 400
 
@@ -66,21 +66,24 @@ class Network:
             raise NetworkError("folder_taken", f"目录 {folder} 不是空的；请换一个目录，或清空后再建立网络")
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         chosen = list(ports) if ports is not None else _free_ports(2 * validators)
+        kind = _ENGINES[engine]
         keys, node_keys = ([_key(draw) for _ in range(validators)] for _ in range(2))
+        names = [key.node_id for key in (keys if kind.SEALS_WITH_NODE_KEY else node_keys)]
+        https, peers = chosen[:validators], chosen[validators:]
         members = tuple(
             Member(
                 name=f"node{number + 1}",
-                address=keys[number].address,
-                enode=f"enode://{node_keys[number].node_id}@127.0.0.1:{chosen[validators + number]}?discport=0",
-                http_port=chosen[number],
-                peer_port=chosen[validators + number],
+                address=key.address,
+                enode=f"{kind.PEER_SCHEME}://{name}@127.0.0.1:{peer}?{kind.PEER_OPTIONS}",
+                http_port=http,
+                peer_port=peer,
             )
-            for number in range(validators)
+            for number, (key, name, http, peer) in enumerate(zip(keys, names, https, peers, strict=True))
         )
         layout = Layout(folder.resolve(), engine, chain_id, period_seconds, members)
         for member in members:
             layout.folder_of(member).mkdir(mode=0o700)
-        _ENGINES[engine].prepare(layout, keys, node_keys, draw(24).hex())
+        kind.prepare(layout, keys, node_keys, draw(24).hex())
         layout.write()
         return cls(layout)
 

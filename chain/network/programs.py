@@ -27,6 +27,7 @@ class Program:
 
 
 GETH = Program("geth", "SUIZHENG_GETH", "Version: 1.13.15-stable", "make tools")
+KCN = Program("kcn", "SUIZHENG_KCN", "Kaia v1.0.3", "make tools-kaia")
 
 
 def look_for(program: Program) -> Path | None:
