@@ -15,6 +15,7 @@ from bench.measure import Result
 RESULTS = Path(__file__).parent / "results.json"
 BENCHES = {
     "issue_durable": "bench.issuing:issue_durable",
+    "anchor_lag": "bench.anchoring:anchor_lag",
     "canonicalise": "bench.formats:canonicalise_bench",
     "code_verify": "bench.formats:code_verify",
     "verify_bundle": "bench.formats:verify_bundle",
