@@ -16,6 +16,7 @@ RESULTS = Path(__file__).parent / "results.json"
 BENCHES = {
     "issue_durable": "bench.issuing:issue_durable",
     "issue_durable_heap": "bench.issuing:issue_durable_heap",
+    "anchor_lag": "bench.anchoring:anchor_lag",
     "canonicalise": "bench.formats:canonicalise_bench",
     "code_verify": "bench.formats:code_verify",
     "verify_bundle": "bench.formats:verify_bundle",

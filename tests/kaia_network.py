@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,7 +45,10 @@ def test_blocks_go_on_with_three_of_four_validators_and_halt_with_two(network: N
     height = connect(network.urls[0]).height()
     network.wait_for_height(height + 3, nodes=[0, 1, 2])
     network.kill(2)
+    time.sleep(3)
     halted = connect(network.urls[0]).height()
+    time.sleep(4)
+    assert connect(network.urls[0]).height() == halted
     network.start(2)
     network.start(3)
     network.wait_for_agreement(halted + 3, timeout_seconds=120)

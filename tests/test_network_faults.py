@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +12,6 @@ import pytest
 from api_office import Office, open_office, register, settings_in
 from chain_world import ORIGIN, REGISTRY, UNHURRIED, drawing, network_world, uniform_proof, uniform_root
 
-from chain.deployment import check
 from chain.errors import ChainUnavailableError, OutcomeUnknownError, WrongContractError
 from chain.network import Network
 from chain.node import connect
@@ -193,19 +191,3 @@ def test_a_registry_that_is_pointed_at_another_network_stops_and_says_which_it_e
     assert strayed.status().state == "wrong"
     assert expected in str(strayed.status().message)
     strayed.close()
-
-
-def test_a_network_without_our_contracts_or_with_others_in_their_place_is_refused(
-    four_validators: Network, tmp_path: Path
-) -> None:
-    chain = chain_at(four_validators.urls[0], tmp_path / "chain")
-    deployed = chain.open()
-    chain.close()
-    record = tmp_path / "chain" / "deployment.json"
-    written = json.loads(record.read_text())
-    record.write_text(json.dumps({**written, "heads": deployed.uses}))
-    strayed = chain_at(four_validators.urls[0], tmp_path / "chain")
-    with pytest.raises(WrongContractError, match="heads"):
-        strayed.open()
-    strayed.close()
-    check(connect(four_validators.urls[0]), deployed)

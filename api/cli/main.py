@@ -217,6 +217,16 @@ def _add_network(commands: argparse._SubParsersAction[Parser]) -> None:
     for name, said in (("down", "停止；数据留在原处"), ("status", "查看各节点；不出块时退出状态为 1")):
         action = actions.add_parser(name, help=said, description=said)
         action.add_argument("--folder", metavar="目录", type=Path, default=folder, help="网络的目录")
+    genesis = actions.add_parser(
+        "genesis",
+        help="为多台机器的网络写创世文件",
+        description="按各验证节点的地址写出创世文件；每个参与方自己生成密钥，只交出地址。",
+    )
+    genesis.add_argument("--engine", choices=("clique", "kaia", "besu"), required=True, help="共识引擎")
+    genesis.add_argument("--validator", metavar="地址", action="append", required=True, help="验证节点地址，可重复")
+    genesis.add_argument("--chain-id", metavar="编号", type=positive, required=True, help="链标识，网络内唯一")
+    genesis.add_argument("--period", metavar="秒", type=positive, default=1, help="出块间隔，默认 1")
+    genesis.add_argument("--out", metavar="文件", type=Path, required=True, help="写到这个文件")
     network.set_defaults(module="networking")
 
 

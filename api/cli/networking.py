@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +15,9 @@ from rich.console import Console
 from rich.table import Table
 
 from api.cli.errors import CommandError
+from api.gate.errors import cause_of
 from chain.network import Network, NetworkError, NodeStatus
+from chain.network.genesis import genesis_for, is_address
 from chain.network.network import FIRST_HTTP_PORT, FIRST_PEER_PORT
 
 _VALIDATORS, _PERIOD_SECONDS = 4, 1
@@ -23,8 +27,13 @@ _QUIET_PERIODS = 10
 
 
 def run(options: argparse.Namespace) -> int:
-    """Carry out `up`, `down` or `status`. Raises CommandError if it cannot be done."""
-    actions: dict[str, Callable[[argparse.Namespace], int]] = {"up": _up, "down": _down, "status": _status}
+    """Carry out `up`, `down`, `status` or `genesis`. Raises CommandError if it cannot be done."""
+    actions: dict[str, Callable[[argparse.Namespace], int]] = {
+        "up": _up,
+        "down": _down,
+        "status": _status,
+        "genesis": _genesis,
+    }
     try:
         return actions[options.action](options)
     except NetworkError as error:
@@ -65,6 +74,25 @@ def _status(options: argparse.Namespace) -> int:
         f"启动缺少的节点：suizheng network up --folder {options.folder}"
     )
     return 1
+
+
+def _genesis(options: argparse.Namespace) -> int:
+    validators: list[str] = options.validator
+    for address in validators:
+        if not is_address(address):
+            raise CommandError(f"{address} 不是地址；应为 0x 开头的 40 位十六进制，大小写混合时须符合校验")
+    if len({address.lower() for address in validators}) != len(validators):
+        raise CommandError("同一个地址写了两次；每个验证节点一个地址")
+    made = genesis_for(options.engine, validators, options.chain_id, options.period)
+    try:
+        with options.out.open("x", encoding="utf-8") as file:
+            file.write(json.dumps(made, indent=1) + "\n")
+    except OSError as error:
+        raise CommandError(f"无法写 {options.out}（{cause_of(error)}）；请换一个文件名") from error
+    _say(
+        f"已写 {options.out}。各节点必须使用同一个文件；SHA-256：{hashlib.sha256(options.out.read_bytes()).hexdigest()}"
+    )
+    return 0
 
 
 def _made_or_opened(options: argparse.Namespace) -> Network:
