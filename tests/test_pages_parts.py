@@ -58,7 +58,7 @@ FAMILIES = {
     "codes.": tuple(kind.name.lower() + suffix for kind in CodeKind for suffix in ("", ".form", ".about")),
     "condition.": tuple(
         name + suffix
-        for name in ("well", "empty", "no_chain", "chain_down", "struggling", "halted")
+        for name in ("well", "empty", "no_chain", "chain_down", "struggling", "halted", "governing")
         for suffix in ("", ".detail")
     ),
     "day.": tuple("1234567"),
