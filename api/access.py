@@ -80,6 +80,8 @@ OPERATIONS: Mapping[str, Rule] = {
     "POST /api/v1/departments": _ADMINISTRATOR,
     "GET /api/v1/departments": _ANYONE_KNOWN,
     "POST /api/v1/departments/{code}/scopes": _ADMINISTRATOR,
+    "POST /api/v1/departments/{code}/suspend": _ADMINISTRATOR,
+    "POST /api/v1/departments/{code}/reinstate": _ADMINISTRATOR,
     "GET /api/v1/types": _ANYONE_KNOWN,
     "GET /api/v1/types/{code}": _ANYONE_KNOWN,
     "GET /api/v1/types/{code}/template.csv": _ISSUING,

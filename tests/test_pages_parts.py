@@ -58,7 +58,9 @@ FAMILIES = {
     "codes.": tuple(kind.name.lower() + suffix for kind in CodeKind for suffix in ("", ".form", ".about")),
     "condition.": tuple(
         name + suffix
-        for name in ("well", "empty", "no_chain", "chain_down", "struggling", "halted", "hindered", "stopped")
+        for name in (
+            "well", "empty", "no_chain", "chain_down", "struggling", "halted", "hindered", "stopped", "governing",
+        )  # fmt: skip
         for suffix in ("", ".detail")
     ),
     "day.": tuple("1234567"),

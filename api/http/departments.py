@@ -13,6 +13,7 @@ from api.http.calls import Answer, Call, get_call
 from api.http.forms import USUAL, Incoming, Outgoing, problems
 from api.http.guard import GuardedRoute
 from registry.departments import service as departments
+from registry.departments import standing
 from registry.departments.tables import Department as DepartmentRow
 from registry.departments.tables import Scope as ScopeRow
 from registry.work import Work
@@ -39,6 +40,12 @@ class NewScope(Incoming):
     valid_to_on: date | None = Field(default=None, description="截止日（含），缺省为不限", strict=False)
 
 
+class Decision(Incoming):
+    """Why a department is suspended or reinstated."""
+
+    reason: str = Field(max_length=200, description="理由")
+
+
 class Scope(Outgoing):
     """What a department may do with a type, both days inclusive."""
 
@@ -57,6 +64,7 @@ class Department(Outgoing):
     short_name: str
     level: str
     operator: bool = Field(description="是否为本系统的运行部门")
+    suspended: bool = Field(description="已暂停：恢复之前不能颁发或使用证照")
     scopes: list[Scope]
 
 
@@ -67,13 +75,14 @@ class Departments(Outgoing):
     next_cursor: None = None
 
 
-def _shown(row: DepartmentRow, scopes: list[ScopeRow]) -> Department:
+def _shown(work: Work, row: DepartmentRow, scopes: list[ScopeRow]) -> Department:
     return Department(
         code=row.code,
         name=row.name,
         short_name=row.short_name,
         level=row.level,
         operator=row.operator,
+        suspended=standing.is_suspended(work.session, row.code),
         scopes=[Scope.model_validate(scope) for scope in scopes if scope.department == row.code],
     )
 
@@ -84,7 +93,7 @@ def register_department(body: NewDepartment, call: OfCall) -> Response:
 
     def act(work: Work) -> Answer:
         row = departments.register(work, body.code, body.name, body.short_name, body.level)
-        return Answer(HTTPStatus.CREATED, _shown(row, departments.list_scopes(work, row.code)))
+        return Answer(HTTPStatus.CREATED, _shown(work, row, departments.list_scopes(work, row.code)))
 
     return call.answer(act)
 
@@ -95,7 +104,7 @@ def list_departments(call: OfCall) -> Departments:
 
     def ask(work: Work) -> Departments:
         scopes = departments.list_scopes(work)
-        return Departments(items=[_shown(row, scopes) for row in departments.list_all(work)])
+        return Departments(items=[_shown(work, row, scopes) for row in departments.list_all(work)])
 
     return call.read(ask)
 
@@ -109,5 +118,29 @@ def grant_scope(code: str, body: NewScope, call: OfCall) -> Response:
     def act(work: Work) -> Answer:
         granted = departments.grant_scope(work, code, body.type_code, body.action, body.valid_from_on, body.valid_to_on)
         return Answer(HTTPStatus.CREATED, Scope.model_validate(granted))
+
+    return call.answer(act)
+
+
+@router.post("/departments/{code}/suspend", response_model=Department, summary="暂停部门", responses=problems(403, 404))
+def suspend(code: str, body: Decision, call: OfCall) -> Response:
+    """部门在恢复之前不能颁发或使用证照；此前所做不受影响。决定写入存证日志，并在链上登记。"""
+
+    def act(work: Work) -> Answer:
+        row = standing.suspend(work, code, body.reason)
+        return Answer(HTTPStatus.OK, _shown(work, row, departments.list_scopes(work, code)))
+
+    return call.answer(act)
+
+
+@router.post(
+    "/departments/{code}/reinstate", response_model=Department, summary="恢复部门", responses=problems(403, 404)
+)
+def reinstate(code: str, body: Decision, call: OfCall) -> Response:
+    """恢复已暂停的部门。"""
+
+    def act(work: Work) -> Answer:
+        row = standing.reinstate(work, code, body.reason)
+        return Answer(HTTPStatus.OK, _shown(work, row, departments.list_scopes(work, code)))
 
     return call.answer(act)

@@ -89,6 +89,10 @@ def figures_of(state: LogState, t: Texts) -> list[Fact]:
     ]
 
 
+#: What governors of the network, not this system, have to do; the worker's message says what.
+_GOVERNING = frozenset({"awaiting_governors", "not_joined", "look_at_chain"})
+
+
 @router.get("/status")
 def status_page(request: Request, call: OfCall) -> Response:
     """运行状态：日志规模、锚定、积压、最近的检查点。"""
@@ -128,14 +132,18 @@ def _condition(state: LogState) -> str:
         return "struggling"
     if standing.anchoring.state == "hindered":
         return "hindered"
+    if standing.worker.reason in _GOVERNING:
+        return "governing"
     return "well" if standing.size + standing.waiting else "empty"
 
 
 def _detail(key: str, state: LogState, t: Texts) -> str:
-    anchoring = state.standing.anchoring
+    anchoring, worker = state.standing.anchoring, state.standing.worker
     if key in ("stopped", "hindered"):
         reason = anchoring.message or state.standing.chain.message or ""
         return f"{reason} {t(f'condition.{key}.detail')}"
+    if key in ("governing", "chain_down") and worker.reason in _GOVERNING and worker.message:
+        return worker.message
     waiting, since = state.standing.unanchored, state.uncovered_since
     if key == "well" and waiting and since is not None:
         return t("condition.well.waiting", n=f"{waiting:,}", age=times.age(state.standing.at - since, t))

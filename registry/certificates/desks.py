@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from registry.catalogue import service as catalogue
 from registry.certificates.rules import Examiner, Issuer
 from registry.departments import service as departments
+from registry.departments.standing import is_suspended
 from registry.errors import FieldError, NotFoundError
 from registry.work import Work
 from verifier.times import shanghai_day
@@ -58,6 +59,9 @@ def _open(work: Work, type_code: str, department: str | None) -> Desk | Closed:
         return Closed(FieldError("issuing_authority_code", "not_the_issuer", message), permitted=False)
     today = shanghai_day(work.at)
     if not departments.has_scope(work.session, issuer.code, type_code, "issue", today):
+        if is_suspended(work.session, issuer.code):
+            message = f"{issuer.short_name}已被暂停，恢复之前不能颁发证照，请联系管理员。"
+            return Closed(FieldError("issuing_authority_code", "department_suspended", message), permitted=False)
         message = f"{issuer.short_name}没有颁发“{definition.name}”的权限，请联系管理员。"
         return Closed(FieldError("certificate_type_code", "scope_missing", message), permitted=False)
     return Desk(Examiner(definition, Issuer(issuer.code, issuer.name), today))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import date
 
 from sqlalchemy import select, update
@@ -10,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from registry import upserts
 from registry.departments import rules
+from registry.departments.standing import is_suspended
 from registry.departments.tables import Department, Scope
 from registry.errors import DuplicateError, InvalidDraftError, NotFoundError, NotPermittedError
 from registry.ids import new_id_text
@@ -51,18 +51,13 @@ def register(
 def _log_department(work: Work, facts: dict[str, str]) -> None:
     entry = Entry(
         kind=Kind.DEPARTMENT,
-        item=item_of(facts["code"]),
+        item=rules.item_of(facts["code"]),
         department=facts["code"],
         recorded_at=work.at,
         digest=seal(facts, work.draw).digest,
         facts={"code": facts["code"], "level": facts["level"]},
     )
     log.submit(work, entry)
-
-
-def item_of(code: str) -> bytes:
-    """The 16 bytes under which the log speaks of a department: they follow from its public code."""
-    return hashlib.sha256(b"suizheng/department/1" + code.encode()).digest()[:16]
 
 
 def install_operator(work: Work, code: str = DEFAULT_OPERATOR_CODE, name: str = DEFAULT_OPERATOR_NAME) -> Department:
@@ -146,13 +141,18 @@ def list_scopes(work: Work, department: str | None = None, action: str | None = 
 
 
 def has_scope(session: Session, department: str, type_code: str, action: rules.Action, on: date) -> bool:
-    """Whether the department may do that with the type on that day."""
+    """Whether the department may do that with the type on that day; a suspended one may do nothing."""
+    if is_suspended(session, department):
+        return False
     scopes = session.scalars(select(Scope).filter_by(department=department, type_code=type_code, action=action))
     return rules.covers(scopes, on)
 
 
 def check_scope(work: Work, department: str, type_code: str, action: rules.Action, on: date) -> None:
     """Raises NotPermittedError unless the department may do that with the type on that day."""
+    if is_suspended(work.session, department):
+        message = "该部门已被暂停，恢复之前不能颁发或使用证照，请联系管理员。"
+        raise NotPermittedError("department_suspended", message, {"department": department})
     if not has_scope(work.session, department, type_code, action, on):
         verb = "颁发" if action == "issue" else "使用"
         raise NotPermittedError(

@@ -40,3 +40,17 @@ class Scope(Base):
     valid_to_on: Mapped[date | None] = mapped_column(Date)
     granted_at: Mapped[datetime] = mapped_column(UtcDateTime)
     granted_by: Mapped[str] = mapped_column(String(64))
+
+
+class DepartmentStanding(Base):
+    """A decision that a department may act, or may not; before the first one it may. Rows are never changed."""
+
+    __tablename__ = "department_standings"
+    __table_args__ = (CheckConstraint("state IN ('active', 'suspended')", name="state"),)
+
+    id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    department: Mapped[str] = mapped_column(ForeignKey("departments.code"), index=True)
+    state: Mapped[str] = mapped_column(String(10))
+    since_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    reason: Mapped[str] = mapped_column(String(200))
+    decided_by: Mapped[str] = mapped_column(String(64))

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, Table, select
 from chain.changes import EntryKind, MemberState, Window
 from registry.catalogue.tables import TypeVersion
 from registry.database import READ_ONLY
-from registry.departments.tables import Department, Scope
+from registry.departments.tables import Department, DepartmentStanding, Scope
 from registry.governance.rules import ACTIONS, LEVELS, EntryFact, Fact, KeyFact, MemberFact, ScopeFact, days
 from registry.keys.rules import department_of
 from registry.keys.tables import KeyRow
@@ -17,9 +17,12 @@ from verifier.canonical import canonicalise
 from verifier.suites import public_key
 
 _DEPARTMENTS: Table = Department.__table__  # type: ignore[assignment]
+_STANDINGS: Table = DepartmentStanding.__table__  # type: ignore[assignment]
 _SCOPES: Table = Scope.__table__  # type: ignore[assignment]
 _KEYS: Table = KeyRow.__table__  # type: ignore[assignment]
 _VERSIONS: Table = TypeVersion.__table__  # type: ignore[assignment]
+
+_STATES = {"active": MemberState.ACTIVE, "suspended": MemberState.SUSPENDED}
 
 
 class Facts:
@@ -54,8 +57,13 @@ def _digest(value: object) -> bytes:
 
 
 def _members(connection: Connection) -> list[Fact]:
+    decided = select(_STANDINGS).order_by(_STANDINGS.c.id)
+    newest = {row.department: (_STATES[row.state], row.since_at) for row in connection.execute(decided)}
     rows = connection.execute(select(_DEPARTMENTS).order_by(_DEPARTMENTS.c.created_at, _DEPARTMENTS.c.code))
-    return [MemberFact(row.code, LEVELS[row.level], MemberState.ACTIVE, row.created_at) for row in rows]
+    return [
+        MemberFact(row.code, LEVELS[row.level], *newest.get(row.code, (MemberState.ACTIVE, row.created_at)))
+        for row in rows
+    ]
 
 
 def _keys(connection: Connection) -> list[Fact]:
