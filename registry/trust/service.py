@@ -102,7 +102,9 @@ def _content_digest(session: Session) -> bytes:
         select(Venue.id, Venue.rule_version).order_by(Venue.id),
         select(func.count(), func.max(AnchorRow.size)).select_from(AnchorRow),
         select(StatusListRow.id).order_by(StatusListRow.id),
-        select(WitnessRow.kid, WitnessRow.valid_from, WitnessRow.valid_to).order_by(WitnessRow.kid),
+        select(WitnessRow.kid, WitnessRow.valid_from, WitnessRow.valid_to, WitnessRow.distrusted).order_by(
+            WitnessRow.kid
+        ),
         select(WitnessPolicy.threshold),
         # Not the time of the last change alone: two changes may fall into one millisecond.
         select(StatusValue.list_id, func.count(), func.sum(value), func.sum(value * StatusValue.slot))
