@@ -119,7 +119,7 @@ def compose(
 def _reach_witnesses(settings: Settings, registry: Registry) -> WitnessClient | None:
     try:
         with registry.begin(REGISTRY) as work:
-            witnesses.configure(work, settings.witnesses, settings.witness_threshold)
+            witnesses.configure(work, settings.witnesses, settings.witness_threshold, settings.distrusted_witnesses)
     except DuplicateError as error:
         raise SettingsError("SUIZHENG_WITNESSES", error.message) from error
     return WitnessClient(len(settings.witnesses)) if settings.witnesses else None

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from registry.witnesses.rules import Address
 from verifier.cosignature import witness_key
 from verifier.errors import MalformedError
+from verifier.suites import PublicKey
 
 DEFAULT_PORT = 8310
 EMBEDDED, NO_CHAIN = "embedded", "none"
@@ -31,7 +32,8 @@ class Settings:
 
     chain: "embedded", "none", or the http(s) address of a node.
     verifications_per_minute, logins_per_minute: what one anonymous address may ask.
-    witnesses: who is asked to cosign the log's heads; witness_threshold: how many of them verifiers must ask for.
+    witnesses: who is asked to cosign the log's heads; witness_threshold: how many of them verifiers must ask for;
+    distrusted_witnesses: former keys of witnesses whose secrets leaked.
     """
 
     data: Path
@@ -43,6 +45,7 @@ class Settings:
     logins_per_minute: int = 60
     witnesses: tuple[Address, ...] = ()
     witness_threshold: int = 0
+    distrusted_witnesses: tuple[PublicKey, ...] = ()
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -62,6 +65,7 @@ class Settings:
             verifications_per_minute=_number(environment, "SUIZHENG_VERIFICATIONS_PER_MINUTE", 240, 1, 1_000_000),
             logins_per_minute=_number(environment, "SUIZHENG_LOGINS_PER_MINUTE", 60, 1, 1_000_000),
             witnesses=witnesses,
+            distrusted_witnesses=_distrusted(environment.get("SUIZHENG_WITNESSES_DISTRUSTED") or ""),
             witness_threshold=_number(environment, "SUIZHENG_WITNESS_THRESHOLD", 0, 0, len(witnesses)),
         )
 
@@ -102,7 +106,7 @@ def _public_url(text: str) -> str:
 
 def _witnesses(text: str) -> tuple[Address, ...]:
     """「网址 公钥」, one a line or divided by semicolons."""
-    found = [_witness(part) for part in text.replace(";", "\n").split("\n") if part.strip()]
+    found = [_witness(part) for part in _parts(text)]
     for distinct in ({one.name for one in found}, {one.public for one in found}):
         if len(distinct) != len(found):
             raise SettingsError("SUIZHENG_WITNESSES", "两个见证方的名称或公钥相同")
@@ -111,11 +115,22 @@ def _witnesses(text: str) -> tuple[Address, ...]:
     return tuple(found)
 
 
+def _distrusted(text: str) -> tuple[PublicKey, ...]:
+    try:
+        return tuple(witness_key(part)[1] for part in _parts(text))
+    except MalformedError as error:
+        raise SettingsError("SUIZHENG_WITNESSES_DISTRUSTED", f"公钥不可用：{error.message}") from error
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.replace(";", "\n").split("\n") if part.strip()]
+
+
 def _witness(part: str) -> Address:
-    url, _, vkey = part.strip().partition(" ")
+    url, _, vkey = part.partition(" ")
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or len(url) > 500:
-        raise SettingsError("SUIZHENG_WITNESSES", f"每项应为「网址 公钥」，得到 {part.strip()!r}")
+        raise SettingsError("SUIZHENG_WITNESSES", f"每项应为「网址 公钥」，得到 {part!r}")
     try:
         return Address(url.rstrip("/"), *witness_key(vkey.strip()))
     except MalformedError as error:

@@ -295,6 +295,24 @@ def test_witnesses_come_go_and_return_and_keep_what_they_cosigned(house: House, 
     assert len(witnesses) == 4 and road.check() == 5
 
 
+def test_a_key_that_leaked_counts_for_nothing_it_ever_cosigned(house: House, tmp_path: Path) -> None:
+    road = Road(house, tmp_path)
+    house.submit(2)
+    road.tick()
+    leaked = road.addresses[0]
+    with house.registry.begin(REGISTRY) as work:
+        assert service.newest_cosigned(work.session, 0) == 2
+        service.configure(work, road.addresses[1:], 2, [leaked.public])
+        assert [one.name for one in service.trusted(work.session)[0]] == [SECOND, THIRD]
+        assert service.newest_cosigned(work.session, 0) == 2
+        service.configure(work, road.addresses[2:], 1, [leaked.public, road.addresses[1].public])
+        assert service.newest_cosigned(work.session, 0) == 2
+        work.session.execute(delete(CosignatureRow).where(CosignatureRow.kid == road.addresses[2].public.kid))
+        assert service.newest_cosigned(work.session, 0) is None
+    with pytest.raises(DuplicateError), house.registry.begin(REGISTRY) as work:
+        service.configure(work, [leaked], 1)
+
+
 def test_a_key_serves_one_witness_and_nothing_else(lite: House, tmp_path: Path) -> None:
     road = Road(lite, tmp_path)
     first = road.addresses[0]

@@ -229,6 +229,7 @@ def _stranger(folder: Path) -> str:
         {"SUIZHENG_WITNESSES": "ftp://w.example a.example+00000000+AAAA"},
         {"SUIZHENG_WITNESSES": "https://w.example a.example+00000000+AAAA"},
         {"SUIZHENG_WITNESS_THRESHOLD": "1"},
+        {"SUIZHENG_WITNESSES_DISTRUSTED": "nobody"},
     ],
 )
 def test_witnesses_that_cannot_be_used_are_named(environment: dict[str, str]) -> None:

@@ -21,6 +21,8 @@ class WitnessClient:
     def __init__(self, witnesses: int, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self._threads = ThreadPoolExecutor(max_workers=max(1, witnesses), thread_name_prefix="suizheng-witness")
         self._timeout_seconds = timeout_seconds
+        # Reading the authorities' certificates takes longer than most requests: once for all of them.
+        self._tls = httpx.create_ssl_context(trust_env=False)
 
     def send(self, url: str, old: int, proof: list[bytes], note: str) -> Future[Answer | Silence]:
         """Submit a checkpoint; returns at once. The future holds what came back, and never raises."""
@@ -43,7 +45,7 @@ class WitnessClient:
         # No proxy and no redirects: a registry talks to the witness that was entered, and to nobody else.
         async with (
             asyncio.timeout(self._timeout_seconds),
-            httpx.AsyncClient(trust_env=False, timeout=self._timeout_seconds) as client,
+            httpx.AsyncClient(trust_env=False, verify=self._tls, timeout=self._timeout_seconds) as client,
             client.stream("POST", url, content=body, headers=headers) as answer,
         ):
             said = b""

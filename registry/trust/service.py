@@ -107,7 +107,9 @@ def _content_digest(session: Session) -> bytes:
         ),
         select(func.count()).select_from(AnchorValidatorsRow),
         select(StatusListRow.id).order_by(StatusListRow.id),
-        select(WitnessRow.kid, WitnessRow.valid_from, WitnessRow.valid_to).order_by(WitnessRow.kid),
+        select(WitnessRow.kid, WitnessRow.valid_from, WitnessRow.valid_to, WitnessRow.distrusted).order_by(
+            WitnessRow.kid
+        ),
         select(WitnessPolicy.threshold),
         # Not the time of the last change alone: two changes may fall into one millisecond.
         select(StatusValue.list_id, func.count(), func.sum(value), func.sum(value * StatusValue.slot))

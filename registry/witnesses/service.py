@@ -21,14 +21,17 @@ from verifier.cosignature import SKEW, Witness
 from verifier.suites import PublicKey, Suite
 
 
-def configure(work: Work, addresses: Sequence[Address], threshold: int) -> None:
+def configure(work: Work, addresses: Sequence[Address], threshold: int, distrusted: Sequence[PublicKey] = ()) -> None:
     """Let these be the witnesses from now on, `threshold` of whom are needed. Names and keys must be distinct.
 
-    A key that is new begins now, one that is no longer named ends now; what it cosigned stays. Raises DuplicateError if
-    a key stands under another name, or serves something else here.
+    A key that is new begins now, one that is no longer named ends now; what it cosigned stays, unless it is distrusted:
+    then nothing it ever cosigned counts, and it is never a witness again. Raises DuplicateError if a key stands under
+    another name, serves something else here, or is distrusted.
     """
     at = whole_second(work.at)
     known = {row.kid: row for row in work.session.scalars(select(WitnessRow))}
+    leaked = [key.kid for key in distrusted]
+    work.session.execute(update(WitnessRow).where(WitnessRow.kid.in_(leaked)).values(distrusted=True))
     for address in addresses:
         _check_unused(work.session, address, known.get(address.public.kid))
     named = {address.public.kid for address in addresses}
@@ -39,7 +42,8 @@ def configure(work: Work, addresses: Sequence[Address], threshold: int) -> None:
         fresh = {"kid": address.public.kid, "name": address.name, "public": address.public.raw, "url": address.url}
         # A witness's clock may be a little behind ours.
         work.session.execute(
-            upserts.insert_or_ignore(work.session, WitnessRow), [{**fresh, "valid_from": at - SKEW, "valid_to": None}]
+            upserts.insert_or_ignore(work.session, WitnessRow),
+            [{**fresh, "valid_from": at - SKEW, "valid_to": None, "distrusted": False}],
         )
         opened = update(WitnessRow).where(WitnessRow.kid == address.public.kid)
         work.session.execute(opened.values(url=address.url, valid_to=None))
@@ -52,14 +56,18 @@ def _check_unused(session: Session, address: Address, known: WitnessRow | None) 
     if known is not None and known.name != address.name:
         message = f"该见证公钥已登记为 {known.name}，不能改名为 {address.name}；请其另换密钥。"
         raise DuplicateError("witness_renamed", message, known.name)
+    if known is not None and known.distrusted:
+        message = f"见证方 {known.name} 的这一公钥已列为不可信，不能再用；请其另换密钥。"
+        raise DuplicateError("witness_distrusted", message, known.name)
     if session.get(KeyRow, address.public.kid) is not None:
         raise DuplicateError("witness_key_ours", "见证公钥是本登记处自己的密钥，不能作见证之用。", address.name)
 
 
 def trusted(session: Session) -> tuple[tuple[Witness, ...], int]:
-    """Every key that a witness ever had, by name and beginning, and how many witnesses are needed."""
-    rows = session.scalars(select(WitnessRow).order_by(WitnessRow.name, WitnessRow.valid_from, WitnessRow.kid))
-    return tuple(to_witness(row) for row in rows), threshold_of(session)
+    """Every key that a witness ever had and that did not leak, by name and beginning, and how many are needed."""
+    rows = select(WitnessRow).where(~WitnessRow.distrusted)
+    ordered = session.scalars(rows.order_by(WitnessRow.name, WitnessRow.valid_from, WitnessRow.kid))
+    return tuple(to_witness(row) for row in ordered), threshold_of(session)
 
 
 def threshold_of(session: Session) -> int:
@@ -82,7 +90,7 @@ def newest_cosigned(session: Session, above: int) -> int | None:
         select(CosignatureRow.size)
         .join(WitnessRow, WitnessRow.kid == CosignatureRow.kid)
         .join(AnchorRow, AnchorRow.size == CosignatureRow.size)
-        .where(CosignatureRow.size > above)
+        .where(CosignatureRow.size > above, ~WitnessRow.distrusted)
         .group_by(CosignatureRow.size)
         .having(func.count(WitnessRow.name.distinct()) >= threshold)
     )

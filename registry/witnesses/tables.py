@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, LargeBinary, String, Text, text
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, ForeignKey, Index, Integer, LargeBinary, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from registry.database import Base, UtcDateTime
@@ -35,6 +35,8 @@ class WitnessRow(Base):
     #: In force from (inclusive) … to (exclusive; none yet while open).
     valid_from: Mapped[datetime] = mapped_column(UtcDateTime())
     valid_to: Mapped[datetime | None] = mapped_column(UtcDateTime())
+    #: Its secret leaked: nothing it ever cosigned counts, since whoever has it can write any time into a line.
+    distrusted: Mapped[bool] = mapped_column(Boolean)
 
 
 class WitnessPolicy(Base):

@@ -28,6 +28,7 @@ def upgrade() -> None:
         sa.Column("url", sa.String(length=500), nullable=False),
         sa.Column("valid_from", sa.DateTime(timezone=True), nullable=False),
         sa.Column("valid_to", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("distrusted", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("kid", name=op.f("pk_witnesses")),
     )
     op.create_index(
