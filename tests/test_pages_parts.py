@@ -36,6 +36,7 @@ from registry.statuses.rules import Operation
 from registry.uses.rules import REASONS
 from verifier import merkle
 from verifier.code import CodeKind
+from verifier.entry import Kind
 from verifier.errors import Check
 from verifier.identifiers import HOLDER_CODE_TYPES
 from verifier.note import Checkpoint
@@ -63,7 +64,10 @@ FAMILIES = {
         )  # fmt: skip
         for suffix in ("", ".detail")
     ),
+    "chain.": ("up", "down", "wrong", "none"),
     "day.": tuple("1234567"),
+    "explore.role.": ("root", "way", "leaf", "given"),
+    "kind.": tuple(kind.name.lower() for kind in Kind),
     "home.": tuple(door + part for door in ("register", "use", "venues") for part in (".title", ".body", ".action")),
     "operation.": tuple(operation.label for operation in Operation),
     "progress.": ("registered", "sequenced", "anchored"),
@@ -88,7 +92,16 @@ def literal_keys() -> set[str]:
     in_templates |= {key for text in TEMPLATES.values() for key in re.findall(r"\bt\('([\w.]+)'[,)]", text)}
     in_code = {key for text in CODE.values() for key in re.findall(r'\bt\(\s*"([\w.]+)"', text)}
     tables = {key for text in CODE.values() for key in re.findall(r'"((?:nav|fact|date)\.[\w]+)"', text)}
-    alternatives = {"register.title", "certificates.title", "codes.title", "venues.title", "use.title"}
+    alternatives = {
+        "register.title",
+        "certificates.title",
+        "codes.title",
+        "venues.title",
+        "use.title",
+        "explore.title",
+        "explore.step_left",
+        "explore.step_right",
+    }
     return in_templates | in_code | tables | alternatives
 
 
@@ -161,6 +174,7 @@ def test_every_write_of_a_page_is_a_form_and_no_page_is_open_to_all_by_mistake()
     public = {operation for operation, rule in PAGE_ACCESS.items() if rule.is_public}
     assert public == {
         "GET /", "GET /login", "POST /login", "GET /verify", "POST /verify", "GET /status", "POST /settings",
+        "GET /explore", "GET /explore/{index}",
     }  # fmt: skip
     assert all(rule.body == "form" for operation, rule in PAGE_ACCESS.items() if operation.startswith("POST"))
 

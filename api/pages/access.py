@@ -33,6 +33,8 @@ PAGE_ACCESS: Final[Mapping[str, Rule]] = {
     "GET /verify": Rule(PUBLIC),
     "POST /verify": Rule(PUBLIC, limit_bytes=17 * _MIB, body="form", asks=True, bucket="verifications"),
     "GET /status": Rule(PUBLIC),
+    "GET /explore": Rule(PUBLIC),
+    "GET /explore/{index}": Rule(PUBLIC),
     "GET /register": Rule(_ISSUING),
     "POST /register": Rule(_ISSUING, limit_bytes=17 * _MIB, body="form"),
     "GET /register/single": Rule(_ISSUING),

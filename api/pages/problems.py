@@ -90,7 +90,7 @@ def _way(request: Request, problem: Problem, t: Texts) -> Link:
         return Link("/password", t("password.title"))
     for prefix, key in (
         ("/certificates", "certificates.title"), ("/register", "register.title"), ("/codes", "codes.title"),
-        ("/venues", "venues.title"), ("/use", "use.title"),
+        ("/venues", "venues.title"), ("/use", "use.title"), ("/explore", "explore.title"),
     ):  # fmt: skip
         if path.startswith(prefix + "/") and problem.status != HTTPStatus.FORBIDDEN:
             return Link("/use" if prefix == "/use" else prefix, t("problem.back_to", page=t(key)))

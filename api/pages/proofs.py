@@ -58,7 +58,7 @@ def proof_of(log: PublishedLog, receipt: EntryReceipt, t: Texts) -> Proof:
         Fact(t("proof.block_hash"), f"0x{anchor.block_hash.hex()}"),
         Fact(t("proof.chain_id"), str(anchor.chain_id)),
     ]
-    return Proof(f"{receipt.index + 1:,}", f"{anchor.size:,}", rungs_of(inclusion), facts)
+    return Proof(f"{receipt.index + 1:,}", f"{anchor.size:,}", f"/explore/{receipt.index}", rungs_of(inclusion), facts)
 
 
 def rungs_of(inclusion: Inclusion) -> Sequence[Rung]:

@@ -38,6 +38,7 @@ _WAYS: Final[tuple[tuple[str, str, str, frozenset[str]], ...]] = (
     ("/use", "nav.use", "briefcase", frozenset({WINDOW})),
     ("/codes", "nav.codes", "qr", frozenset({REGISTRAR, WINDOW, VENUE})),
     ("/venues", "nav.venues", "building", frozenset({VENUE, ADMINISTRATOR, AUDITOR})),
+    ("/explore", "nav.explore", "tree", frozenset()),
     ("/status", "nav.status", "status", frozenset()),
     ("/accounts", "nav.accounts", "users", frozenset({ADMINISTRATOR})),
 )

@@ -9,6 +9,7 @@ from api.pages import (
     coding,
     detail,
     entrance,
+    exploring,
     hosting,
     listing,
     registering,
@@ -26,5 +27,18 @@ __all__ = ["ACCESS", "problem_page", "router", "static_folder"]
 
 router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 # Fixed addresses come before those with a part of their own: /register/single before /register/{…}.
-for part in (entrance, verifying, state, single, registering, listing, detail, using, coding, hosting, staffing):
+for part in (
+    entrance,
+    verifying,
+    state,
+    exploring,
+    single,
+    registering,
+    listing,
+    detail,
+    using,
+    coding,
+    hosting,
+    staffing,
+):
     router.include_router(part.router)

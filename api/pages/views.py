@@ -314,6 +314,7 @@ class Proof:
 
     index: str
     size: str
+    href: str
     rungs: Sequence[Rung]
     facts: Sequence[Fact]
 

@@ -1,0 +1,343 @@
+"""The explorer: heads, entries and proofs of the log for everybody. It shows what the published log holds, no more."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Request, Response
+from sqlalchemy import func, select
+
+from api.errors import ProblemError
+from api.http.calls import Call, get_call
+from api.http.guard import GuardedRoute
+from api.http.public import Standing, standing_of
+from api.pages import times, wording
+from api.pages.exploring_view import Command, EntryPage, EntryRow, ExplorerPage, HeadRow, WitnessLine
+from api.pages.proof_tree import draw, leaf_script, meetings_of, script_of
+from api.pages.rendering import go, show, texts_for
+from api.pages.texts import Texts
+from api.pages.views import Fact, ProblemView
+from registry.catalogue import service as catalogue
+from registry.keys.rules import LOG
+from registry.log.published import Inclusion
+from registry.log.tables import AnchorRow, CheckpointRow, LogEntry
+from registry.log.tiles import CHECKPOINT, TILE_WIDTH, tile_path, unpack_entries
+from registry.witnesses.tables import CosignatureRow
+from registry.work import Work
+from verifier import cose
+from verifier.entry import Entry, Kind
+from verifier.merkle import leaf_hash
+from verifier.note import Checkpoint, to_vkey
+
+router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
+OfCall = Annotated[Call, Depends(get_call)]
+
+_PAGE_ENTRIES: Final = 20
+_SHOWN_HEADS: Final = 10
+_MAX_QUERY_CHARACTERS: Final = 80
+_MAX_INDEX: Final = 2**63 - 1
+_HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_FSCK: Final = "go run github.com/transparency-dev/tessera/cmd/fsck@v1.0.4"
+
+
+@router.get("/explore")
+def explore(request: Request, call: OfCall, q: str = "", before: str = "") -> Response:
+    """存证浏览：日志头、条目、区块链、见证方；按序号或叶子哈希查找。"""
+    t = texts_for(request)
+    wanted = q.strip()[:_MAX_QUERY_CHARACTERS]
+    if wanted:
+        found = call.read(lambda work: _find(work, wanted))
+        if found is not None:
+            return go(f"/explore/{found}")
+    view = _overview(call, t, wanted, before)
+    return show(request, "explorer.html", view, status=HTTPStatus.NOT_FOUND if wanted else HTTPStatus.OK)
+
+
+@router.get("/explore/{index}")
+def explore_entry(request: Request, call: OfCall, index: str) -> Response:
+    """一个存证条目：公开字段、签名、存证路径图与逐步验算。"""
+    number = _index(index)
+    entry = None if number is None else call.read(lambda work: _entry_at(work, number))
+    if number is None or entry is None:
+        raise ProblemError(HTTPStatus.NOT_FOUND, "no_such_entry", "存证日志没有这个序号的条目。")
+    return show(request, "explorer_entry.html", _entry_page(call, texts_for(request), number, entry))
+
+
+def _find(work: Work, wanted: str) -> int | None:
+    """The index of an entry by its index or its leaf hash."""
+    number = _index(wanted.replace(",", ""))
+    query = select(LogEntry.log_index).where(LogEntry.log_index.is_not(None))
+    if number is not None:
+        return work.session.scalar(query.where(LogEntry.log_index == number))
+    hashed = wanted.lower().removeprefix("0x")
+    if not _HASH.fullmatch(hashed):
+        return None
+    return work.session.scalar(query.where(LogEntry.leaf_hash == bytes.fromhex(hashed)))
+
+
+def _index(text: str) -> int | None:
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(_MAX_INDEX))):
+        return None
+    return min(int(text), _MAX_INDEX)
+
+
+def _entry_at(work: Work, number: int) -> LogEntry | None:
+    return work.session.scalars(select(LogEntry).where(LogEntry.log_index == number)).one_or_none()
+
+
+# ---- The overview ---------------------------------------------------------------------------------------------------
+
+
+def _overview(call: Call, t: Texts, wanted: str, before: str) -> ExplorerPage:
+    standing = standing_of(call.services)
+    end = min(_index(before) or standing.size, standing.size)
+    names, types, rows, heads, anchor = call.read(lambda work: _read_overview(work, end))
+    entries = [_row(row, names, types, standing.anchored_size, t) for row in rows]
+    newer = min(end + _PAGE_ENTRIES, standing.size)
+    return ExplorerPage(
+        q=wanted,
+        problem=_not_found(t) if wanted else None,
+        figures=_figures(standing, t),
+        entries=entries,
+        newer=f"/explore?before={newer}#entries" if end < standing.size else None,
+        older=f"/explore?before={entries[-1].index}#entries" if entries and entries[-1].index else None,
+        heads=[_head(row, t) for row in heads],
+        chain=_chain(standing, anchor, t),
+        chain_note=standing.chain.message or "",
+        witnesses=[_witness(one, t) for one in standing.witnesses],
+        commands=_commands(call, t),
+    )
+
+
+def _read_overview(work: Work, end: int) -> tuple[dict[str, str], dict[str, str], Sequence[Any], Sequence[Any], Any]:
+    shown = (
+        select(
+            LogEntry.log_index, LogEntry.kind, LogEntry.department, LogEntry.recorded_at, LogEntry.leaf_hash,
+            LogEntry.signed,
+        )
+        .where(LogEntry.log_index >= max(0, end - _PAGE_ENTRIES), LogEntry.log_index < end)
+        .order_by(LogEntry.log_index.desc())
+    )  # fmt: skip
+    cosigned = (
+        select(func.count())
+        .select_from(CosignatureRow)
+        .where(CosignatureRow.size == CheckpointRow.size)
+        .correlate(CheckpointRow)
+        .scalar_subquery()
+    )
+    heads = (
+        select(
+            CheckpointRow.size, CheckpointRow.root, CheckpointRow.signed_at, AnchorRow.block_at,
+            AnchorRow.block_number, cosigned.label("witnesses"),
+        )
+        .outerjoin(AnchorRow, AnchorRow.size == CheckpointRow.size)
+        .order_by(CheckpointRow.size.desc())
+        .limit(_SHOWN_HEADS)
+    )  # fmt: skip
+    anchor = work.session.scalars(select(AnchorRow).order_by(AnchorRow.size.desc()).limit(1)).one_or_none()
+    session = work.session
+    return (
+        wording.department_names(work), _type_names(work), session.execute(shown).all(),
+        session.execute(heads).all(), anchor,
+    )  # fmt: skip
+
+
+def _type_names(work: Work) -> dict[str, str]:
+    return {row.code: row.name for row in catalogue.list_types(work)}
+
+
+def _row(row: Any, names: Mapping[str, str], types: Mapping[str, str], anchored: int, t: Texts) -> EntryRow:
+    entry = _open(row.signed)
+    return EntryRow(
+        index=row.log_index,
+        kind=t(f"kind.{Kind(row.kind).name.lower()}"),
+        about=types.get(str(entry.facts.get("type")), ""),
+        department=names.get(row.department, row.department),
+        recorded_at=row.recorded_at,
+        leaf=f"{row.leaf_hash.hex()[:12]}…",
+        progress="anchored" if row.log_index < anchored else "sequenced",
+    )
+
+
+def _open(signed: bytes | None) -> Entry:
+    return Entry.from_bytes(cose.open_typed(signed or b"", cose.Type.ENTRY, limit=8192)[1])
+
+
+def _head(row: Any, t: Texts) -> HeadRow:
+    lag = (
+        "—"
+        if row.block_at is None
+        else t("explore.seconds", n=max(0, int((row.block_at - row.signed_at).total_seconds())))
+    )
+    return HeadRow(
+        row.size, row.root.hex(), row.signed_at, row.block_at, f"{row.block_number:,}" if row.block_at else "—", lag,
+        row.witnesses,
+    )  # fmt: skip
+
+
+def _figures(standing: Standing, t: Texts) -> list[Fact]:
+    chain, at = standing.chain, standing.anchored_at
+    waiting, behind = standing.waiting, standing.unanchored
+    return [
+        Fact(t("figure.entries"), f"{standing.size:,}", t("explore.waiting", n=f"{waiting:,}") if waiting else ""),
+        Fact(
+            t("figure.anchored"), f"{standing.anchored_size:,}",
+            t("explore.behind", n=f"{behind:,}") if behind else t("figure.none_waiting"),
+        ),
+        Fact(
+            t("figure.block"), "—" if chain.height is None else f"{chain.height:,}",
+            times.moment(chain.block_at, t) if chain.block_at else "",
+        ),
+        Fact(
+            t("figure.last"), times.age(standing.at - at, t) if at else "—",
+            times.moment(at, t) if at else t("figure.never"),
+        ),
+    ]  # fmt: skip
+
+
+def _chain(standing: Standing, anchor: AnchorRow | None, t: Texts) -> list[Fact]:
+    chain = standing.chain
+    facts = [Fact(t("explore.chain_state"), t(f"chain.{chain.state}"))]
+    if chain.chain_id is not None:
+        facts.append(Fact(t("proof.chain_id"), str(chain.chain_id), mono=True))
+    if anchor is not None:
+        facts.append(Fact(t("proof.contract"), anchor.contract, mono=True))
+        facts.append(Fact(t("explore.log_id"), anchor.log_id.hex(), mono=True))
+    validators: Sequence[str] = getattr(chain, "validators", None) or ()
+    if validators:
+        facts.append(Fact(t("explore.validators"), t("list.separator").join(validators), mono=True))
+    return facts
+
+
+def _witness(one: Any, t: Texts) -> WitnessLine:
+    note = one.message or (t("explore.behind", n=f"{one.lag:,}") if one.lag else t("figure.none_waiting"))
+    return WitnessLine(one.name, one.size, one.cosigned_at, note)
+
+
+def _commands(call: Call, t: Texts) -> list[Command]:
+    services = call.services
+    url = services.settings.public_url
+    newest = [key.public for key in services.keys.known() if key.purpose == LOG][-1]
+    vkey = to_vkey(services.pipeline.origin, newest)
+    fetch = f"curl -o trust.json {url}/api/v1/trust"
+    return [
+        Command(
+            t("explore.audit"), f"{fetch}\nsuizheng audit --log {url}/log --trust trust.json", t("explore.audit_note")
+        ),
+        Command(
+            t("explore.audit_chain"),
+            f"suizheng audit --log {url}/log --trust trust.json \\\n  --rpc http://127.0.0.1:8545 --resume audit.json",
+            t("explore.audit_chain_note"),
+        ),
+        Command(
+            t("explore.fsck"),
+            f"echo '{vkey}' > log.vkey\n{_FSCK} \\\n  -storage_url={url}/log/ -public_key=log.vkey -ui=false",
+            t("explore.fsck_note"),
+        ),
+    ]
+
+
+def _not_found(t: Texts) -> ProblemView:
+    return ProblemView(title=t("explore.none_found"), detail=t("explore.none_found_body"))
+
+
+# ---- One entry ------------------------------------------------------------------------------------------------------
+
+
+def _entry_page(call: Call, t: Texts, number: int, row: LogEntry) -> EntryPage:
+    standing = standing_of(call.services)
+    signed = row.signed or b""
+    names, types = call.read(lambda work: (wording.department_names(work), _type_names(work)))
+    message = cose.open1(signed, limit=8192)
+    entry = _open(signed)
+    inclusion = _inclusion(call, number, standing)
+    leaf = leaf_hash(signed)
+    meetings = meetings_of(number, inclusion.head.size, leaf, inclusion.path) if inclusion else []
+    anchored = number < standing.anchored_size
+    return EntryPage(
+        index=number,
+        title=t(f"kind.{entry.kind.name.lower()}"),
+        progress="anchored" if anchored else "sequenced",
+        facts=_facts(entry, names, types, t),
+        signed=[
+            Fact(t("proof.leaf_hash"), leaf.hex(), mono=True),
+            Fact(t("explore.kid"), message.kid.hex(), mono=True),
+            Fact(t("explore.signature"), message.signature.hex(), mono=True),
+            Fact(t("explore.bytes"), signed.hex(), mono=True),
+        ],
+        head_size=inclusion.head.size if inclusion else 0,
+        head_note=_head_note(call, inclusion, t) if inclusion else "",
+        root=inclusion.head.root.hex() if inclusion else "",
+        leaf=leaf.hex(),
+        drawing=draw(number, inclusion.head.size, leaf, meetings) if inclusion else None,
+        meetings=meetings,
+        script=script_of(leaf, meetings),
+        leaf_script=_leaf_script(call, number, inclusion),
+        newer=f"/explore/{number + 1}" if number + 1 < standing.size else None,
+        older=f"/explore/{number - 1}" if number else None,
+    )
+
+
+def _facts(entry: Entry, names: Mapping[str, str], types: Mapping[str, str], t: Texts) -> list[Fact]:
+    facts = [
+        Fact(t("explore.kind"), t(f"kind.{entry.kind.name.lower()}")),
+        Fact(t("explore.department"), f"{names.get(entry.department, '')} {entry.department}".strip()),
+        Fact(t("explore.recorded"), times.moment(entry.recorded_at, t)),
+    ]
+    code = entry.facts.get("type")
+    if code is not None:
+        facts.append(Fact(t("explore.type"), f"{types.get(_shown(code), '')} {_shown(code)}".strip()))
+    shown = {name: value for name, value in entry.facts.items() if name != "type"}
+    facts += [Fact(name, _shown(value), mono=True) for name, value in shown.items()]
+    facts += [
+        Fact(t("explore.item"), entry.item.hex(), mono=True),
+        Fact("SHA-256", entry.digest.sha256.hex(), mono=True),
+        Fact("SM3", entry.digest.sm3.hex(), mono=True),
+    ]
+    if entry.previous is not None:
+        facts.append(Fact(t("explore.previous"), entry.previous.hex(), mono=True))
+    return facts
+
+
+def _shown(value: int | str | bytes) -> str:
+    return value.hex() if isinstance(value, bytes) else f"{value}"
+
+
+def _inclusion(call: Call, number: int, standing: Standing) -> Inclusion | None:
+    """The proof under the newest anchored head that covers the entry, else under the published one."""
+    log = call.services.pipeline.log
+    size = standing.anchored_size if number < standing.anchored_size else _published_size(call)
+    return log.inclusion(number, size) if number < size else None
+
+
+def _published_size(call: Call) -> int:
+    note = call.services.pipeline.log.serve(CHECKPOINT)
+    return 0 if note is None else Checkpoint.from_text(note.decode().partition("\n\n")[0] + "\n").size
+
+
+def _head_note(call: Call, inclusion: Inclusion, t: Texts) -> str:
+    def ask(work: Work) -> AnchorRow | None:
+        return work.session.get(AnchorRow, inclusion.head.size)
+
+    anchor = call.read(ask)
+    if anchor is None:
+        return t("explore.head_published", size=f"{inclusion.head.size:,}")
+    at = times.moment(anchor.block_at, t)
+    return t("explore.head_anchored", size=f"{inclusion.head.size:,}", block=f"{anchor.block_number:,}", at=at)
+
+
+def _leaf_script(call: Call, number: int, inclusion: Inclusion | None) -> str:
+    """Where the entry's bytes stand in the published bundle."""
+    services = call.services
+    tile, offset = divmod(number, TILE_WIDTH)
+    size = _published_size(call)
+    path = tile_path("entries", tile, min(TILE_WIDTH, size - tile * TILE_WIDTH)) if number < size else ""
+    bundle = services.pipeline.log.serve(path) if path else None
+    entries = unpack_entries(bundle) if bundle else None
+    if inclusion is None or entries is None or offset >= len(entries):
+        return ""
+    begin = sum(len(entry) + 2 for entry in entries[:offset]) + 2
+    return leaf_script(f"{services.settings.public_url}/log/{path}", begin, len(entries[offset]))
