@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import Any
 
 from verifier import rlp
-from verifier.seals import ADDRESS_BYTES, SEAL_BYTES
+from verifier.seals import ADDRESS_BYTES, SEAL_BYTES, read_header
 
 _VANITY_BYTES = 32
 
@@ -51,6 +52,8 @@ _KAIA = (
     "randomReveal",
     "mixHash",
 )
+# How many fields a header has at least.
+_ETHEREUM_LEAST, _KAIA_LEAST = 15, 14
 _NUMBERS = frozenset(
     (
         "difficulty",
@@ -68,15 +71,19 @@ _NUMBERS = frozenset(
 
 
 def header_of(engine: str, block: dict[str, Any]) -> bytes:
-    """The RLP of a header from the JSON that nodes give; fields of later forks may be missing at the end.
+    """The RLP of a header from the JSON that nodes give, in the form that hashes to what they say.
 
-    Raises ValueError, TypeError for what is no such JSON.
+    Fields of later forks may be missing at the end, and a node may name some that its header does not have: Kaia tells
+    a base fee of 0 before there is one. Raises ValueError, TypeError, KeyError, AttributeError for other JSON.
     """
-    names = _KAIA if engine == "kaia" else _ETHEREUM
-    present = [name for name in names if block.get(name) is not None]
-    if present != list(names[: len(present)]):
-        raise ValueError("a field of the header is missing")
-    return rlp.encode([_field(name, block[name]) for name in present])
+    names, least = (_KAIA, _KAIA_LEAST) if engine == "kaia" else (_ETHEREUM, _ETHEREUM_LEAST)
+    fields = [_field(name, block[name]) for name in takewhile(lambda name: block.get(name) is not None, names)]
+    named = bytes.fromhex(block["hash"].removeprefix("0x"))
+    for count in range(len(fields), least - 1, -1):
+        raw = rlp.encode(fields[:count])
+        if read_header(engine, raw).hash == named:
+            return raw
+    raise ValueError("no form of the header hashes to its hash")
 
 
 def clique_validators(extra: bytes) -> tuple[bytes, ...]:

@@ -47,7 +47,9 @@ class State:
     nodes: tuple[bytes, ...]
 
 
-def make_state(anchor: Anchor, others: int = 40, slots: int = 12, code_hash: bytes = CODE_HASH) -> State:
+def make_state(
+    anchor: Anchor, others: int = 40, slots: int = 12, code_hash: bytes = CODE_HASH, engine: str = ""
+) -> State:
     """The heads contract holding the anchor's head, among other accounts and other slots."""
     seconds = int(anchor.block_at.timestamp())
     first, second = head_slots(1, anchor.log_id)
@@ -62,6 +64,10 @@ def make_state(anchor: Anchor, others: int = 40, slots: int = 12, code_hash: byt
         accounts[keccak(_some("account", number)[:20])] = rlp.encode([nonce, b"\1" * 9, _some("s", number), CODE_HASH])
     key = keccak(bytes.fromhex(anchor.contract[2:]))
     accounts[key] = rlp.encode([b"\1", b"", storage.root_hash, code_hash])
+    if engine == "kaia":
+        # A contract account: type 2; nonce, balance, flag, key type and key; storage root; code hash; kind of code.
+        known = [b"\1", b"", b"", b"\3", []]
+        accounts[key] = b"\2" + rlp.encode([known, storage.root_hash, code_hash, b"\x10"])
     paths = [accounts.get_proof(key), *(storage.get_proof(keccak(slot.to_bytes(32))) for slot in (first, second))]
     return State(accounts.root_hash, tuple(dict.fromkeys(rlp.encode(node) for path in paths for node in path)))
 
@@ -133,7 +139,7 @@ def make_stage(engine: str = "clique", others: int = 40, slots: int = 12, chain_
     by = FOUR[:1] if engine == "operator" else FOUR[:3]
     allowed = tuple(sorted(addresses(FOUR[:1] if engine == "operator" else FOUR)))
     anchor = replace(world.content.heads[0], block_number=BLOCK, chain_id=chain_id)
-    state = make_state(anchor, others, slots)
+    state = make_state(anchor, others, slots, engine=engine)
     headers, beside = make_headers(engine, state.root, anchor, by)
     anchor = replace(anchor, block_hash=read_header(engine, headers[0]).hash)
     chain = TrustedChain(

@@ -26,7 +26,7 @@ from verifier import cbor, seals, times
 from verifier.anchor import MAX_PROOF_BYTES, Anchor
 from verifier.errors import AnchorContradictionError, Check, MalformedError, UnanchoredError
 from verifier.seals import Header, keccak
-from verifier.state_proof import Nodes
+from verifier.state_proof import ETHEREUM, KAIA, Nodes
 from verifier.trusted_chain import TrustedChain
 
 #: Enough for a majority of 60 validators; the limit in bytes comes first.
@@ -182,7 +182,8 @@ def _sealed_by(chain: TrustedChain, headers: Sequence[Header], beside: Sequence[
 def _head_slots(chain: TrustedChain, header: Header, shown: Sequence[bytes]) -> tuple[int, int]:
     """Steps (3) and (4)."""
     nodes = Nodes(shown)
-    account = nodes.account(header.state_root, bytes.fromhex(chain.contract[2:]))
+    form = KAIA if chain.engine == "kaia" else ETHEREUM
+    account = nodes.account(header.state_root, bytes.fromhex(chain.contract[2:]), form)
     if account.code_hash != chain.code_hash:
         evidence = {"code_hash": account.code_hash.hex()}
         raise AnchorContradictionError("wrong_code", "链上该地址的合约代码与信任包不一致", evidence=evidence)

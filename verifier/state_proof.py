@@ -24,6 +24,21 @@ class Account:
     code_hash: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class AccountForm:
+    """How a state writes an account: after `prefix`, an RLP list of four with the two hashes at these places."""
+
+    prefix: bytes
+    storage_root: int
+    code_hash: int
+
+
+#: nonce, balance, storage root, code hash.
+ETHEREUM = AccountForm(b"", 2, 3)
+#: A contract is of type 2: what all accounts have, storage root, code hash, kind of code.
+KAIA = AccountForm(b"\x02", 1, 2)
+
+
 class Nodes:
     """The nodes of one proof, of however many tries, each of them once; known by their hashes."""
 
@@ -34,10 +49,14 @@ class Nodes:
         if len(self._nodes) != len(given):
             raise _wrong("重复的节点")
 
-    def account(self, state_root: bytes, address: bytes) -> Account:
+    def account(self, state_root: bytes, address: bytes, form: AccountForm = ETHEREUM) -> Account:
         """The account of a 20-byte address. Raises MalformedError unless the nodes lead to one."""
-        _, _, storage_root, code_hash = rlp.decode_list(self._value(state_root, address), 4, 4)
-        return Account(rlp.to_bytes(storage_root, HASH_BYTES), rlp.to_bytes(code_hash, HASH_BYTES))
+        value = self._value(state_root, address)
+        if not value.startswith(form.prefix):
+            raise _wrong("不是合约账户")
+        parts = rlp.decode_list(value.removeprefix(form.prefix), 4, 4)
+        hashes = (parts[form.storage_root], parts[form.code_hash])
+        return Account(*(rlp.to_bytes(hash_, HASH_BYTES) for hash_ in hashes))
 
     def slot(self, storage_root: bytes, slot: int) -> int:
         """The value in a storage slot, not 0. Raises MalformedError unless the nodes lead to one."""
