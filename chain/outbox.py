@@ -44,14 +44,14 @@ CREATE TABLE IF NOT EXISTS requests (
 CREATE INDEX IF NOT EXISTS requests_by_state ON requests (state, nonce);
 CREATE INDEX IF NOT EXISTS requests_by_block ON requests (block_number);
 CREATE TABLE IF NOT EXISTS attempts (
-    hash BLOB PRIMARY KEY,
     request INTEGER NOT NULL REFERENCES requests (id) ON DELETE CASCADE,
     place INTEGER NOT NULL,
+    hash BLOB NOT NULL,
     nonce INTEGER NOT NULL,
     gas_price INTEGER NOT NULL,
-    raw BLOB NOT NULL
+    raw BLOB NOT NULL,
+    PRIMARY KEY (request, place)
 ) WITHOUT ROWID;
-CREATE UNIQUE INDEX IF NOT EXISTS attempts_by_request ON attempts (request, place);
 """
 
 
@@ -274,7 +274,7 @@ def _together(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _insert_attempt(connection: sqlite3.Connection, request: int, place: int, signed: Signed) -> None:
-    row = (signed.hash, request, place, signed.nonce, signed.gas_price, signed.raw)
+    row = (request, place, signed.hash, signed.nonce, signed.gas_price, signed.raw)
     connection.execute("INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?)", row)
 
 

@@ -30,6 +30,8 @@ _log = logging.getLogger(__name__)
 # An empty transaction to ourselves takes exactly this.
 _FILLER_GAS = 21_000
 _LONGEST_PUSH_PAUSE_SECONDS = 5.0
+# For so long a node that was found to serve our chain is taken to do so still.
+_CHECKED_FOR_SECONDS = 1.0
 # For so many looks at the chain a used nonce must belong to none of our transactions.
 _TAKEN_POLLS = 5
 # What the first node asked refuses for good; its nonce is free again, since no node ever had the transaction.
@@ -90,6 +92,7 @@ class Settler:
         self._finality = finality
         self._monotonic = monotonic
         self._efforts: dict[int, _Effort] = {}
+        self._checked_at = float("-inf")
         self.chain_id = node.chain_id()
         self._genesis = _genesis(node)
         outbox.bind(chain_id=str(self.chain_id), genesis=self._genesis, account=account.address)
@@ -107,18 +110,19 @@ class Settler:
         if genesis != self._genesis:
             raise WrongContractError("创世区块", self._genesis, genesis)
         known = self._outbox.newest_block()
-        if known is None:
-            return
-        block = self._node.block(known[0])
-        if block is None:
-            message = "区块链节点落后于已知的区块，正在同步；请稍后重试"
-            raise ChainUnavailableError("node_behind", message, {"block_number": known[0]})
-        if block.hash != known[1]:
-            raise ChainRewrittenError(known[0], known[1], block.hash)
+        if known is not None:
+            block = self._node.block(known[0])
+            if block is None:
+                message = "区块链节点落后于已知的区块，正在同步；请稍后重试"
+                raise ChainUnavailableError("node_behind", message, {"block_number": known[0]})
+            if block.hash != known[1]:
+                raise ChainRewrittenError(known[0], known[1], block.hash)
+        self._checked_at = self._monotonic()
 
     def run(self) -> None:
         """One round. Raises what `check_chain` does, and ChainUnavailableError when the node stops answering."""
-        self.check_chain()
+        if self._monotonic() - self._checked_at >= _CHECKED_FOR_SECONDS:
+            self.check_chain()
         requests = self._outbox.open()
         if not requests:
             return

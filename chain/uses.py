@@ -57,7 +57,8 @@ class ChainFirstUses:
         calls = [Call(self._deployment.uses, self._uses.call("consume", list(claim)), _CONSUME_GAS) for claim in new]
         sent = dict(zip(new, self._sender.send_many(calls), strict=True)) if new else {}
         failed = {claim: outcome for claim, outcome in sent.items() if isinstance(outcome, ChainError)}
-        found = self._await([claim for claim in claims if claim not in failed])
+        others = [claim for claim in claims if claim not in failed]
+        found = self._await(others) if others else {}
         return [failed.get(claim) or found[claim] for claim in claims]
 
     def find(self, nullifier: bytes) -> FirstUse | None:
