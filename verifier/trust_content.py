@@ -139,7 +139,10 @@ class TrustedType:
 
 @dataclass(frozen=True, slots=True)
 class TrustContent:
-    """The signed part. `origin` names the log; the kids name keys in `keys`; statuses map list numbers to tokens."""
+    """The signed part. `origin` names the log; the kids name keys in `keys`; statuses map list numbers to tokens.
+
+    seal_makers: DER certificates of trusted seal makers, signers and their authorities; left out of the JSON if none.
+    """
 
     registry: str
     version: int
@@ -157,6 +160,7 @@ class TrustContent:
     heads: tuple[Anchor, ...]
     venues: tuple[Venue, ...]
     statuses: Mapping[int, bytes]
+    seal_makers: tuple[bytes, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object that is signed."""
@@ -179,7 +183,7 @@ class TrustContent:
             "heads": [head.to_json() for head in self.heads],
             "venues": [venue.to_json() for venue in self.venues],
             "statuses": {str(number): base64.b64encode(token).decode() for number, token in self.statuses.items()},
-        }
+        } | ({"seal_makers": [base64.b64encode(one).decode() for one in self.seal_makers]} if self.seal_makers else {})
 
     @classmethod
     def from_json(cls, value: Any) -> TrustContent:
@@ -193,7 +197,8 @@ class TrustContent:
 
 
 def _content(value: Any) -> TrustContent:
-    item = _object(value, _CONTENT_KEYS)
+    optional = {"seal_makers"} & value.keys()
+    item = _object(value, _CONTENT_KEYS | optional)
     if item["format"] != FORMAT:
         raise MalformedError("unknown_version", "信任包的格式版本不受支持")
     roots = _object(item["roots"], {"threshold", "keys"})
@@ -221,6 +226,7 @@ def _content(value: Any) -> TrustContent:
         heads=tuple(_list(item["heads"], Anchor.from_json)),
         venues=tuple(_list(item["venues"], Venue.from_json)),
         statuses={int(number): _base64(token) for number, token in item["statuses"].items()},
+        seal_makers=tuple(_list(item.get("seal_makers", []), _base64)),
     )
     if content.to_json() != value:
         raise MalformedError("not_canonical", "信任包的字段不是规范形式")

@@ -1,0 +1,136 @@
+"""PDF files (ISO 32000) through pyHanko: pages, attachments, what runs when opened, and the signatures.
+
+pyHanko comes with the extra `documents`; without it a PDF is only recognised. Nothing is fetched from a network.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from verifier.documents.findings import Note, Roots, Signed
+from verifier.errors import Check, MalformedError, UndecidedError
+
+MAX_PAGES = 20_000
+MAX_SIGNATURES = 64
+_MAX_DEPTH = 40
+_MAX_ATTACHMENTS = 1000
+
+#: What pyHanko lets out on damaged files besides its own errors.
+BROKEN = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+
+
+def inspect_pdf(
+    data: bytes, roots: Roots, at: datetime
+) -> tuple[dict[str, Any], tuple[Signed, ...], tuple[Note, ...], Note | None]:
+    """Facts, signatures, notes, and None (each signature says itself what it covers).
+
+    Raises MalformedError for a broken file, UndecidedError for an encrypted one and where pyHanko is not installed.
+    """
+    if importlib.util.find_spec("pyhanko") is None:
+        raise UndecidedError(
+            "documents_not_installed",
+            "这是 PDF 文件；解析它需要 PDF 组件，请先安装：pip install 'suizheng[documents]'",
+            check=Check.FORMAT,
+        )
+    from pyhanko.pdf_utils.misc import PdfError
+    from pyhanko.pdf_utils.reader import PdfFileReader
+
+    from verifier.documents.pdf_signatures import judge_all
+
+    try:
+        reader = PdfFileReader(io.BytesIO(data), strict=False)
+        if reader.encrypted:
+            raise UndecidedError("encrypted", "PDF 已加密，无法核验；请提供未加密的文件", check=Check.FORMAT)
+        notes = list[Note]()
+        facts = _describe(reader, notes)
+        signed = judge_all(reader, data, roots, at, notes)
+    except (PdfError, *BROKEN) as error:
+        raise MalformedError("broken_pdf", "PDF 已损坏，无法解析；请重新获取文件") from error
+    return facts, signed, tuple(notes), None
+
+
+def _describe(reader: Any, notes: list[Note]) -> dict[str, Any]:
+    root = reader.root
+    pages = list(_pages(root["/Pages"], set(), 0))
+    attachments = _attachments(root)
+    if attachments:
+        notes.append(Note("has_attachments", f"文件内嵌 {len(attachments)} 个附件，阅读正文看不到它们"))
+    if _runs_script(root):
+        notes.append(Note("has_javascript", "文件含有 JavaScript 或打开时执行的动作；阅读时请停用脚本"))
+    if "/XFA" in root.get("/AcroForm", {}):
+        notes.append(Note("has_xfa", "文件含有 XFA 动态表单，显示内容可能随程序变化"))
+    return {
+        "pages": len(pages),
+        "page_size_mm": pages[0] if pages else None,
+        "revisions": int(reader.total_revisions),
+        "version": ".".join(str(part) for part in reader.input_version),
+        "attachments": attachments,
+    }
+
+
+def _pages(node: Any, seen: set[int], depth: int, inherited: Any = None) -> Iterator[list[float] | None]:
+    """The size of each page in millimetres; a tree that runs in a ring or too deep is broken."""
+    if id(node) in seen or depth > _MAX_DEPTH or len(seen) > 2 * MAX_PAGES:
+        raise MalformedError("broken_pdf", "PDF 的页面树有误")
+    seen.add(id(node))
+    box = node.get("/MediaBox", inherited)
+    if "/Kids" not in node:
+        yield _size(box)
+        return
+    for kid in node["/Kids"]:
+        yield from _pages(kid.get_object(), seen, depth + 1, box)
+
+
+def _size(box: Any) -> list[float] | None:
+    try:
+        left, bottom, right, top = (float(side) for side in box)
+    except (TypeError, ValueError):
+        return None
+    return [round(abs(right - left) * 25.4 / 72, 1), round(abs(top - bottom) * 25.4 / 72, 1)]
+
+
+def _attachments(root: Any) -> list[dict[str, Any]]:
+    tree = root.get("/Names", {}).get("/EmbeddedFiles")
+    found = list[dict[str, Any]]()
+    for name, file in [] if tree is None else _names(tree, 0):
+        if len(found) >= _MAX_ATTACHMENTS:
+            break
+        stated = file.get("/UF", file.get("/F", name)) if hasattr(file, "get") else name
+        found.append({"name": str(stated)[:200]})
+    return found
+
+
+def _names(node: Any, depth: int) -> Iterator[tuple[str, Any]]:
+    if depth > _MAX_DEPTH:
+        raise MalformedError("broken_pdf", "PDF 的名称树有误")
+    leaves = node.get("/Names", ())
+    for at in range(0, len(leaves) - 1, 2):
+        yield str(leaves[at]), leaves[at + 1]
+    for kid in node.get("/Kids", ()):
+        yield from _names(kid.get_object(), depth + 1)
+
+
+def _runs_script(root: Any) -> bool:
+    if "/JavaScript" in root.get("/Names", {}) or "/AA" in root:
+        return True
+    action = root.get("/OpenAction")
+    return hasattr(action, "get") and action.get("/S") in ("/JavaScript", "/Launch", "/SubmitForm", "/ImportData")
