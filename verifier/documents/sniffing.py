@@ -77,7 +77,8 @@ def _zip(data: bytes) -> Format:
     except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, NotImplementedError):
         # A cut or damaged package is still what it was meant to be.
         return Format.OFD if b"OFD.xml" in data else Format.ZIP
-    if any(name.lower() == "ofd.xml" for name in names):
+    # A package that lost its entrance is a damaged OFD file, not some other ZIP.
+    if any(name.lower() == "ofd.xml" or name.endswith("Doc_0/Document.xml") for name in names):
         return Format.OFD
     if "[Content_Types].xml" in names or "mimetype" in names:
         return Format.OFFICE
