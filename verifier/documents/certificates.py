@@ -24,6 +24,7 @@ SM2_CURVE = "1.2.156.10197.1.301"
 SM2_WITH_SM3 = "1.2.156.10197.1.501"
 MAX_CERTIFICATE_BYTES = 64 * 1024
 _MAX_CHAIN = 6
+_MAX_OTHERS = 50
 
 _BROKEN = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.UnsupportedGeneralNameType)
 
@@ -126,10 +127,10 @@ def check_trusted(
     trusted = set(roots)
     if certificate in trusted:
         return
-    # (1) Breadth first over issuers; every certificate is tried once.
+    # Breadth first over issuers; every certificate is tried once.
     reached, tried = [certificate], {certificate}
     for _ in range(_MAX_CHAIN):
-        above = [issuer for issuer in (*trusted, *others) if issuer not in tried]
+        above = [issuer for issuer in (*trusted, *others[:_MAX_OTHERS]) if issuer not in tried]
         found = [issuer for issuer in above if any(_issued(issuer, one, at, trusted) for one in reached)]
         if any(issuer in trusted for issuer in found):
             return

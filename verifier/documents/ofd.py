@@ -18,6 +18,7 @@ MAX_PAGES = 10_000
 _MAX_DOCUMENTS = 50
 _MAX_ATTACHMENTS = 1000
 _MAX_CUSTOM_DATA = 500
+_MAX_NOTES = 200
 #: A side of a page in millimetres that no paper has.
 _HUGE_MM = 20_000
 #: Pages that are opened to look for resources of their own.
@@ -60,9 +61,9 @@ class Package:
         return found
 
     def note(self, reason: str, message: str, **evidence: Any) -> None:
-        """Remark something once."""
+        """Remark something once; what is wrong hundreds of times is told often enough."""
         remark = Note(reason, message, evidence)
-        if remark not in self.notes:
+        if len(self.notes) < _MAX_NOTES and remark not in self.notes:
             self.notes.append(remark)
 
 

@@ -71,12 +71,12 @@ def name_differs(name: str, kind: Format) -> Note | None:
 
 def _zip(data: bytes) -> Format:
     if data.count(b"PK\x01\x02") > 10_000:
-        return Format.OFD if b"OFD.xml" in data[-_TEXT_BYTES:] else Format.ZIP
+        return Format.OFD if b"OFD.xml" in data else Format.ZIP
     try:
         names = zipfile.ZipFile(io.BytesIO(data)).namelist()
     except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, NotImplementedError):
         # A cut or damaged package is still what it was meant to be.
-        return Format.OFD if b"OFD.xml" in data else Format.ZIP
+        return Format.OFD if b"OFD.xml" in data or b"Doc_0/" in data else Format.ZIP
     # A package that lost its entrance is a damaged OFD file, not some other ZIP.
     if any(name.lower() == "ofd.xml" or name.endswith("Doc_0/Document.xml") for name in names):
         return Format.OFD
@@ -95,11 +95,15 @@ def _text(data: bytes) -> Format:
         return Format.TRUST
     for encoding in ("utf-8", "gb18030"):
         try:
-            # The cut may go through a character.
-            text = start[: max(len(start) - 4, 1)].decode(encoding)
+            text = _uncut(start, len(data)).decode(encoding)
         except UnicodeDecodeError:
             continue
         if len(data) <= _TEXT_BYTES and payload.is_code(payload.normalise_scanned(start.decode("ascii", "replace"))):
             return Format.CODE
         return Format.TEXT if text else Format.UNKNOWN
     return Format.UNKNOWN
+
+
+def _uncut(start: bytes, length: int) -> bytes:
+    """What is looked at of a longer file ends in front of its last line, so that no character is cut through."""
+    return start if length <= _TEXT_BYTES else start[: max(start.rfind(b"\n"), 1)]
