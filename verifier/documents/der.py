@@ -139,6 +139,11 @@ def parse(data: bytes) -> Element:
     return element
 
 
+def first(data: bytes) -> Element:
+    """The element that the data begin with, whatever follows. Raises MalformedError."""
+    return _read(data, 0, len(data))
+
+
 def sequence_of(*raw: bytes) -> bytes:
     """A SEQUENCE whose content are elements as they stand: what version 1 seals sign."""
     return retagged(SEQUENCE, b"".join(raw))

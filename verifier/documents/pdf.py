@@ -20,6 +20,7 @@ MAX_PAGES = 20_000
 MAX_SIGNATURES = 64
 _MAX_DEPTH = 40
 _MAX_ATTACHMENTS = 1000
+_ACTIONS = frozenset(("/JavaScript", "/Launch", "/SubmitForm", "/ImportData"))
 
 #: What pyHanko lets out on damaged files besides its own errors.
 BROKEN = (
@@ -76,7 +77,7 @@ def _describe(reader: Any, notes: list[Note]) -> dict[str, Any]:
         notes.append(Note("has_attachments", f"文件内嵌 {len(attachments)} 个附件，阅读正文看不到它们"))
     if _runs_script(root):
         notes.append(Note("has_javascript", "文件含有 JavaScript 或打开时执行的动作；阅读时请停用脚本"))
-    if "/XFA" in root.get("/AcroForm", {}):
+    if "/XFA" in (held(root, "/AcroForm") or {}):
         notes.append(Note("has_xfa", "文件含有 XFA 动态表单，显示内容可能随程序变化"))
     return {
         "pages": len(pages),
@@ -92,29 +93,30 @@ def _pages(node: Any, seen: set[int], depth: int, inherited: Any = None) -> Iter
     if id(node) in seen or depth > _MAX_DEPTH or len(seen) > 2 * MAX_PAGES:
         raise MalformedError("broken_pdf", "PDF 的页面树有误")
     seen.add(id(node))
-    box = node.get("/MediaBox", inherited)
-    if "/Kids" not in node:
+    box = held(node, "/MediaBox") or inherited
+    kids = held(node, "/Kids")
+    if kids is None:
         yield _size(box)
         return
-    for kid in node["/Kids"]:
-        yield from _pages(kid.get_object(), seen, depth + 1, box)
+    for number in range(len(kids)):
+        yield from _pages(kids[number], seen, depth + 1, box)
 
 
 def _size(box: Any) -> list[float] | None:
     try:
-        left, bottom, right, top = (float(side) for side in box)
-    except (TypeError, ValueError):
+        left, bottom, right, top = (float(box[number]) for number in range(4))
+    except (LookupError, TypeError, ValueError):
         return None
     return [round(abs(right - left) * 25.4 / 72, 1), round(abs(top - bottom) * 25.4 / 72, 1)]
 
 
 def _attachments(root: Any) -> list[dict[str, Any]]:
-    tree = root.get("/Names", {}).get("/EmbeddedFiles")
+    tree = held(held(root, "/Names"), "/EmbeddedFiles")
     found = list[dict[str, Any]]()
     for name, file in [] if tree is None else _names(tree, 0):
         if len(found) >= _MAX_ATTACHMENTS:
             break
-        stated = file.get("/UF", file.get("/F", name)) if hasattr(file, "get") else name
+        stated = held(file, "/UF") or held(file, "/F") or name
         found.append({"name": str(stated)[:200]})
     return found
 
@@ -122,15 +124,19 @@ def _attachments(root: Any) -> list[dict[str, Any]]:
 def _names(node: Any, depth: int) -> Iterator[tuple[str, Any]]:
     if depth > _MAX_DEPTH:
         raise MalformedError("broken_pdf", "PDF 的名称树有误")
-    leaves = node.get("/Names", ())
+    leaves, kids = held(node, "/Names") or (), held(node, "/Kids") or ()
     for at in range(0, len(leaves) - 1, 2):
         yield str(leaves[at]), leaves[at + 1]
-    for kid in node.get("/Kids", ()):
-        yield from _names(kid.get_object(), depth + 1)
+    for number in range(len(kids)):
+        yield from _names(kids[number], depth + 1)
 
 
 def _runs_script(root: Any) -> bool:
-    if "/JavaScript" in root.get("/Names", {}) or "/AA" in root:
+    if held(held(root, "/Names"), "/JavaScript") is not None or "/AA" in root:
         return True
-    action = root.get("/OpenAction")
-    return hasattr(action, "get") and action.get("/S") in ("/JavaScript", "/Launch", "/SubmitForm", "/ImportData")
+    return str(held(held(root, "/OpenAction"), "/S")) in _ACTIONS
+
+
+def held(node: Any, key: str) -> Any:
+    """What a dictionary holds under the key, followed to where it is defined; None where there is nothing."""
+    return node[key] if isinstance(node, dict) and key in node else None

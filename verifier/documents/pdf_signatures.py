@@ -18,9 +18,10 @@ from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 from pyhanko.sign.validation.status import SignatureCoverageLevel
 
 from verifier import times
+from verifier.documents import der
 from verifier.documents.certificates import Certificate, check_trusted, load_many
 from verifier.documents.findings import POLICY, Note, Roots, Signed
-from verifier.documents.pdf import BROKEN, MAX_SIGNATURES
+from verifier.documents.pdf import BROKEN, MAX_SIGNATURES, held
 from verifier.errors import (
     Check,
     CommitmentError,
@@ -45,8 +46,15 @@ _LEVELS = {
 
 
 def judge_all(reader: Any, data: bytes, roots: Roots, at: datetime, notes: list[Note]) -> tuple[Signed, ...]:
-    """The verdict on every signature in the order they were made. Raises MalformedError for too many."""
+    """The verdict on every signature in the order they were made.
+
+    Raises MalformedError for too many, UndecidedError where there is a signature that the form does not know.
+    """
     embedded = list(reader.embedded_signatures)
+    if not embedded and b"/ByteRange" in data:
+        raise UndecidedError(
+            "lost_signature", "文件中有签名数据，但表单不再指向它：签名被移除，或文件被改动", check=Check.FORMAT
+        )
     if len(embedded) > MAX_SIGNATURES:
         raise MalformedError("too_many_signatures", f"签名超过上限 {MAX_SIGNATURES} 个")
     stamps = [one for one in embedded if one.sig_object_type == "/DocTimeStamp"]
@@ -80,10 +88,10 @@ def _read(embedded: EmbeddedPdfSignature, facts: dict[str, Any]) -> Certificate:
         found = embedded.signer_cert.dump()
         dictionary = embedded.sig_object
         facts |= {
-            "form": str(dictionary.get("/SubFilter", ""))[1:60],
+            "form": str(held(dictionary, "/SubFilter") or "")[1:60],
             "digest_method": str(embedded.md_algorithm)[:40],
-            "stated_reason": str(dictionary.get("/Reason", ""))[:200],
-            "stated_location": str(dictionary.get("/Location", ""))[:200],
+            "stated_reason": str(held(dictionary, "/Reason") or "")[:200],
+            "stated_location": str(held(dictionary, "/Location") or "")[:200],
         }
     except _FAILURES as error:
         raise UntrustedIssuerError("no_certificate", "签名没有带签名人的证书，无法确定是谁签的") from error
@@ -103,6 +111,8 @@ def _check_content(embedded: EmbeddedPdfSignature, facts: dict[str, Any], notes:
     facts |= {"coverage": coverage.name.lower(), "later_changes": level.name.lower()}
     if coverage < SignatureCoverageLevel.ENTIRE_REVISION or not _is_contiguous(embedded):
         raise CommitmentError("unclear_coverage", "签名没有覆盖完整的一版文件，内容可能被改动")
+    if _hides_bytes(embedded):
+        raise CommitmentError("hidden_bytes", "签名值后面的空位里藏有别的内容")
     if not summary["docmdp_ok"] or level.value > ModificationLevel.FORM_FILLING.value:
         raise CommitmentError(
             "changed_after_signing",
@@ -123,6 +133,16 @@ def _is_contiguous(embedded: EmbeddedPdfSignature) -> bool:
     """Whether all that the signature leaves out is its own value."""
     bounds = [int(number) for number in embedded.byte_range]
     return len(bounds) == 4 and bounds[0] == 0 and bounds[2] == bounds[1] + len(embedded.pkcs7_content) * 2 + 2
+
+
+def _hides_bytes(embedded: EmbeddedPdfSignature) -> bool:
+    """Whether anything but zeros follows the signature's value in the room that no signature covers."""
+    value = embedded.pkcs7_content
+    try:
+        return bool(value[der.first(value).end :].strip(b"\x00"))
+    except MalformedError:
+        # BER of indefinite length does not tell where it ends.
+        return False
 
 
 def _check_signature(embedded: EmbeddedPdfSignature) -> None:
