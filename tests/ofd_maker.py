@@ -229,6 +229,13 @@ def plain_files(namespace: str = NAMESPACE, attached: Mapping[str, bytes] | None
     return files | {f"Doc_0/Attachs/{name}": data for name, data in attached.items()}
 
 
+def unsealed_files(**changes: object) -> Files:
+    """`plain_files` that say nothing of signatures."""
+    files = plain_files(**changes)  # type: ignore[arg-type]
+    declared = b"<ofd:Signatures>Doc_0/Signs/Signatures.xml</ofd:Signatures>"
+    return files | {"OFD.xml": files["OFD.xml"].replace(declared, b"")}
+
+
 @dataclass
 class Maker:
     """Puts seals on files one after another. `sign` makes the signature value from Signature.xml."""

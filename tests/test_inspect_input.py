@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ofd_maker import Maker, make_cast, pack, plain_files, sealer, unpack
+from ofd_maker import Maker, make_cast, pack, plain_files, sealer, unpack, unsealed_files
 from test_inspect_ofd import REAL, real
 
 from verifier import State
@@ -117,9 +117,7 @@ def test_a_location_that_leaves_the_package_is_refused(entry: str, old: bytes, n
 )
 @pytest.mark.parametrize("entry", ["OFD.xml", "Doc_0/Document.xml", "Doc_0/Pages/Page_0/Content.xml"])
 def test_dtd_and_entities_are_refused(entry: str, prologue: bytes) -> None:
-    files = plain_files()
-    del_signatures = b"<ofd:Signatures>Doc_0/Signs/Signatures.xml</ofd:Signatures>"
-    files["OFD.xml"] = files["OFD.xml"].replace(del_signatures, b"")
+    files = unsealed_files()
     files[entry] = prologue + files[entry]
     found = judge(pack(files))
     assert (found.state, found.reason) == (State.INVALID, "xml_entities")
@@ -130,8 +128,7 @@ def test_broken_xml_where_it_matters_is_refused_and_elsewhere_remarked(entry: st
     files = dict(Maker().add(sealer(make_cast())).files)
     files[entry] = files[entry][:-10]
     assert (judge(pack(files)).state, judge(pack(files)).reason) == (State.INVALID, "broken_xml")
-    page = plain_files() | {"Doc_0/Pages/Page_0/Content.xml": b"<ofd:Page>"}
-    page["OFD.xml"] = page["OFD.xml"].replace(b"<ofd:Signatures>Doc_0/Signs/Signatures.xml</ofd:Signatures>", b"")
+    page = unsealed_files() | {"Doc_0/Pages/Page_0/Content.xml": b"<ofd:Page>"}
     found = judge(pack(page))
     assert found.reason == "no_signature"
     assert "broken_xml" in {note.reason for note in found.notes}
@@ -146,8 +143,7 @@ def test_deep_and_broad_xml_ends_soon() -> None:
 
 
 def test_huge_pages_and_too_many_pages_are_told() -> None:
-    files = plain_files()
-    files["OFD.xml"] = files["OFD.xml"].replace(b"<ofd:Signatures>Doc_0/Signs/Signatures.xml</ofd:Signatures>", b"")
+    files = unsealed_files()
     document = files["Doc_0/Document.xml"]
     huge = files | {"Doc_0/Document.xml": document.replace(b"0 0 210 297", b"0 0 1e9 1e9")}
     assert "huge_page" in {note.reason for note in judge(pack(huge)).notes}
@@ -157,8 +153,7 @@ def test_huge_pages_and_too_many_pages_are_told() -> None:
 
 
 def test_thousands_of_missing_pages_take_little_time() -> None:
-    files = plain_files()
-    files["OFD.xml"] = files["OFD.xml"].replace(b"<ofd:Signatures>Doc_0/Signs/Signatures.xml</ofd:Signatures>", b"")
+    files = unsealed_files()
     pages = b"".join(b'<ofd:Page BaseLoc="Pages/%d.xml"/>' % number for number in range(ofd.MAX_PAGES - 2))
     files["Doc_0/Document.xml"] = files["Doc_0/Document.xml"].replace(b"</ofd:Pages>", pages + b"</ofd:Pages>")
     began = time.process_time()
@@ -167,8 +162,7 @@ def test_thousands_of_missing_pages_take_little_time() -> None:
 
 
 def test_chinese_names_and_encodings_of_older_programs_are_read() -> None:
-    files = plain_files(attached={"发票.xml": "<说明>电子</说明>".encode()})
-    files["OFD.xml"] = files["OFD.xml"].replace(b"<ofd:Signatures>Doc_0/Signs/Signatures.xml</ofd:Signatures>", b"")
+    files = unsealed_files(attached={"发票.xml": "<说明>电子</说明>".encode()})
     listing = files["Doc_0/Attachs/Attachments.xml"].decode()
     files["Doc_0/Attachs/Attachments.xml"] = ('<?xml version="1.0" encoding="GBK"?>' + listing).encode("gb18030")
     found = judge(pack(files)).document["documents"][0]["attachments"]
