@@ -14,6 +14,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from ofd_maker import SIGNED, Cast, Maker, make_cast, make_seal, pack, sealer, sign_sealed, unsealed_files
+from test_architecture import FORBIDDEN_MODULES
 from test_cli import PLAIN
 from test_inspect_ofd import REAL, real
 from world import World, make_world
@@ -186,3 +187,15 @@ def test_a_plain_install_inspects_ofd_offline(folder: Path, tmp_path: Path) -> N
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_inspecting_an_ofd_file_loads_no_database_http_or_chain_library(folder: Path) -> None:
+    program = (
+        "import sys\nfrom datetime import UTC, datetime\nfrom pathlib import Path\n"
+        "from verifier.documents.findings import Roots\nfrom verifier.documents.inspecting import inspect\n"
+        "inspect(Path(sys.argv[1]).read_bytes(), 'a.ofd', Roots(), datetime.now(UTC))\nprint(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, folder / "valid.ofd"], capture_output=True, text=True, check=True
+    )
+    assert set(done.stdout.split()) & (FORBIDDEN_MODULES | {"pyhanko", "aiohttp", "lxml"}) == set()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import random
+import resource
 import subprocess
 import sys
+import time
+import zlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -134,6 +137,25 @@ def test_mutated_files_never_break_the_verifier(signed: bytes) -> None:
         found = judge(bytes(changed), ROOT.trusted)
         outside = [at for at, (one, other) in enumerate(zip(signed, changed, strict=False)) if one != other]
         assert found.state is not State.VALID or all(at in hole(signed) for at in outside)
+
+
+def test_a_stream_that_unfolds_without_end_is_refused_soon() -> None:
+    packed = zlib.compress(b"\0" * (200 * 2**20), 9)
+    head = b"%PDF-1.7\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n"
+    form = b"3 0 obj\n<</Type/XRef/Size 4/W[1 4 2]/Root 1 0 R/Filter/FlateDecode/Length %d>>\nstream\n" % len(packed)
+    bomb = head + form + packed + b"\nendstream\nendobj\nstartxref\n%d\n%%%%EOF\n" % len(head)
+    began, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert judge(bomb).reason == "broken_pdf"
+    assert time.process_time() - began < 10
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
+
+
+def test_the_command_says_what_is_wrong_and_nothing_of_its_libraries(signed: bytes, tmp_path: Path) -> None:
+    (tmp_path / "changed.pdf").write_bytes(change_page(signed))
+    command = [sys.executable, "-m", "api.cli", "inspect", tmp_path / "changed.pdf"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "改动了内容" in done.stdout and "2 页" in done.stdout
 
 
 def test_without_pyhanko_a_pdf_says_what_to_install(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import logging
 import struct
 import zlib
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ MAX_SIGNATURES = 64
 _MAX_DEPTH = 40
 _MAX_ATTACHMENTS = 1000
 _ACTIONS = frozenset(("/JavaScript", "/Launch", "/SubmitForm", "/ImportData"))
+
+_SILENT = logging.NullHandler()
 
 #: What pyHanko lets out on damaged files besides its own errors.
 BROKEN = (
@@ -57,6 +60,8 @@ def inspect_pdf(
 
     from verifier.documents.pdf_signatures import judge_all
 
+    # What pyHanko finds is in the answer; without a handler its log would go to standard error.
+    logging.getLogger("pyhanko").addHandler(_SILENT)
     try:
         reader = PdfFileReader(io.BytesIO(data), strict=False)
         if reader.encrypted:
@@ -71,7 +76,7 @@ def inspect_pdf(
 
 def _describe(reader: Any, notes: list[Note]) -> dict[str, Any]:
     root = reader.root
-    pages = list(_pages(root["/Pages"], set(), 0))
+    pages = list(_pages(root["/Pages"], {}, 0))
     attachments = _attachments(root)
     if attachments:
         notes.append(Note("has_attachments", f"文件内嵌 {len(attachments)} 个附件，阅读正文看不到它们"))
@@ -88,11 +93,12 @@ def _describe(reader: Any, notes: list[Note]) -> dict[str, Any]:
     }
 
 
-def _pages(node: Any, seen: set[int], depth: int, inherited: Any = None) -> Iterator[list[float] | None]:
+def _pages(node: Any, seen: dict[int, Any], depth: int, inherited: Any = None) -> Iterator[list[float] | None]:
     """The size of each page in millimetres; a tree that runs in a ring or too deep is broken."""
     if id(node) in seen or depth > _MAX_DEPTH or len(seen) > 2 * MAX_PAGES:
         raise MalformedError("broken_pdf", "PDF 的页面树有误")
-    seen.add(id(node))
+    # Held on to, so that no other node gets its identity.
+    seen[id(node)] = node
     box = held(node, "/MediaBox") or inherited
     kids = held(node, "/Kids")
     if kids is None:
