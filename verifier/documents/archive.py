@@ -24,6 +24,8 @@ MAX_DIGESTED_BYTES = 2 * 1024 * 1024 * 1024
 
 _FREE_RATIO_BYTES = 1024 * 1024
 _STEP_BYTES = 1024 * 1024
+#: Longer entries are unpacked again when they are asked for again.
+_KEPT_BYTES = 1024 * 1024
 _CENTRAL_MARK = b"PK\x01\x02"
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _UTF8_FLAG, _ENCRYPTED_FLAG = 0x800, 0x1
@@ -59,9 +61,13 @@ class Archive:
 
     def read(self, name: str) -> bytes:
         """The bytes of an entry. Raises MalformedError if it is missing or damaged."""
-        if name not in self._contents:
-            self._contents[name] = self._unpack(name)
-        return self._contents[name]
+        kept = self._contents.get(name)
+        if kept is not None:
+            return kept
+        data = self._unpack(name)
+        if len(data) <= _KEPT_BYTES:
+            self._contents[name] = data
+        return data
 
     def size(self, name: str) -> int:
         """The length of an entry in bytes."""
