@@ -49,6 +49,7 @@ CODE = {path.name: path.read_text("utf-8") for path in sorted(PAGES.glob("*.py")
 NOON = datetime(2026, 11, 22, 4, 5, tzinfo=UTC)
 CHINESE, ENGLISH = Texts("zh"), Texts("en")
 
+CONDITIONS = ("well", "empty", "no_chain", "chain_down", "struggling", "halted", "hindered", "stopped", "governing")
 #: Families of keys that are put together from codes of the registry and the verifier.
 FAMILIES = {
     "account.": ("open", "locked", "password_due", "disabled"),
@@ -59,9 +60,7 @@ FAMILIES = {
     "codes.": tuple(kind.name.lower() + suffix for kind in CodeKind for suffix in ("", ".form", ".about")),
     "condition.": tuple(
         name + suffix
-        for name in (
-            "well", "empty", "no_chain", "chain_down", "struggling", "halted", "hindered", "stopped", "governing",
-        )  # fmt: skip
+        for name in CONDITIONS
         for suffix in ("", ".detail")
     ),
     "chain.": ("up", "down", "wrong", "none"),

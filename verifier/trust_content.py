@@ -144,7 +144,8 @@ class TrustedType:
 class TrustContent:
     """The signed part. `origin` names the log; the kids name keys in `keys`; statuses map list numbers to tokens.
 
-    witness_threshold: how many of the witnesses must have cosigned a head, 0 for none.
+    witness_threshold: how many of the witnesses must have cosigned a head, 0 for none. seal_makers: DER certificates of
+    trusted seal makers, signers and their authorities.
     """
 
     registry: str
@@ -168,6 +169,7 @@ class TrustContent:
     chains: tuple[TrustedChain, ...] = ()
     witnesses: tuple[Witness, ...] = ()
     witness_threshold: int = 0
+    seal_makers: tuple[bytes, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object that is signed."""
@@ -196,11 +198,13 @@ class TrustContent:
 
     def _optional_to_json(self) -> dict[str, Any]:
         """What stands in the object only where there is any."""
-        optional = {
+        optional: dict[str, Any] = {
             name: [one.to_json() for one in ones]
             for name, ones in (("issuers", self.issuers), ("chains", self.chains), ("witnesses", self.witnesses))
             if ones
         }
+        if self.seal_makers:
+            optional["seal_makers"] = [base64.b64encode(one).decode() for one in self.seal_makers]
         return optional | ({"witness_threshold": self.witness_threshold} if self.witnesses else {})
 
     @classmethod
@@ -247,6 +251,7 @@ def _content(value: Any) -> TrustContent:
         chains=tuple(_list(item.get("chains", []), TrustedChain.from_json)),
         witnesses=tuple(_list(item.get("witnesses", []), Witness.from_json)),
         witness_threshold=item.get("witness_threshold", 0),
+        seal_makers=tuple(_list(item.get("seal_makers", []), _base64)),
     )
     _check_witnesses(content)
     if content.to_json() != value:
@@ -271,7 +276,7 @@ _CONTENT_KEYS = {
     "venues",
     "statuses",
 }
-_OPTIONAL_KEYS = frozenset(("issuers", "chains", "witnesses", "witness_threshold"))
+_OPTIONAL_KEYS = frozenset(("issuers", "chains", "witnesses", "witness_threshold", "seal_makers"))
 
 
 def _check_witnesses(content: TrustContent) -> None:

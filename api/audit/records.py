@@ -15,7 +15,7 @@ from registry.authorisations.tables import Authorisation
 from registry.catalogue.tables import TypeVersion
 from registry.certificates.tables import Certificate, CertificateFile
 from registry.codes.tables import Code
-from registry.departments import service as departments
+from registry.departments import rules as departments
 from registry.departments.tables import Department
 from registry.files.tables import StoredFileRow
 from registry.ids import id_bytes, id_text

@@ -16,7 +16,7 @@ from api.cli.errors import EXIT_INTERRUPTED, EXIT_SOFTWARE, EXIT_USAGE, CommandE
 from api.cli.governing_arguments import add_governance
 
 _OURS = frozenset({"api", "registry", "chain", "verifier", "codes", "contracts"})
-_PLAIN = frozenset({"PIL", "cbor2", "cryptography", "jsonschema_rs", "orjson", "rfc8785", "zxingcpp"})
+_PLAIN = frozenset({"PIL", "cbor2", "cryptography", "defusedxml", "jsonschema_rs", "orjson", "rfc8785", "zxingcpp"})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -70,6 +70,7 @@ def _parser() -> Parser:
     commands = parser.add_subparsers(title="命令", dest="command", required=True, metavar="命令", parser_class=Parser)
     _add_verify(commands)
     _add_scan(commands)
+    _add_inspect(commands)
     _add_gate(commands)
     _add_hand_in(commands)
     _add_serve(commands)
@@ -114,6 +115,28 @@ def _add_scan(commands: argparse._SubParsersAction[Parser]) -> None:
     scan.add_argument("--at", metavar="时间", type=moment, help="按此时间核验（ISO 8601，须带时区），默认现在")
     scan.add_argument("--json", action="store_true", help="每个结论输出一行 JSON")
     scan.set_defaults(module="scanning")
+
+
+def _add_inspect(commands: argparse._SubParsersAction[Parser]) -> None:
+    inspect = commands.add_parser(
+        "inspect",
+        help="查看文件并验章：OFD、PDF、图片",
+        description="离线查看文件是什么、含有什么，并核验其中的电子签章与数字签名，不访问网络。"
+        "退出状态取最差的一个：0 有效，1 无效，2 签章时不在有效期，"
+        "3 无法判定（包括没有签章），64 命令有误或无法读取文件。",
+    )
+    inspect.add_argument("files", metavar="文件", nargs="+", help="要查看的文件，可以有多个；- 为标准输入")
+    inspect.add_argument(
+        "--trust",
+        metavar="信任包",
+        type=Path,
+        action="append",
+        default=[],
+        help="信任包，或可信的根证书、制章人证书（PEM、DER）；可以多次给出",
+    )
+    inspect.add_argument("--at", metavar="时间", type=moment, help="按此时间核验（ISO 8601，须带时区），默认现在")
+    inspect.add_argument("--json", action="store_true", help="每个文件输出一行 JSON")
+    inspect.set_defaults(module="inspecting")
 
 
 def _add_gate(commands: argparse._SubParsersAction[Parser]) -> None:

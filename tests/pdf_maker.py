@@ -1,0 +1,146 @@
+"""PDF files for tests: plain, signed with PAdES, changed later, encrypted, with attachments and scripts."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from asn1crypto import keys
+from asn1crypto import x509 as asn1_x509
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from pyhanko.pdf_utils import generic
+from pyhanko.pdf_utils.embed import EmbeddedFileObject, FileSpec, embed_file
+from pyhanko.pdf_utils.generic import pdf_name
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.pdf_utils.writer import PageObject, PdfFileWriter
+from pyhanko.sign import fields, signers
+from pyhanko_certvalidator.registry import SimpleCertificateStore
+
+from verifier.documents.certificates import Certificate
+
+BEGIN, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2036, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class Signer:
+    """A private key with its certificate."""
+
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+
+    @property
+    def trusted(self) -> Certificate:
+        """The certificate as trust takes it."""
+        return Certificate.load(self.certificate.public_bytes(serialization.Encoding.DER))
+
+
+def _name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def make_signer(name: str, issuer: Signer | None = None, begin: datetime = BEGIN, end: datetime = END) -> Signer:
+    """A person under the issuer, or an authority that signs itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    authority = issuer is None
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(_name(name))
+        .issuer_name(_name(name) if issuer is None else issuer.certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begin)
+        .not_valid_after(end)
+        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        .add_extension(
+            x509.KeyUsage(True, True, False, False, False, authority, authority, False, False), critical=True
+        )
+    )
+    return Signer(key, builder.sign(key if issuer is None else issuer.key, hashes.SHA256()))
+
+
+@lru_cache(maxsize=1)
+def make_people() -> tuple[Signer, Signer]:
+    """A root and a signer under it, the same for a whole run."""
+    root = make_signer("PDF 测试根")
+    return root, make_signer("PDF 签名人", root)
+
+
+def plain(pages: int = 2, text: str = "100", script: bool = False, attached: bytes | None = None) -> bytes:
+    """A PDF without signatures."""
+    writer = PdfFileWriter()
+    for _ in range(pages):
+        content = generic.StreamObject(stream_data=f"BT ({text}) Tj ET".encode())
+        page = PageObject(contents=writer.add_object(content), media_box=generic.ArrayObject([0, 0, 595, 842]))
+        writer.insert_page(page)
+    if script:
+        action = generic.DictionaryObject(
+            {pdf_name("/S"): pdf_name("/JavaScript"), pdf_name("/JS"): generic.pdf_string("app.alert(1)")}
+        )
+        writer.root["/OpenAction"] = writer.add_object(action)
+    if attached is not None:
+        file = EmbeddedFileObject.from_file_data(writer, data=attached, mime_type="text/xml")
+        embed_file(writer, FileSpec("invoice.xml", file_name="发票.xml", embedded_data=file))
+    made = io.BytesIO()
+    writer.write(made)
+    return made.getvalue()
+
+
+def sign(data: bytes, signer: Signer, field: str = "Sig1", root: Signer | None = None, certify: bool = False) -> bytes:
+    """One more signature as an incremental update."""
+    store = SimpleCertificateStore()
+    if root is not None:
+        store.register(_asn1(root.certificate))
+    der = signer.key.private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    maker = signers.SimpleSigner(
+        signing_cert=_asn1(signer.certificate), signing_key=keys.PrivateKeyInfo.load(der), cert_registry=store
+    )
+    about = signers.PdfSignatureMetadata(
+        field_name=field,
+        md_algorithm="sha256",
+        subfilter=fields.SigSeedSubFilter.PADES,
+        certify=certify,
+        docmdp_permissions=fields.MDPPerm.NO_CHANGES if certify else fields.MDPPerm.FILL_FORMS,
+        reason="测试",
+    )
+    made = io.BytesIO()
+    signers.sign_pdf(IncrementalPdfFileWriter(io.BytesIO(data)), about, signer=maker, output=made)
+    return made.getvalue()
+
+
+def change_page(data: bytes, text: str = "999") -> bytes:
+    """The content of the first page replaced in an incremental update."""
+    writer = IncrementalPdfFileWriter(io.BytesIO(data))
+    page = writer.root["/Pages"]["/Kids"][0].get_object()
+    page["/Contents"] = writer.add_object(generic.StreamObject(stream_data=f"BT ({text}) Tj ET".encode()))
+    writer.update_container(page)
+    made = io.BytesIO()
+    writer.write(made)
+    return made.getvalue()
+
+
+def encrypted() -> bytes:
+    """A PDF behind a password."""
+    writer = PdfFileWriter()
+    content = writer.add_object(generic.StreamObject(stream_data=b""))
+    writer.insert_page(PageObject(contents=content, media_box=generic.ArrayObject([0, 0, 100, 100])))
+    writer.encrypt("owner", "user")
+    made = io.BytesIO()
+    writer.write(made)
+    return made.getvalue()
+
+
+def revisions(data: bytes) -> int:
+    """How often the file was written."""
+    return int(PdfFileReader(io.BytesIO(data)).total_revisions)
+
+
+def _asn1(certificate: x509.Certificate) -> asn1_x509.Certificate:
+    return asn1_x509.Certificate.load(certificate.public_bytes(serialization.Encoding.DER))

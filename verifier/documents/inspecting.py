@@ -1,0 +1,83 @@
+"""The one door: what a file is, what is in it, and what its seals and signatures are worth."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from verifier.digests import double_digest
+from verifier.documents import pictures
+from verifier.documents.findings import FORMAT_CHINESE, Format, Inspection, Note, Roots, Signed, conclude
+from verifier.documents.ofd_inspecting import inspect_ofd
+from verifier.documents.sniffing import name_differs, sniff
+from verifier.errors import MalformedError, UndecidedError, VerificationError
+from verifier.verdict import State
+
+#: A longer file is not looked at.
+MAX_FILE_BYTES = 128 * 1024 * 1024
+
+_PICTURES = (Format.PNG, Format.JPEG, Format.GIF, Format.BMP, Format.TIFF, Format.WEBP)
+_OURS = {
+    Format.EVIDENCE: "这是随证证据包，请用 suizheng verify 核验",
+    Format.CODE: "这是随证码，请用 suizheng verify 核验",
+    Format.TRUST: "这是随证信任包；它是核验的依据，请在 suizheng verify 中以 --trust 使用",
+}
+
+
+def inspect(data: bytes, name: str, roots: Roots, at: datetime) -> Inspection:
+    """The answer for a file's bytes and name, judged at that time. Never raises for any bytes."""
+    digests, kind = double_digest(data), sniff(data)
+    common: dict[str, Any] = {
+        "format": kind,
+        "at": at,
+        "size": len(data),
+        "sha256": digests.sha256.hex(),
+        "sm3": digests.sm3.hex(),
+    }
+    differs = name_differs(name, kind)
+    remarks = () if differs is None else (differs,)
+    try:
+        if len(data) > MAX_FILE_BYTES:
+            raise MalformedError("too_long", f"文件超过上限 {MAX_FILE_BYTES // 2**20} MB")
+        return _inspect(data, kind, roots, at, remarks, common)
+    except UndecidedError as error:
+        state = State.UNDECIDED
+        return Inspection(state=state, reason=error.reason, message=error.message, notes=remarks, **common)
+    except VerificationError as error:
+        state = State.INVALID
+        return Inspection(state=state, reason=error.reason, message=error.message, notes=remarks, **common)
+
+
+def _inspect(
+    data: bytes, kind: Format, roots: Roots, at: datetime, remarks: tuple[Note, ...], common: dict[str, Any]
+) -> Inspection:
+    document: dict[str, Any] = {}
+    invoice: dict[str, Any] | None = None
+    signatures: tuple[Signed, ...] = ()
+    notes: tuple[Note, ...] = ()
+    uncovered: Note | None = None
+    if kind is Format.OFD:
+        document, invoice, signatures, notes, uncovered = inspect_ofd(data, roots, at)
+    elif kind is Format.PDF:
+        from verifier.documents.pdf import inspect_pdf
+
+        document, signatures, notes, uncovered = inspect_pdf(data, roots, at)
+    elif kind in _PICTURES:
+        document = pictures.describe(data, kind)
+    state, reason, message = conclude(signatures, uncovered)
+    if kind in _OURS:
+        reason, message = "use_verify", _OURS[kind]
+    elif kind is Format.UNKNOWN:
+        reason, message = "unknown_format", "无法识别文件的类型"
+    elif not signatures and kind not in (Format.OFD, Format.PDF):
+        reason, message = "no_signature", f"{FORMAT_CHINESE[kind]}不带可核验的签章，真伪无法判定"
+    return Inspection(
+        state=state,
+        reason=reason,
+        message=message,
+        document=document,
+        invoice=invoice,
+        signatures=signatures,
+        notes=(*remarks, *notes),
+        **common,
+    )

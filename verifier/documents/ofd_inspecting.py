@@ -1,0 +1,75 @@
+"""An OFD file as a whole: its documents, its invoice, its seals in turn, and what none of them covers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from verifier.documents import invoices
+from verifier.documents.findings import Note, Roots, Signed
+from verifier.documents.judging import Judged, judge, judge_listed
+from verifier.documents.ofd import Body, Package, open_package
+from verifier.documents.papers import find_integrity, list_signatures
+
+_SHOWN = 200
+
+
+def inspect_ofd(
+    data: bytes, roots: Roots, at: datetime
+) -> tuple[dict[str, Any], dict[str, Any] | None, tuple[Signed, ...], tuple[Note, ...], Note | None]:
+    """Facts, invoice, seals and signatures, notes, and the note on what no intact seal covers.
+
+    Raises MalformedError for what is no OFD file or not a safe one.
+    """
+    package = open_package(data)
+    judged = [one for body in package.bodies for one in _judge_body(package, body, roots, at)]
+    integrity = find_integrity(package)
+    if integrity is not None:
+        judged.append(judge(package, integrity, roots, at))
+    covered = {entry for one in judged if one.signed.integrity == "intact" for entry in one.covered}
+    uncovered = _uncovered(package, judged, covered)
+    facts = _facts(package, covered, judged)
+    invoice = invoices.find_invoice(package, covered)
+    return facts, invoice, tuple(one.signed for one in judged), tuple(package.notes), uncovered
+
+
+def _judge_body(package: Package, body: Body, roots: Roots, at: datetime) -> list[Judged]:
+    if body.signatures is None:
+        return []
+    listing = body.signatures
+    listed = list_signatures(package, listing)
+    judged = [judge_listed(package, one, roots, at) for one in listed]
+    for place, one in enumerate(judged):
+        # A seal that is added later changes the list that an earlier one may protect.
+        if one.changed == {listing} and any(later.signed.integrity == "intact" for later in judged[place + 1 :]):
+            judged[place] = judge_listed(package, listed[place], roots, at, listing)
+    return judged
+
+
+def _uncovered(package: Package, judged: list[Judged], covered: set[str]) -> Note | None:
+    if not any(one.signed.integrity == "intact" for one in judged):
+        return None
+    left = sorted({entry for body in package.bodies for entry in body.used} - covered)
+    if not left:
+        return None
+    note = Note(
+        "not_all_covered",
+        f"阅读器会用到的 {len(left)} 个条目没有任何完好的签章覆盖：{'、'.join(left[:5])}",
+        {"entries": left[:_SHOWN]},
+    )
+    package.notes.append(note)
+    return note
+
+
+def _facts(package: Package, covered: set[str], judged: list[Judged]) -> dict[str, Any]:
+    own = {one.paper.entry for one in judged if one.paper} | {one.paper.value_entry for one in judged if one.paper}
+    own |= {body.signatures for body in package.bodies if body.signatures}
+    used = {entry for body in package.bodies for entry in body.used}
+    return {
+        "pages": sum(body.facts["pages"] for body in package.bodies),
+        "documents": [body.facts for body in package.bodies],
+        "entries": len(package.archive.names),
+        "covered": sorted(covered)[:_SHOWN],
+        "uncovered_used": sorted(used - covered)[:_SHOWN],
+        "uncovered_other": sorted(package.archive.names - used - covered - own)[:_SHOWN],
+    }

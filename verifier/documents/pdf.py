@@ -1,0 +1,148 @@
+"""PDF files (ISO 32000) through pyHanko: pages, attachments, what runs when opened, and the signatures.
+
+pyHanko comes with the extra `documents`; without it a PDF is only recognised. Nothing is fetched from a network.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import logging
+import struct
+import zlib
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from verifier.documents.findings import Note, Roots, Signed
+from verifier.errors import Check, MalformedError, UndecidedError
+
+MAX_PAGES = 20_000
+MAX_SIGNATURES = 64
+_MAX_DEPTH = 40
+_MAX_ATTACHMENTS = 1000
+_ACTIONS = frozenset(("/JavaScript", "/Launch", "/SubmitForm", "/ImportData"))
+
+_SILENT = logging.NullHandler()
+
+#: What pyHanko lets out on damaged files besides its own errors.
+BROKEN = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+
+
+def inspect_pdf(
+    data: bytes, roots: Roots, at: datetime
+) -> tuple[dict[str, Any], tuple[Signed, ...], tuple[Note, ...], Note | None]:
+    """Facts, signatures, notes, and None (each signature says itself what it covers).
+
+    Raises MalformedError for a broken file, UndecidedError for an encrypted one and where pyHanko is not installed.
+    """
+    if importlib.util.find_spec("pyhanko") is None:
+        raise UndecidedError(
+            "documents_not_installed",
+            "这是 PDF 文件；解析它需要 PDF 组件，请先安装：pip install 'suizheng[documents]'",
+            check=Check.FORMAT,
+        )
+    from pyhanko.pdf_utils.misc import PdfError
+    from pyhanko.pdf_utils.reader import PdfFileReader
+
+    from verifier.documents.pdf_signatures import judge_all
+
+    # What pyHanko finds is in the answer; without a handler its log would go to standard error.
+    logging.getLogger("pyhanko").addHandler(_SILENT)
+    try:
+        reader = PdfFileReader(io.BytesIO(data), strict=False)
+        if reader.encrypted:
+            raise UndecidedError("encrypted", "PDF 已加密，无法核验；请提供未加密的文件", check=Check.FORMAT)
+        notes = list[Note]()
+        facts = _describe(reader, notes)
+        signed = judge_all(reader, data, roots, at, notes)
+    except (PdfError, *BROKEN) as error:
+        raise MalformedError("broken_pdf", "PDF 已损坏，无法解析；请重新获取文件") from error
+    return facts, signed, tuple(notes), None
+
+
+def _describe(reader: Any, notes: list[Note]) -> dict[str, Any]:
+    root = reader.root
+    pages = list(_pages(root["/Pages"], {}, 0))
+    attachments = _attachments(root)
+    if attachments:
+        notes.append(Note("has_attachments", f"文件内嵌 {len(attachments)} 个附件，阅读正文看不到它们"))
+    if _runs_script(root):
+        notes.append(Note("has_javascript", "文件含有 JavaScript 或打开时执行的动作；阅读时请停用脚本"))
+    if "/XFA" in (held(root, "/AcroForm") or {}):
+        notes.append(Note("has_xfa", "文件含有 XFA 动态表单，显示内容可能随程序变化"))
+    return {
+        "pages": len(pages),
+        "page_size_mm": pages[0] if pages else None,
+        "revisions": int(reader.total_revisions),
+        "version": ".".join(str(part) for part in reader.input_version),
+        "attachments": attachments,
+    }
+
+
+def _pages(node: Any, seen: dict[int, Any], depth: int, inherited: Any = None) -> Iterator[list[float] | None]:
+    """The size of each page in millimetres; a tree that runs in a ring or too deep is broken."""
+    if id(node) in seen or depth > _MAX_DEPTH or len(seen) > 2 * MAX_PAGES:
+        raise MalformedError("broken_pdf", "PDF 的页面树有误")
+    # Held on to, so that no other node gets its identity.
+    seen[id(node)] = node
+    box = held(node, "/MediaBox") or inherited
+    kids = held(node, "/Kids")
+    if kids is None:
+        yield _size(box)
+        return
+    for number in range(len(kids)):
+        yield from _pages(kids[number], seen, depth + 1, box)
+
+
+def _size(box: Any) -> list[float] | None:
+    try:
+        left, bottom, right, top = (float(box[number]) for number in range(4))
+    except (LookupError, TypeError, ValueError):
+        return None
+    return [round(abs(right - left) * 25.4 / 72, 1), round(abs(top - bottom) * 25.4 / 72, 1)]
+
+
+def _attachments(root: Any) -> list[dict[str, Any]]:
+    tree = held(held(root, "/Names"), "/EmbeddedFiles")
+    found = list[dict[str, Any]]()
+    for name, file in [] if tree is None else _names(tree, 0):
+        if len(found) >= _MAX_ATTACHMENTS:
+            break
+        stated = held(file, "/UF") or held(file, "/F") or name
+        found.append({"name": str(stated)[:200]})
+    return found
+
+
+def _names(node: Any, depth: int) -> Iterator[tuple[str, Any]]:
+    if depth > _MAX_DEPTH:
+        raise MalformedError("broken_pdf", "PDF 的名称树有误")
+    leaves, kids = held(node, "/Names") or (), held(node, "/Kids") or ()
+    for at in range(0, len(leaves) - 1, 2):
+        yield str(leaves[at]), leaves[at + 1]
+    for number in range(len(kids)):
+        yield from _names(kids[number], depth + 1)
+
+
+def _runs_script(root: Any) -> bool:
+    if held(held(root, "/Names"), "/JavaScript") is not None or "/AA" in root:
+        return True
+    return str(held(held(root, "/OpenAction"), "/S")) in _ACTIONS
+
+
+def held(node: Any, key: str) -> Any:
+    """What a dictionary holds under the key, followed to where it is defined; None where there is nothing."""
+    return node[key] if isinstance(node, dict) and key in node else None
