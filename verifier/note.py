@@ -48,6 +48,11 @@ def key_hash(name: str, key: PublicKey) -> bytes:
     return hashlib.sha256(name.encode() + b"\n" + _ED25519 + key.raw).digest()[:4]
 
 
+def verifier_key(name: str, key: PublicKey) -> str:
+    """The key as other tools take it: <name>+<key hash in hex>+<base64(0x01 || key)>, C2SP signed-note."""
+    return f"{name}+{key_hash(name, key).hex()}+{base64.b64encode(_ED25519 + key.raw).decode()}"
+
+
 def sign_checkpoint(checkpoint: Checkpoint, key: SigningKey) -> str:
     """The signed note of a checkpoint, under the log's origin as key name."""
     if key.public.suite is not Suite.ED25519:
