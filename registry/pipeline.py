@@ -35,7 +35,7 @@ from registry.uses.tables import Consumption
 from registry.work import whole_millisecond
 from verifier.note import Checkpoint
 
-SEAL_BATCH = 4_096
+SEAL_BATCH = 16_384
 SEQUENCE_BATCH = 16_384
 CONSUME_BATCH = 64
 #: While the outbox never empties, the chain still gets a head this often.

@@ -117,4 +117,13 @@ def head(major: int, argument: int) -> bytes:
 
 def byte_string(data: bytes) -> bytes:
     """The encoding of a byte string, without the general encoder."""
-    return head(2, len(data)) + data
+    length = len(data)
+    if 24 <= length < 0x100:
+        return b"\x58" + length.to_bytes(1, "big") + data
+    return head(2, length) + data
+
+
+def text_string(text: str) -> bytes:
+    """The encoding of a text, without the general encoder."""
+    data = text.encode()
+    return head(3, len(data)) + data

@@ -62,7 +62,7 @@ def to_be_signed(protected: bytes, payload: bytes) -> bytes:
 
 def sign1(payload: bytes, key: SigningKey, typ: int | str) -> bytes:
     """A tagged COSE_Sign1 over the payload."""
-    protected = cbor.encode({ALG: int(key.public.suite), KID: key.public.kid, TYP: typ})
+    protected = _protected(key.public, typ)
     return _assemble(protected, {}, payload, key.sign(to_be_signed(protected, payload)))
 
 
@@ -110,6 +110,11 @@ def _assemble(protected: bytes, unprotected: dict[Any, Any], payload: bytes | No
     middle = cbor.encode(unprotected) if unprotected else b"\xa0"
     body = b"\xf6" if payload is None else cbor.byte_string(payload)
     return b"\xd2\x84" + cbor.byte_string(protected) + middle + body + cbor.byte_string(signature)
+
+
+@lru_cache(maxsize=1024)
+def _protected(key: PublicKey, typ: int | str) -> bytes:
+    return cbor.encode({ALG: int(key.suite), KID: key.kid, TYP: typ})
 
 
 @lru_cache(maxsize=1024)

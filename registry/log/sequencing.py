@@ -12,6 +12,7 @@ from registry.keys import rules as key_rules
 from registry.keys.service import KeyService
 from registry.log import rules
 from registry.log.errors import LogContradictionError
+from registry.log.nodes import grow
 from registry.log.state import newest_head, origin_of, take_turn
 from registry.log.tables import CheckpointRow, LogEntry
 from verifier.merkle import Frontier
@@ -56,7 +57,7 @@ def sequence(engine: Engine, keys: KeyService, at: datetime, limit: int) -> Sequ
         if not rows:
             return Sequencing(0, head.size, more=False)
         _give_indices(connection, [row.id for row in rows], head.size)
-        grown = frontier.append_many([row.leaf_hash for row in rows])
+        grown = grow(frontier, [row.leaf_hash for row in rows])
         connection.execute(
             insert(_CHECKPOINTS).values(_sign(Checkpoint(origin, grown.size, grown.root()), grown, key, at))
         )
