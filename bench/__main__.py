@@ -18,6 +18,8 @@ BENCHES = {
     "canonicalise": "bench.formats:canonicalise_bench",
     "code_verify": "bench.formats:code_verify",
     "verify_bundle": "bench.formats:verify_bundle",
+    "log_append": "bench.logging:log_append",
+    "log_append_signed": "bench.logging:log_append_signed",
 }
 
 

@@ -69,7 +69,7 @@ class Entry:
             b"\x07",
             cbor.byte_string(self.digest.sm3),
             b"\x08",
-            cbor.encode(dict(self.facts)) if self.facts else b"\xa0",
+            _facts_bytes(self.facts),
         ]
         if self.previous is not None:
             parts += (b"\x09", cbor.byte_string(self.previous))
@@ -97,6 +97,26 @@ class Entry:
 
 
 _KINDS = {int(kind): kind for kind in Kind}
+
+
+def _facts_bytes(facts: Mapping[str, int | str | bytes]) -> bytes:
+    # Keys sort by their encodings: shorter names first.
+    parts = [cbor.head(5, len(facts))]
+    for name in sorted(facts, key=_order):
+        value = facts[name]
+        parts.append(cbor.text_string(name))
+        if type(value) is int and value >= 0:
+            parts.append(cbor.head(0, value))
+        elif type(value) is str:
+            parts.append(cbor.text_string(value))
+        else:
+            parts.append(cbor.encode(value))
+    return b"".join(parts)
+
+
+def _order(name: str) -> tuple[int, bytes]:
+    data = name.encode()
+    return len(data), data
 
 
 def _facts(value: Any) -> dict[str, int | str | bytes]:

@@ -21,9 +21,11 @@ from registry.log.tiles import (
     tile_path,
     width_of,
 )
+from registry.upserts import fetch_many
 from verifier.merkle import Frontier, leaf_hash
 
 _ENTRIES: Table = LogEntry.__table__  # type: ignore[assignment]
+_STRETCH = "SELECT log_index, signed FROM log_entries WHERE log_index >= ? AND log_index < ? ORDER BY log_index"
 #: Leaf tiles that are read from the database at once.
 _TILES_PER_QUERY = 16
 #: Files that are written at once: a few megabytes.
@@ -188,15 +190,7 @@ def leaf_hashes(entries: list[bytes]) -> bytes:
 
 def _read_entries(connection: Connection, first: int, end: int) -> list[bytes]:
     """Signed entries of the indices first … end - 1. Raises TileLostError naming the tile that lacks one."""
-    rows = (
-        connection.execute(
-            select(_ENTRIES.c.log_index, _ENTRIES.c.signed)
-            .where(_ENTRIES.c.log_index >= first, _ENTRIES.c.log_index < end)
-            .order_by(_ENTRIES.c.log_index)
-        )
-        .tuples()
-        .all()
-    )
+    rows = fetch_many(connection, _STRETCH, (first, end))
     # Indices are unique: as many as there should be are all that there should be.
     if len(rows) != end - first:
         there = {index for index, _ in rows}
