@@ -115,12 +115,14 @@ def head(major: int, argument: int) -> bytes:
     return bytes((kind | 27,)) + argument.to_bytes(8, "big")
 
 
+#: The heads of short byte strings.
+_BYTE_STRINGS = [head(2, length) for length in range(0x100)]
+
+
 def byte_string(data: bytes) -> bytes:
     """The encoding of a byte string, without the general encoder."""
     length = len(data)
-    if 24 <= length < 0x100:
-        return b"\x58" + length.to_bytes(1, "big") + data
-    return head(2, length) + data
+    return (_BYTE_STRINGS[length] if length < 0x100 else head(2, length)) + data
 
 
 def text_string(text: str) -> bytes:

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import count, repeat
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Dialect, Engine, Table, select
@@ -100,10 +101,8 @@ def store(connection: Connection, seals: Sequence[Seal], first_index: int | None
     False if one of the entries was sealed by somebody else meanwhile: our links to earlier entries may then name leaf
     hashes that the other pass made differently, and the transaction must be given up.
     """
-    rows = [
-        (seal.signed, seal.leaf_hash, None if first_index is None else first_index + place, seal.row_id)
-        for place, seal in enumerate(seals)
-    ]
+    indices = repeat(None) if first_index is None else count(first_index)
+    rows = [(signed, leaf_hash, index, row_id) for (row_id, signed, leaf_hash), index in zip(seals, indices)]  # noqa: B905 (endless)
     return not rows or execute_many(connection, _SEALED, rows) == len(rows)
 
 
