@@ -20,6 +20,11 @@ BENCHES = {
     "canonicalise": "bench.formats:canonicalise_bench",
     "code_verify": "bench.formats:code_verify",
     "verify_bundle": "bench.formats:verify_bundle",
+    "log_append": "bench.logging:log_append",
+    "log_append_signed": "bench.logging:log_append_signed",
+    "log_proof": "bench.log_size:log_proof",
+    "log_memory": "bench.log_size:log_memory",
+    "log_growth": "bench.log_size:log_growth",
 }
 
 

@@ -1,7 +1,7 @@
 """The pipeline: what happens to an entry after its transaction was committed. One tick takes everything one round on.
 
-1. seal      every waiting entry gets its department's signature             (one commit a batch)
-2. sequence  sealed entries get indices, the log its next signed head        (one commit a batch)
+1. seal      every waiting entry gets its department's signature             (nothing is written)
+2. sequence  signatures and indices stored, the log's next head signed       (one commit a batch)
 3. publish   tiles and head as files, derived from the database              (fsync, rename, fsync)
 4. anchor    the newest published head goes onto the chain                   (the chain is asked first)
 5. consume   first uses of one-time items go onto the chain                  (the chain decides who was first)
@@ -30,7 +30,7 @@ from registry.governance.service import Declarer
 from registry.keys.service import KeyService
 from registry.log.anchoring import Anchorer, Anchors, Proofs, anchored_head
 from registry.log.published import PublishedLog
-from registry.log.sealing import seal
+from registry.log.sealing import Seal, make_seals, store_seals
 from registry.log.sequencing import sequence
 from registry.log.service import open_log
 from registry.log.state import newest_head
@@ -38,7 +38,7 @@ from registry.witnesses.asking import Asker, Send
 from registry.work import whole_millisecond
 from verifier.note import Checkpoint
 
-SEAL_BATCH = 4_096
+SEAL_BATCH = 16_384
 SEQUENCE_BATCH = 16_384
 #: While the outbox never empties, the chain still gets a head this often, in seconds.
 ANCHOR_AT_LEAST_EVERY: Final = 5.0
@@ -118,8 +118,7 @@ class Pipeline:
         sqlalchemy's OperationalError: the database is away or full, try again later.
         """
         progress = Progress()
-        self._seal(progress)
-        self._sequence(progress)
+        self._sequence(self._seal(progress), progress)
         head = self._publish(progress)
         if head is not None and self._is_chains_turn(progress):
             # Steps 4 to 6: nothing that goes wrong there keeps the log from growing.
@@ -132,23 +131,26 @@ class Pipeline:
         self._cosign(progress)
         return progress
 
-    def _seal(self, progress: Progress) -> None:
+    def _seal(self, progress: Progress) -> list[Seal]:
         # (1) Rows that could not be sealed are passed over until the end is reached, then tried again.
-        outcome = seal(self._engine, self._keys, self._sealed_to, SEAL_BATCH)
+        outcome = make_seals(self._engine, self._keys, self._sealed_to, SEAL_BATCH)
         self._sealed_to = outcome.last_id if outcome.more else 0
-        progress.sealed, progress.more = outcome.sealed, outcome.more
+        progress.more = outcome.more
         progress.problems += [Problem("seal", problem.reason, problem.message) for problem in outcome.problems]
+        return outcome.seals
 
-    def _sequence(self, progress: Progress) -> None:
+    def _sequence(self, seals: list[Seal], progress: Progress) -> None:
         # (2) Committed before any file is written or the chain is touched.
         try:
-            outcome = sequence(self._engine, self._keys, self._now(), SEQUENCE_BATCH)
+            outcome = sequence(self._engine, self._keys, self._now(), SEQUENCE_BATCH, seals)
         except KeyUnavailableError as problem:
             progress.problems.append(Problem("sequence", problem.reason, problem.message))
+            # The departments' signatures are kept: a key may be slow, or count what it signs.
+            progress.sealed = len(seals) if store_seals(self._engine, seals) else 0
             with self._reader.connect() as connection:
                 progress.size = newest_head(connection, self.origin)[0].size
             return
-        progress.sequenced, progress.size = outcome.sequenced, outcome.size
+        progress.sealed, progress.sequenced, progress.size = outcome.sealed, outcome.sequenced, outcome.size
         progress.more |= outcome.more
 
     def _publish(self, progress: Progress) -> Checkpoint | None:

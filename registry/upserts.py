@@ -1,10 +1,11 @@
-"""Inserts that meet an existing row without failing, written once for both databases."""
+"""Inserts that meet an existing row without failing, and statements for thousands of rows, once for both databases."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -50,14 +51,30 @@ def insert_many(
     The statement is fixed and values that need converting (`Converter`) are converted by the caller, once for each
     different value: binding every row through the compiler would cost more than the insert itself.
     """
-    mark = "%s" if session.get_bind().dialect.name == "postgresql" else "?"
-    marks = ", ".join([mark] * len(columns))
+    marks = ", ".join("?" * len(columns))
     # Names of our own tables and columns, nothing from outside.
     statement = f"INSERT INTO {table.__tablename__} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608
     if ignore:
         statement += " ON CONFLICT DO NOTHING"
-    result = session.connection().exec_driver_sql(statement, list(rows), execution_options={"preserve_rowcount": True})
-    return result.rowcount
+    return execute_many(session.connection(), statement, rows)
+
+
+def execute_many(connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> int:
+    """A statement with `?` for each raw value, for every row straight through the driver; how many rows it changed."""
+    options = {"preserve_rowcount": True}
+    return connection.exec_driver_sql(_marked(connection, statement), list(rows), execution_options=options).rowcount
+
+
+def fetch_many(connection: Connection, statement: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    """Rows of raw values straight from the driver, of a statement with `?` for each parameter."""
+    result = connection.exec_driver_sql(_marked(connection, statement), parameters)
+    rows = [] if result.cursor is None else list(result.cursor.fetchall())
+    result.close()
+    return rows
+
+
+def _marked(connection: Connection, statement: str) -> str:
+    return statement.replace("?", "%s") if connection.dialect.name == "postgresql" else statement
 
 
 class Converter(dict[Any, Any]):

@@ -115,6 +115,17 @@ def head(major: int, argument: int) -> bytes:
     return bytes((kind | 27,)) + argument.to_bytes(8, "big")
 
 
+#: The heads of short byte strings.
+_BYTE_STRINGS = [head(2, length) for length in range(0x100)]
+
+
 def byte_string(data: bytes) -> bytes:
     """The encoding of a byte string, without the general encoder."""
-    return head(2, len(data)) + data
+    length = len(data)
+    return (_BYTE_STRINGS[length] if length < 0x100 else head(2, length)) + data
+
+
+def text_string(text: str) -> bytes:
+    """The encoding of a text, without the general encoder."""
+    data = text.encode()
+    return head(3, len(data)) + data

@@ -7,7 +7,7 @@ CoAP content formats from the range for private experiments (RFC 7252 12.3) or m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import IntEnum
 from functools import lru_cache
 from types import MappingProxyType
@@ -20,6 +20,9 @@ from verifier.suites import KID_BYTES, SIGNATURE_BYTES, PublicKey, SigningKey
 ALG, KID, TYP = 1, 4, 16
 
 _TAG = b"\xd2"
+#: The tag and an array of four; an array of four whose first item is the context of a single signature.
+_TAGGED = _TAG + b"\x84"
+_SIGNED = b"\x84\x6aSignature1"
 _HEADER = frozenset((ALG, KID, TYP))
 _MAX_HEADER_BYTES = 512
 
@@ -57,13 +60,26 @@ class Sign1(NamedTuple):
 
 def to_be_signed(protected: bytes, payload: bytes) -> bytes:
     """The Sig_structure of RFC 9052 4.4: ["Signature1", protected, h'', payload]."""
-    return b"\x84\x6aSignature1" + cbor.byte_string(protected) + b"\x40" + cbor.byte_string(payload)
+    return _SIGNED + cbor.byte_string(protected) + b"\x40" + cbor.byte_string(payload)
 
 
 def sign1(payload: bytes, key: SigningKey, typ: int | str) -> bytes:
     """A tagged COSE_Sign1 over the payload."""
-    protected = cbor.encode({ALG: int(key.public.suite), KID: key.public.kid, TYP: typ})
-    return _assemble(protected, {}, payload, key.sign(to_be_signed(protected, payload)))
+    return signer(key, typ)(payload)
+
+
+def signer(key: SigningKey, typ: int | str) -> Callable[[bytes], bytes]:
+    """What makes a tagged COSE_Sign1 of each payload: for many under one key, whose header is then encoded once."""
+    sign, byte_string = key.sign, cbor.byte_string
+    protected = byte_string(_protected(key.public, typ))
+    signed, assembled = _SIGNED + protected + b"\x40", _TAGGED + protected + b"\xa0"
+    before_signature = cbor.head(2, SIGNATURE_BYTES)
+
+    def sign_one(payload: bytes) -> bytes:
+        body = byte_string(payload)
+        return assembled + body + before_signature + sign(signed + body)
+
+    return sign_one
 
 
 def detached(protected: bytes, unprotected: dict[Any, Any], signature: bytes) -> bytes:
@@ -109,7 +125,12 @@ def require_typed(message: Sign1, typ: int | str) -> bytes:
 def _assemble(protected: bytes, unprotected: dict[Any, Any], payload: bytes | None, signature: bytes) -> bytes:
     middle = cbor.encode(unprotected) if unprotected else b"\xa0"
     body = b"\xf6" if payload is None else cbor.byte_string(payload)
-    return b"\xd2\x84" + cbor.byte_string(protected) + middle + body + cbor.byte_string(signature)
+    return _TAGGED + cbor.byte_string(protected) + middle + body + cbor.byte_string(signature)
+
+
+@lru_cache(maxsize=1024)
+def _protected(key: PublicKey, typ: int | str) -> bytes:
+    return cbor.encode({ALG: int(key.suite), KID: key.kid, TYP: typ})
 
 
 @lru_cache(maxsize=1024)

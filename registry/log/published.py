@@ -1,15 +1,13 @@
 """Step 3 of the pipeline: the log as files that anyone may mirror, and every proof that can be read from them.
 
 The folder is derived from the database and may be lost in part or as a whole. What is read from it is compared with a
-stored head before it counts: a head to be published with the right edge of the tiles, a proof with its root.
+signed head before it counts (`registry.log.checking`), and what is found wrong is made anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from filelock import FileLock
 from sqlalchemy import Engine, Table, select
@@ -18,10 +16,9 @@ from registry.database import READ_ONLY
 from registry.errors import NotFoundError
 from registry.keys.rules import LOG
 from registry.keys.tables import KeyRow
-from registry.log import rules
 from registry.log.building import TileBuilder
+from registry.log.checking import CheckedTiles, CheckedTree
 from registry.log.errors import LogContradictionError, TileLostError
-from registry.log.nodes import Nodes
 from registry.log.state import newest_head, origin_of
 from registry.log.tables import CheckpointRow
 from registry.log.tiles import (
@@ -32,8 +29,9 @@ from registry.log.tiles import (
     Level,
     TileFolder,
     is_log_path,
+    pack_entries,
     parse_tile_path,
-    unpack_entries,
+    width_of,
 )
 from registry.witnesses.notes import note_of
 from verifier import merkle
@@ -44,8 +42,8 @@ from verifier.suites import PublicKey, public_key
 _CHECKPOINTS: Table = CheckpointRow.__table__  # type: ignore[assignment]
 _KEYS: Table = KeyRow.__table__  # type: ignore[assignment]
 _LOCK = ".lock"
-
-_T = TypeVar("_T")
+#: Leaf tiles whose content is compared when a process publishes for the first time, and then at every turn.
+_FIRST_LOOK, _LOOK = 64, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,39 +63,41 @@ class PublishedLog:
         self._reader = engine.execution_options(**{READ_ONLY: True})
         self._folder = TileFolder(folder)
         self._builder = TileBuilder(engine, self._folder)
-        self._nodes = Nodes(self._folder)
+        self._tiles = CheckedTiles(TileBuilder(engine, TileFolder(folder)))
         self._lock_path = folder / _LOCK
         self._looked_over = False
+        self._next_look = 0
+        self._seen: tuple[object, Checkpoint] | None = None
 
     def publish(self) -> Checkpoint:
         """Write the tiles of the newest stored head and then the head; the head that is published now.
 
-        The first call of a process also looks for tiles that are missing or cut short. Raises LogContradictionError if
-        the entries do not lead to the stored root; OSError if the disk is full or fails. The old head then stays.
+        Every call also looks at some tiles that stand, in turn, and makes those that are wrong anew; the first one of a
+        process looks for all that are missing. Raises LogContradictionError if the entries do not lead to the stored
+        root; OSError if the disk is full or fails. The old head then stays.
         """
         with FileLock(self._lock_path):
             head, note = self._newest()
-            published = self._published(head)
-            if head.size == 0 or (published == head.size and self._looked_over):
+            if head.size == 0:
                 return head
-            if not self._looked_over:
-                self._folder.clear_scratch()
-            self._write_tiles(head, published)
-            if published != head.size or self._folder.read(CHECKPOINT) != note.encode():
-                # The tiles are durable and lead to this root. Only now may anyone hear of it.
-                self._folder.write(CHECKPOINT, note.encode())
-                self._folder.sync()
-            self._drop_partials(published, head.size)
-            self._looked_over = True
+            standing = self._published(head)
+            if not (self._looked_over and standing.size):
+                self._look_over(standing if standing.size else head)
+            if standing.size < head.size:
+                self._extend(standing, head)
+            if standing.size < head.size or self._folder.read(CHECKPOINT) != note.encode():
+                self._write_checkpoint(note)
+            if standing.size < head.size:
+                self._drop_partials(standing.size, head.size)
+            self._look(head, _LOOK)
             return head
 
     def show_cosignatures(self) -> None:
         """Write the published head anew with the lines that witnesses have added to it. Raises OSError."""
         with FileLock(self._lock_path):
             head, note = self._newest()
-            if head.size and self._published(head) == head.size and self._folder.read(CHECKPOINT) != note.encode():
-                self._folder.write(CHECKPOINT, note.encode())
-                self._folder.sync()
+            if head.size and self._published(head) == head and self._folder.read(CHECKPOINT) != note.encode():
+                self._write_checkpoint(note)
 
     def inclusion(self, index: int, size: int) -> Inclusion:
         """Where an entry stands under the stored head of that size.
@@ -107,14 +107,14 @@ class PublishedLog:
         head = self._head(size)
         if not 0 <= index < size:
             raise NotFoundError("entry_not_covered", "该条目不在这个检查点之内。", {"index": index, "size": size})
-
-        def prove() -> Inclusion:
-            leaf = self._nodes.node_at(0, index)
-            path = merkle.inclusion_path(index, size, self._nodes.node_at)
+        tree = self._tree(head)
+        leaf = tree.node_at(0, index)
+        path = merkle.inclusion_path(index, size, tree.node_at)
+        try:
             merkle.check_inclusion(leaf, index, size, path, head.root)
-            return Inclusion(head, index, leaf, path)
-
-        return self._proved(prove, head)
+        except InclusionError as wrong:
+            raise self._tiles.contradiction(head) from wrong
+        return Inclusion(head, index, leaf, path)
 
     def consistency(self, old: int, new: int) -> list[bytes]:
         """The proof that the stored head of size `new` only appended to the tree of size `old`; checked.
@@ -122,44 +122,44 @@ class PublishedLog:
         `old` may be any size up to `new`. Raises NotFoundError: no stored head of size `new`.
         """
         head = self._head(new)
-
-        def prove() -> list[bytes]:
-            path = merkle.consistency_path(old, new, self._nodes.node_at)
-            merkle.check_consistency(old, new, self._root(old), head.root, path)
-            return path
-
-        return self._proved(prove, head)
+        tree = self._tree(head)
+        path = merkle.consistency_path(old, new, tree.node_at)
+        try:
+            merkle.check_consistency(old, new, tree.root_at(old), head.root, path)
+        except InclusionError as wrong:
+            raise self._tiles.contradiction(head) from wrong
+        return path
 
     def root_at(self, size: int) -> bytes:
         """The root that the log had at any size up to the published one. Raises NotFoundError beyond it."""
         head, _ = self._newest()
         if not 0 < size <= head.size:
             raise NotFoundError("size_out_of_range", "存证日志没有这个大小。", {"size": size, "newest": head.size})
-        # The proof binds the answer to the stored head, so that a damaged tile cannot give a wrong root.
-        self.consistency(size, head.size)
-        return self._root(size)
+        return self._tree(head).root_at(size)
 
     def serve(self, path: str) -> bytes | None:
         """A file for the log's readers: `checkpoint` or `tile/…`; None if the log has none there.
 
-        A tile that was lost or cut short is made anew first. Paths that are not a log's are not looked at.
+        What is given is right, whatever stands on disk. Paths that are not a log's are not looked at.
         """
         if not is_log_path(path):
             return None
-        data = self._folder.read(path)
-        if path == CHECKPOINT or _is_whole(path, data):
-            return data
+        head = self._standing()
+        if path == CHECKPOINT:
+            # What another program wrote there is not given; the next turn of the pipeline writes over it.
+            return self._folder.read(path) if head.size else None
         level, number, width = parse_tile_path(path)
-        size = self._published(self._newest()[0])
-        count = size if level == "entries" else size >> TILE_HEIGHT * level
-        end = number * TILE_WIDTH + width
-        # Only what a log of this size must have: asking for anything else costs nothing.
-        if end > count or (width < TILE_WIDTH and end != count):
+        now = width_of(level, number, head.size)
+        # Only what a log of this size must have, and what it had before: asking for anything else costs nothing.
+        if width > now or (width < now and self._folder.length(path) is None):
             return None
-        with FileLock(self._lock_path):
-            self._builder.mend(size)
-        data = self._folder.read(path)
-        return data if _is_whole(path, data) else None
+        if level == "entries":
+            return pack_entries(self._tiles.bundle(number, width, head))
+        return self._tiles.levels(level, number, head)[0][: width * HASH_BYTES]
+
+    def forget(self) -> None:
+        """Keep nothing in memory of what stands on disk."""
+        self._tiles.forget()
 
     def audit(self) -> Checkpoint:
         """Make every tile anew from the entries, replace those that differ, and compare with the newest head.
@@ -168,50 +168,69 @@ class PublishedLog:
         """
         with FileLock(self._lock_path):
             head, _ = self._newest()
-            self._rebuild(head)
+            try:
+                self._builder.rebuild(head.size)
+            except TileLostError as gap:
+                raise self._tiles.contradiction(head) from gap
+            self._tiles.forget()
+            if head.size and self._tiles.read_edge(head) is None:
+                raise self._tiles.contradiction(head)
             return head
 
-    def _write_tiles(self, head: Checkpoint, published: int) -> None:
+    def _extend(self, standing: Checkpoint, head: Checkpoint) -> None:
         try:
-            if self._looked_over:
-                self._builder.extend(published, head.size)
-            else:
-                self._builder.mend(head.size)
-            self._nodes.forget_partials()
-            if self._root(head.size) == head.root:
-                return
-        except TileLostError:
-            # Lost since the last look: make everything anew below.
-            pass
-        self._rebuild(head)
-
-    def _rebuild(self, head: Checkpoint) -> None:
-        try:
-            self._builder.rebuild(head.size)
+            if standing.size:
+                # What was partial is taken on: it must be right.
+                self._tiles.mend_edge(standing)
+                self._builder.extend(standing.size, head.size)
         except TileLostError as gap:
-            left = self._builder.unbroken(head.size)
-            found = Checkpoint(head.origin, left.size, left.root())
-            raise LogContradictionError("entries_missing", "数据库缺少检查点之内的存证条目。", head, found) from gap
-        self._nodes.forget()
-        found = Checkpoint(head.origin, head.size, self._root(head.size))
-        if found != head:
-            raise LogContradictionError("tiles_differ", "存证日志的条目与检查点的根不一致。", head, found)
+            raise self._tiles.contradiction(head) from gap
+        if self._tiles.read_edge(head) is None:
+            raise self._tiles.contradiction(head)
 
-    def _proved(self, prove: Callable[[], _T], head: Checkpoint) -> _T:
-        """What `prove` gives, after making the tiles anew if those on disk do not prove it."""
-        try:
-            return prove()
-        except (InclusionError, TileLostError):
-            self.audit()
-        try:
-            return prove()
-        except InclusionError as wrong:
-            found = Checkpoint(head.origin, head.size, self._root(head.size))
-            raise LogContradictionError("tiles_differ", "存证日志的条目与检查点的根不一致。", head, found) from wrong
+    def _write_checkpoint(self, note: str) -> None:
+        # The tiles are durable and lead to this root. Only now may anyone hear of it.
+        self._folder.write(CHECKPOINT, note.encode())
+        self._folder.sync()
 
-    def _root(self, size: int) -> bytes:
-        nodes = tuple(self._nodes.node_at(level, index) for level, index in rules.complete_nodes(size))
-        return merkle.Frontier(size, nodes).root()
+    def _look_over(self, head: Checkpoint) -> None:
+        """Find everything that is missing, and compare the content of the newest tiles."""
+        self._folder.clear_scratch()
+        try:
+            self._builder.mend(head.size)
+        except TileLostError as gap:
+            raise self._tiles.contradiction(head) from gap
+        self._tiles.mend_edge(head)
+        self._next_look = max(0, -(-head.size // TILE_WIDTH) - _FIRST_LOOK)
+        self._look(head, _FIRST_LOOK)
+        self._looked_over = True
+
+    def _look(self, head: Checkpoint, count: int) -> None:
+        """Compare the next tiles with the head, and begin again after the last."""
+        tiles = -(-head.size // TILE_WIDTH)
+        for _ in range(min(count, tiles)):
+            number = self._next_look % tiles
+            levels: list[Level] = ["entries", 0]
+            # A tile of a higher level has its turn with the first leaf tile under it.
+            levels += [level for level in range(1, 8) if number % TILE_WIDTH**level == 0]
+            for level in reversed(levels):
+                above = 0 if level == "entries" else level
+                if width_of(level, number // TILE_WIDTH**above, head.size):
+                    self._tiles.look_at(level, number // TILE_WIDTH**above, head)
+            self._next_look = (number + 1) % tiles
+
+    def _tree(self, head: Checkpoint) -> CheckedTree:
+        """The tree under the published head; under `head` itself if that is beyond it."""
+        standing = self._standing()
+        return self._tiles.tree(standing if standing.size >= head.size else head)
+
+    def _standing(self) -> Checkpoint:
+        """The published head, read again only if its file was replaced; the empty head if there is none."""
+        identity = self._folder.identity(CHECKPOINT)
+        seen = self._seen
+        if seen is None or seen[0] != identity or identity is None:
+            seen = self._seen = (identity, self._published(self._newest()[0]))
+        return seen[1]
 
     def _newest(self) -> tuple[Checkpoint, str]:
         with self._reader.connect() as connection:
@@ -225,21 +244,24 @@ class PublishedLog:
                 raise NotFoundError("no_such_head", "存证日志没有这个大小的检查点。", {"size": size})
             return Checkpoint(origin_of(connection), size, root)
 
-    def _published(self, newest: Checkpoint) -> int:
-        """The size of the head in the folder; 0 if there is none, or something that the log never signed.
+    def _published(self, newest: Checkpoint) -> Checkpoint:
+        """The head in the folder; the empty head if there is none, or something that the log never signed.
 
         Raises LogContradictionError if the log signed it but the database does not know it: a database from before.
         """
+        nothing = Checkpoint(newest.origin, 0, merkle.EMPTY_ROOT)
         data = self._folder.read(CHECKPOINT)
+        if data is None:
+            return nothing
         with self._reader.connect() as connection:
             public_keys = connection.execute(select(_KEYS.c.suite, _KEYS.c.public).where(_KEYS.c.purpose == LOG))
-            head = None if data is None else _open(data, newest.origin, [public_key(*row) for row in public_keys])
+            head = _open(data, newest.origin, [public_key(*row) for row in public_keys])
             if head is None:
-                return 0
+                return nothing
             stored = connection.execute(select(_CHECKPOINTS.c.root).where(_CHECKPOINTS.c.size == head.size)).scalar()
         if stored != head.root:
             raise LogContradictionError("published_head_unknown", "已公布的检查点不在数据库中。", newest, head)
-        return head.size
+        return head
 
     def _drop_partials(self, old: int, new: int) -> None:
         levels: list[tuple[Level, int]] = [("entries", 0)]
@@ -257,13 +279,3 @@ def _open(note: bytes, origin: str, keys: list[PublicKey]) -> Checkpoint | None:
         except (VerificationError, UnicodeDecodeError):
             continue
     return None
-
-
-def _is_whole(path: str, data: bytes | None) -> bool:
-    if data is None:
-        return False
-    level, _, width = parse_tile_path(path)
-    if level != "entries":
-        return len(data) == width * HASH_BYTES
-    entries = unpack_entries(data)
-    return entries is not None and len(entries) == width

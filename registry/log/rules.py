@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from verifier.entry import Entry
+
+_T = TypeVar("_T")
 
 
 def runs(ids: Sequence[int]) -> list[tuple[int, int]]:
@@ -36,6 +39,6 @@ def complete_nodes(size: int) -> list[tuple[int, int]]:
     return nodes
 
 
-def chunks(numbers: Sequence[int], count: int) -> Iterable[Sequence[int]]:
-    """The numbers in slices of at most `count`: databases limit the parameters of one statement."""
-    return (numbers[start : start + count] for start in range(0, len(numbers), count))
+def chunks(items: Sequence[_T], count: int) -> Iterable[Sequence[_T]]:
+    """The items in slices of at most `count`: databases limit the parameters of one statement."""
+    return (items[start : start + count] for start in range(0, len(items), count))

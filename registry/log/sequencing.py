@@ -1,7 +1,11 @@
-"""Step 2 of the pipeline: sealed entries get their index and the log its next signed head, in one transaction."""
+"""Step 2 of the pipeline: sealed entries get their index and the log its next signed head, in one transaction.
+
+It is also the transaction that the seals themselves are written in: each row is touched once.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +16,8 @@ from registry.keys import rules as key_rules
 from registry.keys.service import KeyService
 from registry.log import rules
 from registry.log.errors import LogContradictionError
+from registry.log.nodes import grow
+from registry.log.sealing import Seal, store
 from registry.log.state import newest_head, origin_of, take_turn
 from registry.log.tables import CheckpointRow, LogEntry
 from verifier.merkle import Frontier
@@ -25,24 +31,27 @@ _CHECKPOINTS: Table = CheckpointRow.__table__  # type: ignore[assignment]
 
 @dataclass(frozen=True, slots=True)
 class Sequencing:
-    """What one pass did: entries that got an index, the log's size now, and whether the pass was full."""
+    """What one pass did: entries sealed and entries that got an index, the log's size now, and whether it was full."""
 
+    sealed: int
     sequenced: int
     size: int
     more: bool
 
 
-def sequence(engine: Engine, keys: KeyService, at: datetime, limit: int) -> Sequencing:
-    """Give up to `limit` sealed entries the next indices and store the signed head over them.
+def sequence(engine: Engine, keys: KeyService, at: datetime, limit: int, seals: Sequence[Seal] = ()) -> Sequencing:
+    """Store seals, give them and up to `limit` entries sealed before the next indices, and store the signed head.
 
-    Indices, frontier and head are one commit: after a crash either all of them stand or none. Raises
-    LogContradictionError if what is stored does not add up; nothing is signed on top of it. Raises KeyUnavailableError.
+    Signatures, indices, frontier and head are one commit: after a crash either all of them stand or none. If another
+    process sealed one of the entries meanwhile, nothing is written. Raises LogContradictionError if what is stored does
+    not add up; nothing is signed on top of it. Raises KeyUnavailableError; nothing is written then either.
     """
-    idle_size = _size_if_idle(engine)
-    if idle_size is not None:
-        return Sequencing(0, idle_size, more=False)
+    if not seals:
+        idle_size = _size_if_idle(engine)
+        if idle_size is not None:
+            return Sequencing(0, 0, idle_size, more=False)
     key = keys.key_for(key_rules.LOG, at)
-    with engine.begin() as connection:
+    with engine.connect() as connection, connection.begin() as transaction:
         # From here on we are alone: two processes never give two indices.
         origin = take_turn(connection)
         head, frontier = newest_head(connection, origin)
@@ -53,14 +62,22 @@ def sequence(engine: Engine, keys: KeyService, at: datetime, limit: int) -> Sequ
             .order_by(_ENTRIES.c.id)
             .limit(limit)
         ).all()
-        if not rows:
-            return Sequencing(0, head.size, more=False)
-        _give_indices(connection, [row.id for row in rows], head.size)
-        grown = frontier.append_many([row.leaf_hash for row in rows])
+        if len(rows) == limit:
+            # Those sealed before go first, all of them: an item's later entry never gets the lower index.
+            seals = ()
+        count = len(rows) + len(seals)
+        if not count:
+            return Sequencing(0, 0, head.size, more=False)
+        if rows:
+            _give_indices(connection, [row.id for row in rows], head.size)
+        if not store(connection, seals, head.size + len(rows)):
+            transaction.rollback()
+            return Sequencing(0, 0, head.size, more=True)
+        grown = grow(frontier, [row.leaf_hash for row in rows] + [seal.leaf_hash for seal in seals])
         connection.execute(
             insert(_CHECKPOINTS).values(_sign(Checkpoint(origin, grown.size, grown.root()), grown, key, at))
         )
-    return Sequencing(len(rows), grown.size, more=len(rows) == limit)
+    return Sequencing(len(seals), count, grown.size, more=len(rows) == limit)
 
 
 def _size_if_idle(engine: Engine) -> int | None:

@@ -8,18 +8,18 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Engine, Table, func, literal, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from registry import upserts
-from registry.errors import DuplicateError
 from registry.ids import id_text
+from registry.log import rules
 from registry.log.tables import LogEntry, LogState
 from registry.work import Work
 from verifier.entry import Entry
 
 _ENTRIES: Table = LogEntry.__table__  # type: ignore[assignment]
 _SUBMITTED = ("id", "item", "kind", "department", "recorded_at", "payload_digest", "payload")
+_ITEMS_PER_QUERY = 400
 
 
 def open_log(engine: Engine, draw: Callable[[int], bytes]) -> str:
@@ -36,15 +36,16 @@ def submit(work: Work, entry: Entry) -> int:
     """Put one entry into the outbox, in the caller's transaction; the id of its row.
 
     If `entry.previous` is None the log itself links the entry to the item's earlier one when it is sealed: callers need
-    not know what came before. Raises DuplicateError if this very payload was submitted before.
+    not know what came before. An entry that was submitted before, at whatever time, has the id it got then.
     """
     return submit_many(work, [entry])[0]
 
 
 def submit_many(work: Work, entries: Sequence[Entry]) -> list[int]:
-    """Put entries into the outbox in their order, in the caller's transaction; the ids of their rows, ascending.
+    """Put entries into the outbox in their order, in the caller's transaction; the ids of their rows.
 
-    Raises DuplicateError if a payload was submitted before; the caller's transaction is then beyond use.
+    The ids ascend but for entries that were submitted before: those have the ids they got then, and with them the
+    receipts. A rival transaction that submits the same is waited for.
     """
     if not entries:
         return []
@@ -56,17 +57,23 @@ def submit_many(work: Work, entries: Sequence[Entry]) -> list[int]:
         digest = hashlib.sha256(payload).digest()
         moment = recorded[entry.recorded_at]
         rows.append((row_id, id_text(entry.item), int(entry.kind), entry.department, moment, digest, payload))
-    mark = "%s" if work.session.get_bind().dialect.name == "postgresql" else "?"
-    marks = ", ".join([mark] * len(_SUBMITTED))
-    # Straight to the driver: the statement is fixed, and binding through the compiler would cost more than the insert.
-    statement = f"INSERT INTO log_entries ({', '.join(_SUBMITTED)}) VALUES ({marks})"  # noqa: S608 (constants only)
-    try:
-        work.session.connection().exec_driver_sql(statement, rows)
-    except IntegrityError as repeated:
-        # Which one it was cannot be asked any more on PostgreSQL; with a single entry it is its item.
-        item = id_text(entries[0].item) if len(entries) == 1 else ""
-        raise DuplicateError("entry_submitted_before", "同一存证条目已经提交过，请勿重复提交。", item) from repeated
-    return ids
+    if upserts.insert_many(work.session, LogEntry, _SUBMITTED, rows, ignore=True) == len(rows):
+        return ids
+    return _first_ids(work.session, [(row[1], row[5]) for row in rows])
+
+
+def _first_ids(session: Session, submitted: list[tuple[str, bytes]]) -> list[int]:
+    """The ids of the rows that hold these payloads, of now or of before."""
+    found: dict[tuple[str, bytes], int] = {}
+    for some in rules.chunks(submitted, _ITEMS_PER_QUERY):
+        rows = session.execute(
+            select(_ENTRIES.c.item, _ENTRIES.c.payload_digest, _ENTRIES.c.id).where(
+                _ENTRIES.c.item.in_({item for item, _ in some}),
+                _ENTRIES.c.payload_digest.in_({digest for _, digest in some}),
+            )
+        )
+        found.update({(item, digest): row_id for item, digest, row_id in rows.tuples()})
+    return [found[key] for key in submitted]
 
 
 class _RecordedAt(dict[datetime, Any]):

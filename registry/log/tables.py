@@ -14,7 +14,6 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Text,
-    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -42,14 +41,8 @@ class LogEntry(Base):
     __tablename__ = "log_entries"
     __table_args__ = (
         # The same payload about an item enters once; the ids of items grow with time, so this index grows at its end.
+        # There is none over hashes alone: it would be written all over, a page for every entry of a large log.
         Index("uq_log_entries_item_payload_digest", "item", "payload_digest", unique=True),
-        Index(
-            "uq_log_entries_leaf_hash",
-            "leaf_hash",
-            unique=True,
-            sqlite_where=text("leaf_hash IS NOT NULL"),
-            postgresql_where=text("leaf_hash IS NOT NULL"),
-        ),
         # Not partial: it keeps the rows without an index together, in the order of their ids. They are the outbox.
         Index("uq_log_entries_log_index", "log_index", unique=True),
         CheckConstraint("(signed IS NULL) = (leaf_hash IS NULL)", name="sealed_whole"),

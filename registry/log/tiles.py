@@ -13,8 +13,10 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 TILE_WIDTH: Final = 256
 #: Tree levels in one tile: 2 to the power of this is the width.
@@ -28,10 +30,22 @@ CHECKPOINT: Final = "checkpoint"
 Level = int | Literal["entries"]
 
 _SCRATCH = ".writing"
+#: Files that are synced at the same time: the file system then commits them together instead of one after another.
+_SYNCED_TOGETHER = 16
+#: Fewer than this are not worth a thread.
+_FEW = 3
+
+_T = TypeVar("_T")
 _PATH = re.compile(
     r"tile/(?:entries|[0-9]|[1-5][0-9]|6[0-3])/(?:x[0-9]{3}/){0,5}[0-9]{3}(?:\.p/(?:[1-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-5]))?",
     re.ASCII,
 )
+
+
+def width_of(level: Level, number: int, size: int) -> int:
+    """How many hashes or entries a tile has in a log of `size` entries; 0 if it is not there yet."""
+    count = size if level == "entries" else size >> TILE_HEIGHT * level
+    return max(0, min(TILE_WIDTH, count - number * TILE_WIDTH))
 
 
 def tile_path(level: Level, number: int, width: int = TILE_WIDTH) -> str:
@@ -98,6 +112,14 @@ class TileFolder:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
+    def identity(self, path: str) -> tuple[int, int, int] | None:
+        """What changes when the file is replaced or written to, or None if it is not there."""
+        try:
+            found = (self._folder / path).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
     def widest_partial(self, level: Level, number: int, most: int) -> int:
         """The width of the widest partial form of a tile that is not wider than `most`; 0 if there is none."""
         try:
@@ -108,24 +130,29 @@ class TileFolder:
 
     def write(self, path: str, data: bytes) -> None:
         """Put a file in its place; durable after the next `sync`."""
-        target = self._folder / path
-        scratch = self._scratch / secrets.token_hex(8)
+        self.write_many([(path, data)])
+
+    def write_many(self, files: Sequence[tuple[str, bytes]]) -> None:
+        """Put files in their places, each of them whole; durable after the next `sync`. Raises OSError.
+
+        The bytes of all of them are durable before the first gets its name.
+        """
+        scratches = [self._scratch / secrets.token_hex(8) for _ in files]
         try:
-            with scratch.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            self._make_folder(target.parent)
-            scratch.replace(target)
+            _write_synced([(scratch, data) for scratch, (_, data) in zip(scratches, files, strict=True)])
+            for scratch, (path, _) in zip(scratches, files, strict=True):
+                target = self._folder / path
+                self._make_folder(target.parent)
+                scratch.replace(target)
+                self._unsynced.add(target.parent)
         except OSError:
-            scratch.unlink(missing_ok=True)
+            for scratch in scratches:
+                scratch.unlink(missing_ok=True)
             raise
-        self._unsynced.add(target.parent)
 
     def sync(self) -> None:
         """Make every rename since the last call durable."""
-        for folder in sorted(self._unsynced):
-            sync_folder(folder)
+        _together(sync_folder, sorted(self._unsynced))
         self._unsynced.clear()
 
     def drop_partials(self, level: Level, number: int) -> None:
@@ -161,3 +188,28 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _write_synced(files: Sequence[tuple[Path, bytes]]) -> None:
+    """Write new files and make their bytes durable."""
+    _together(_write_one, files)
+
+
+def _write_one(file: tuple[Path, bytes]) -> None:
+    path, data = file
+    with path.open("xb", buffering=0) as target:
+        view = memoryview(data)
+        while view:
+            view = view[target.write(view) :]
+        os.fsync(target.fileno())
+
+
+def _together(work: Callable[[_T], None], items: Sequence[_T]) -> None:
+    """Do the same with each item, many at a time: what is waited for is the disk."""
+    if len(items) < _FEW:
+        for item in items:
+            work(item)
+        return
+    with ThreadPoolExecutor(min(_SYNCED_TOGETHER, len(items))) as pool:
+        for _ in pool.map(work, items):
+            pass
