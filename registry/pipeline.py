@@ -90,6 +90,7 @@ class Pipeline:
         uses: FirstUses | None,
         clock: Callable[[], datetime],
         draw: Callable[[int], bytes],
+        *,
         proofs: Proofs | None = None,
         declarer: Declarer | None = None,
         send: Send | None = None,

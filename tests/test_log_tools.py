@@ -20,7 +20,7 @@ from api.app import create_app
 from api.composition import compose
 from registry.log.tables import CheckpointRow
 from registry.work import REGISTRY
-from verifier.note import verifier_key
+from verifier.note import to_vkey
 
 #: 65,536 + 768 + 5: a full tile of level 1, and a partial one on each of the levels 0, 1 and 2.
 SIZE = 66_309
@@ -80,7 +80,7 @@ def test_fsck_accepts_what_the_server_serves(tools: Tools, tmp_path: Path) -> No
             assert time.monotonic() < deadline, "nothing was published"
             time.sleep(0.02)
         key = services.keys.key_for("log", services.clock())
-        size, _ = tools.fsck(url, verifier_key(services.pipeline.origin, key.public))
+        size, _ = tools.fsck(url, to_vkey(services.pipeline.origin, key.public))
         assert size > 0
 
 

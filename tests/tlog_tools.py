@@ -13,7 +13,7 @@ from pathlib import Path
 from conftest import missing
 
 from registry.keys.rules import LOG
-from verifier.note import verifier_key
+from verifier.note import to_vkey
 
 SOURCES = Path(__file__).parent / "tlog"
 #: A cold build takes up to a minute; more only where the sources have to be fetched over a slow line.
@@ -76,4 +76,4 @@ def build_tools(folder: Path) -> Tools:
 def key_of(house: object) -> str:
     """The verifier key of a house's log."""
     key = house.keys.key_for(LOG, house.clock())  # type: ignore[attr-defined]
-    return verifier_key(house.pipeline.origin, key.public)  # type: ignore[attr-defined]
+    return to_vkey(house.pipeline.origin, key.public)  # type: ignore[attr-defined]

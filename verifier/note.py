@@ -84,11 +84,6 @@ def check_name(name: str) -> None:
         raise MalformedError("wrong_name", "密钥名称不能为空，不能含空格、加号或不可见字符，且不超过 200 字节")
 
 
-def verifier_key(name: str, key: PublicKey) -> str:
-    """The key as other tools take it: <name>+<key hash in hex>+<base64(0x01 || key)>, C2SP signed-note."""
-    return f"{name}+{key_hash(name, key).hex()}+{base64.b64encode(_ED25519 + key.raw).decode()}"
-
-
 def sign_checkpoint(checkpoint: Checkpoint, key: SigningKey) -> str:
     """The signed note of a checkpoint, under the log's origin as key name."""
     if key.public.suite is not Suite.ED25519:
