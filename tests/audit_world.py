@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -117,10 +118,11 @@ class Plant(NamedTuple):
     given: dict[str, Any] = {}  # noqa: RUF012 (never changed)
 
 
-def make(folder: Path) -> Copy:
+def make(folder: Path, url: str | None = None) -> Copy:
     """Live through everything once, and shut the registry down."""
     clock = house.Clock()
-    services = compose(Settings(data=folder, database_url=f"sqlite:///{folder / 'registry.db'}"), clock=clock)
+    url = url or f"sqlite:///{folder / 'registry.db'}"
+    services = compose(Settings(data=folder, database_url=url), clock=clock)
     try:
         _furnish(services)
         _settle(services)
@@ -287,3 +289,13 @@ def signed_by(purpose: str, *, newest: bool = True, **changes: Any) -> Callable[
         return cose.sign1(replace(entry, **changes).to_bytes(), key, cose.Type.ENTRY)
 
     return make
+
+
+def signed_entries(copied: Copy, count: int) -> list[bytes]:
+    """Entries that the market department signed, and nobody registered."""
+    key = key_of(copied, MARKET_KEY)
+    at = house.NOON + timedelta(minutes=3)
+    facts = {"type": house.FOOD, "type_version": 1, "status_list": 1, "status_index": 1}
+    digests = [double_digest(os.urandom(8)) for _ in range(count)]
+    made = [Entry(Kind.CERTIFICATE, os.urandom(16), house.MARKET, at, digest, facts) for digest in digests]
+    return [cose.sign1(entry.to_bytes(), key, cose.Type.ENTRY) for entry in made]

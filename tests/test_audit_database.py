@@ -7,13 +7,26 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import psycopg
 import pytest
 import registry_house as house
-from audit_world import CARE_KEY, DATABASE_ALONE, MARKET_KEY, Copy, Plant
+from audit_world import CARE_KEY, DATABASE_ALONE, MARKET_KEY, Copy, Plant, make
+from conftest import make_postgres_database
 
 from verifier.suites import SoftwareKey
 
 pytest_plugins = ("audit_fixtures",)
+
+#: What is tried on PostgreSQL as well: one of each way of asking the database.
+ON_POSTGRESQL = {
+    "anchor_row_differs": "UPDATE anchors SET root = sha256(root)",
+    "entry_row_fields_differ": "UPDATE log_entries SET recorded_at = now() WHERE log_index = 200",
+    "entry_row_missing": "UPDATE log_entries SET log_index = 99999 WHERE log_index = 200",
+    "item_digest_differs": "UPDATE certificates SET sha256 = sha256(sha256)",
+    "item_facts_differ": "UPDATE departments SET level = 'municipal'",
+    "status_not_latest": "UPDATE status_values SET value = 1",
+    "use_unconsumed": "DELETE FROM consumptions",
+}
 
 # ---- Rows of the database -------------------------------------------------------------------------------------------
 
@@ -223,3 +236,28 @@ def test_an_auditor_with_the_database_finds(name: str, copied: Copy) -> None:
     plant.tamper(copied)
     report = copied.audit(**plant.given)
     assert [found.code for found in report.findings.divergences] == [plant.code]
+
+
+@pytest.mark.postgres
+def test_on_postgresql_a_clean_registry_passes_and_what_is_changed_is_found(
+    postgres_server: str, tmp_path: Path
+) -> None:
+    url = make_postgres_database(postgres_server)
+    registry = make(tmp_path / "data", url)
+    report = registry.audit(database=url, all_of_them=True)
+    assert report.findings.divergences == []
+    assert report.findings.checked["数据库条目"] == report.findings.checked["条目"]
+    for code, statement in ON_POSTGRESQL.items():
+        changed = another(url, f"{url}_{code}")
+        with psycopg.connect(changed.replace("+psycopg", ""), autocommit=True) as connection:
+            assert connection.execute(statement).rowcount > 0
+        found = registry.audit(database=changed).findings.divergences
+        assert [one.code for one in found] == [code]
+
+
+def another(url: str, copied: str) -> str:
+    """A copy of a database that nobody is connected to."""
+    server, _, name = url.replace("+psycopg", "").rpartition("/")
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {copied.rpartition('/')[2]} TEMPLATE {name}")
+    return copied

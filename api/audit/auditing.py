@@ -275,10 +275,11 @@ class _Audit:
         ring = self._ring()
         tree = self._resumed(head, source)
         self._report.began = tree.size
-        jobs = self._request.jobs if ring is not None and head.size - tree.size > WORTH_PROCESSES else 1
-        with Examiners(ring, jobs) as examiners:
+        jobs = self._request.jobs if head.size - tree.size > WORTH_PROCESSES else 1
+        rows = self._rows()
+        with Examiners(ring, jobs, keep=rows is not None) as examiners:
             Walk(
-                head=head, source=source, rows=self._rows(), heads=self._all_heads(head, known), examiners=examiners,
+                head=head, source=source, rows=rows, heads=self._all_heads(head, known), examiners=examiners,
                 seen=self._seen(tree.size), findings=self._findings, progress=self._progress, tree=tree,
                 state_file=self._request.resume,
             ).run()  # fmt: skip
@@ -311,7 +312,7 @@ class _Audit:
             return Tree()
         done = self._state.done
         self._findings.compare("checkpoint_other_log", self._state.head.origin, head.origin)
-        tree = Tree.resume(done, source)
+        tree = Tree.resume(done, source, head.size)
         if tree is not None:
             return tree
         self._findings.report(

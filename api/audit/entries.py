@@ -39,7 +39,7 @@ class KeyRing:
 
 
 class Seen(NamedTuple):
-    """What the comparison with other places needs of an entry. `payload_digest`: of the payload as it was submitted."""
+    """What the comparison with rows needs of an entry. `payload_digest`: of the payload as it was submitted."""
 
     entry: Entry
     payload_digest: bytes
@@ -55,15 +55,17 @@ class Fault(NamedTuple):
 
 
 class Examined(NamedTuple):
-    """A bundle's entries; None where one cannot be read."""
+    """A bundle's entries; None where one cannot be read. `seen` is empty where nobody asked for it."""
 
+    digests: list[bytes | None]
     seen: list[Seen | None]
     faults: list[Fault]
     signatures: int
 
 
-def examine(first: int, entries: Sequence[bytes], ring: KeyRing | None) -> Examined:
-    """Examine entries from index `first` on; without a key ring only their form."""
+def examine(first: int, entries: Sequence[bytes], ring: KeyRing | None, *, keep: bool) -> Examined:
+    """Examine entries from index `first` on; without a key ring only their form. keep: give the entries back."""
+    digests: list[bytes | None] = []
     seen: list[Seen | None] = []
     faults: list[Fault] = []
     signatures = 0
@@ -73,15 +75,20 @@ def examine(first: int, entries: Sequence[bytes], ring: KeyRing | None) -> Exami
             entry = Entry.from_bytes(payload)
         except (MalformedError, KindError) as wrong:
             faults.append(Fault(index, "entry_malformed", "规范的签名条目", wrong.message))
-            seen.append(None)
+            digests.append(None)
+            if keep:
+                seen.append(None)
             continue
-        seen.append(Seen(entry, hashlib.sha256(as_submitted(payload, entry)).digest()))
+        digest = hashlib.sha256(as_submitted(payload, entry)).digest()
+        digests.append(digest)
+        if keep:
+            seen.append(Seen(entry, digest))
         if ring is not None:
             fault = _check_signature(index, message, entry, ring)
             signatures += fault is None
             if fault is not None:
                 faults.append(fault)
-    return Examined(seen, faults, signatures)
+    return Examined(digests, seen, faults, signatures)
 
 
 def as_submitted(payload: bytes, entry: Entry) -> bytes:

@@ -16,10 +16,11 @@ _ring: KeyRing | None = None
 
 
 class Examiners:
-    """`jobs` processes, or this one alone. Use it in a `with` block."""
+    """`jobs` processes, or this one alone. Use it in a `with` block. keep: entries are wanted back, not only judged."""
 
-    def __init__(self, ring: KeyRing | None, jobs: int) -> None:
+    def __init__(self, ring: KeyRing | None, jobs: int, *, keep: bool) -> None:
         self._ring = ring
+        self._keep = keep
         # Not forked: threads and connections of this process are none of theirs.
         context = multiprocessing.get_context("spawn")
         self._pool = (
@@ -31,8 +32,8 @@ class Examiners:
     def submit(self, first: int, entries: Sequence[bytes]) -> Callable[[], Examined]:
         """Begin to examine entries; the answer when it is called for."""
         if self._pool is None:
-            return lambda: examine(first, entries, self._ring)
-        return self._pool.submit(_examine, first, entries).result
+            return lambda: examine(first, entries, self._ring, keep=self._keep)
+        return self._pool.submit(_examine, first, entries, self._keep).result
 
     def __enter__(self) -> Examiners:
         return self
@@ -49,5 +50,5 @@ def _begin(ring: KeyRing | None) -> None:
     _ring = ring
 
 
-def _examine(first: int, entries: Sequence[bytes]) -> Examined:
-    return examine(first, entries, _ring)
+def _examine(first: int, entries: Sequence[bytes], keep: bool) -> Examined:
+    return examine(first, entries, _ring, keep=keep)

@@ -76,10 +76,10 @@ class Tree:
         return Frontier(self.size - self.size % TILE_WIDTH, tuple(parts))
 
     @classmethod
-    def resume(cls, frontier: Frontier, source: TileSource) -> Tree | None:
+    def resume(cls, frontier: Frontier, source: TileSource, size: int) -> Tree | None:
         """The tree of an earlier audit, its open tiles read again; None if they do not lead to the same frontier.
 
-        The frontier must end with a whole tile. Raises SourceError.
+        The frontier must end with a whole tile; size: of the log now. Raises SourceError.
         """
         tree = cls()
         tree.size = frontier.size
@@ -88,7 +88,10 @@ class Tree:
             width = count % TILE_WIDTH
             hashes: list[bytes] = []
             if width:
-                _, data = source.tile(level, count // TILE_WIDTH, width)
+                number = count // TILE_WIDTH
+                # The tile may have grown since: partial ones of another width are not kept for ever.
+                present = min(TILE_WIDTH, (size >> TILE_HEIGHT * level) - number * TILE_WIDTH)
+                _, data = source.tile(level, number, present)
                 if data is None or len(data) < width * HASH_BYTES:
                     return None
                 hashes = split(data[: width * HASH_BYTES])

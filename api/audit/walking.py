@@ -162,9 +162,9 @@ class Walk:
                 self._young += 1
             else:
                 self.findings.report(fault.code, expected=fault.expected, found=fault.found, index=fault.at)
-        for index, seen in enumerate(examined.seen, bundle.first):
-            if seen is not None:
-                self.seen.add(index, seen.payload_digest)
+        for index, digest in enumerate(examined.digests, bundle.first):
+            if digest is not None:
+                self.seen.add(index, digest)
 
     def _compare_tile(self, tile: Tile) -> None:
         if self.source:
