@@ -190,11 +190,14 @@ class Pipeline:
     def _is_chains_turn(self, progress: Progress) -> bool:
         """One transaction for many heads: while a backlog is worked off, the chain waits, but not for long."""
         now = self._clock()
-        if self._chain_away is not None and now < self._chain_away.until_at:
+        away = self._chain_away
+        # A clock that was set back must not keep the chain waiting for it: hence both ends.
+        if away is not None and away.until_at - away.pause <= now < away.until_at:
             progress.chain_down = True
-            progress.problems.append(self._chain_away.problem)
+            progress.problems.append(away.problem)
             return False
-        waited = self._chain_tried_at is None or now - self._chain_tried_at >= ANCHOR_AT_LEAST_EVERY
+        tried = self._chain_tried_at
+        waited = tried is None or not tried <= now < tried + ANCHOR_AT_LEAST_EVERY
         if progress.more and not waited:
             return False
         self._chain_tried_at = now
