@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from chain.errors import ChainUnavailableError, OutcomeUnknownError, TransactionRejectedError
 from registry.blind import BlindIndex
@@ -20,6 +20,7 @@ from registry.log import service as log
 from registry.log.tables import AnchorRow, CheckpointRow, LogEntry
 from registry.log.tiles import TILE_WIDTH, tile_path, unpack_entries
 from registry.pipeline import Pipeline, Progress
+from registry.upserts import execute_many
 from registry.work import REGISTRY, Registry
 from verifier import cose, merkle
 from verifier.anchor import Anchor
@@ -126,21 +127,16 @@ class House:
 
     def fill(self, count: int) -> None:
         """Put entries into the outbox that claim to be sealed: for tests of size, not of signatures."""
-        bodies = [number.to_bytes(60) for number in range(count)]
-        rows = [
-            {
-                "item": id_text(number.to_bytes(16)),
-                "kind": 1,
-                "department": MARKET,
-                "recorded_at": NOON,
-                "payload_digest": body[-32:],
-                "signed": body,
-                "leaf_hash": merkle.leaf_hash(body),
-            }
-            for number, body in enumerate(bodies)
-        ]
+        rows = []
+        for number in range(count):
+            body = number.to_bytes(60)
+            rows.append((id_text(number.to_bytes(16)), MARKET, "2026-11-22 04:00:00.000000", body[-32:], body))
+        statement = (
+            "INSERT INTO log_entries (item, kind, department, recorded_at, payload_digest, signed, leaf_hash)"
+            " VALUES (?, 1, ?, ?, ?, ?, ?)"
+        )
         with self.engine.begin() as connection:
-            connection.execute(insert(LogEntry), rows)
+            execute_many(connection, statement, [(*row, merkle.leaf_hash(row[-1])) for row in rows])
 
     def check_tiles(self) -> int:
         """The files alone: they are the log in the database, of the size that the checkpoint says; that size."""
