@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from chain.node import Node
@@ -23,14 +24,20 @@ class JsonRpc:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                question = self.rfile.read(int(self.headers["Content-Length"]))
+                if not question:
+                    # Killed after the headers.
+                    return
+                asked = json.loads(question)
                 time.sleep(outer.delay_seconds)
                 said = json.dumps({**outer.answer(asked), "id": asked["id"]}, default=_plain).encode()
-                self.send_response(outer.status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(said)))
-                self.end_headers()
-                self.wfile.write(said)
+                # Whoever asked may have been killed meanwhile.
+                with suppress(OSError):
+                    self.send_response(outer.status)
+                    self.send_header("Content-Type", "application/json")
+                    self.send_header("Content-Length", str(len(said)))
+                    self.end_headers()
+                    self.wfile.write(said)
 
             def log_message(self, *_: object) -> None:
                 pass

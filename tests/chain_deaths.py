@@ -1,0 +1,90 @@
+"""Many quick deaths: processes forked from a warm one work on a chain and are killed at random moments.
+
+Two lives are lived. On the embedded chain, chain and sender die together, and some die inside a commit of one of their
+SQLite files: a kill may come after any few instructions of SQLite's machine. On a node, the node lives on in the parent
+and only the sender dies, wherever it is by then.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import select
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from chain.outbox import Outbox
+from chain.store import BlockStore
+
+Say = Callable[[str], None]
+
+
+def fork(life: Callable[[Say], None], spoken: Path) -> int:
+    """A child that lives this life, telling what was acknowledged; its process id, when it has begun."""
+    readable, writable = os.pipe()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            os.close(readable)
+            with spoken.open("a", encoding="utf-8", buffering=1) as file:
+                os.write(writable, b".")
+                life(lambda line: print(line, file=file))
+            code = 0
+        finally:
+            os._exit(code)
+    os.close(writable)
+    select.select([readable], [], [], 10)
+    os.close(readable)
+    return child
+
+
+def end(child: int) -> int:
+    """The signal that ended a child; 0 if its life was over before. Raises AssertionError if it failed by itself."""
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        return os.WTERMSIG(status)
+    assert os.WEXITSTATUS(status) == 0, "the process failed by itself"
+    return 0
+
+
+def kill_after(child: int, seconds: float) -> int:
+    """Kill a child so long after it began."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        time.sleep(max(0.0, min(0.002, deadline - time.monotonic())))
+    os.kill(child, signal.SIGKILL)
+    return end(child)
+
+
+def die_inside_commits(chance: float, seed: int) -> None:
+    """From now on, in this process: any commit of the chain or the outbox may be the last, and end in its middle."""
+    random_source = random.Random(seed)
+
+    def watch(owner: type, name: str) -> None:
+        act = getattr(owner, name)
+
+        def watched(self: Any, *arguments: Any, **more: Any) -> Any:
+            if random_source.random() < chance:
+                self._connection.set_progress_handler(_die, random_source.randint(1, 120))
+            return act(self, *arguments, **more)
+
+        setattr(owner, name, watched)
+
+    watch(BlockStore, "commit")
+    for name in ("add", "add_attempt", "settle", "mark"):
+        watch(Outbox, name)
+
+
+def _die() -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return 0
+
+
+def lines_of(spoken: Path) -> list[str]:
+    """What was acknowledged; a line that the kill cut off was not."""
+    lines = spoken.read_text(encoding="utf-8").splitlines(keepends=True) if spoken.exists() else []
+    return [line.rstrip("\n") for line in lines if line.endswith("\n")]
