@@ -124,7 +124,7 @@ def make(folder: Path, url: str | None = None) -> Copy:
     url = url or f"sqlite:///{folder / 'registry.db'}"
     services = compose(Settings(data=folder, database_url=url), clock=clock)
     try:
-        _furnish(services)
+        furnish(services)
         _settle(services)
         # The market department signs with a new key from here on.
         clock.pass_by(minutes=1)
@@ -166,7 +166,7 @@ def _cosign(services: Services) -> None:
     services.pipeline.log.show_cosignatures()
 
 
-def _furnish(services: Services) -> None:
+def furnish(services: Services) -> None:
     with services.registry.begin(REGISTRY) as work:
         departments.register(work, house.MARKET, "上海市长宁区市场监督管理局", "区市场监管局")
         departments.register(work, house.CARE, "上海市长宁区示例养老服务中心", "养老服务中心", "unit")

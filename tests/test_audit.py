@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from api.audit.state import AuditState, StateError
 from api.audit.tree import Tree
 from api.cli.auditing import Bar, write_report
 from api.cli.main import main
+from registry.certificates import service as certificates
 from registry.keys import rules as key_rules
 from verifier import merkle
 from verifier.digests import double_digest
@@ -152,6 +154,43 @@ def test_several_processes_find_what_one_finds(copied: Copy, monkeypatch: pytest
     assert copied.audit(jobs=2).findings.checked == copied.audit(jobs=1).findings.checked
     copied.execute("UPDATE log_entries SET department = ? WHERE log_index = 200", house.CARE)
     assert [found.code for found in copied.audit(jobs=2).findings.divergences] == ["entry_row_fields_differ"]
+
+
+def test_a_registry_at_work_is_no_divergence(tmp_path: Path) -> None:
+    """Entries are registered, sequenced, published and anchored while the auditor looks again and again."""
+    folder = tmp_path / "data"
+    url = f"sqlite:///{folder / 'registry.db'}"
+    clock = house.Clock()
+    services = world.compose(world.Settings(data=folder, database_url=url), clock=clock)
+    world.furnish(services)
+    stop = threading.Event()
+
+    def work() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            services.pipeline.tick()
+            with services.registry.begin(house.actor()) as unit:
+                certificates.register_many(unit, [house.food(1_000 * number + at) for at in range(20)])
+
+    worker = threading.Thread(target=work)
+    try:
+        while not services.pipeline.tick().idle:
+            pass
+        (folder / "trust.json").write_bytes(services.trust.data())
+        worker.start()
+        copied, sizes = Copy(folder), []
+        for _ in range(6):
+            # The chain's file is held by the registry: as far as the database knows it.
+            report = copied.audit(now=house.NOON + timedelta(minutes=1))
+            assert report.findings.divergences == []
+            assert report.head is not None
+            sizes.append(report.head.size)
+        assert sizes == sorted(sizes) and sizes[-1] > sizes[0]
+    finally:
+        stop.set()
+        worker.join(60)
+        services.close()
 
 
 # ---- Taken up again -------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """One audit: what was asked for is opened, everything that is known is gathered, the log is walked, the rest compared.
 
-The chain and the database are looked at before the published head is read: what they say by then must be in the log.
+A registry may be at work meanwhile. What chain and database say of anchors is read before the published head, which
+must then cover it; the rows that are compared are read after it, and must then cover the log.
 """
 
 from __future__ import annotations
@@ -238,12 +239,17 @@ class _Audit:
 
     def _head(self, keys: LogKeys) -> Checkpoint | None:
         """The head to audit: the published one, or the newest in the database."""
-        newest = self._records.newest() if self._records else None
+        head = None
         if self._request.log is None:
             self._findings.skip("公布的日志", "没有给出 --log，未核查瓦片与检查点文件")
+        else:
+            self._source = TileSource(open_files(self._request.log))
+            head = read_checkpoint(self._source.checkpoint(), keys, self._witnesses(), self._findings)
+        if self._records is not None:
+            self._records.renew()
+        newest = self._records.newest() if self._records else None
+        if self._request.log is None:
             return newest[0] if newest else None
-        self._source = TileSource(open_files(self._request.log))
-        head = read_checkpoint(self._source.checkpoint(), keys, self._witnesses(), self._findings)
         if head is not None and newest is not None and newest[0].size > head.size:
             self._check_held_back(head, *newest)
         return head
@@ -357,6 +363,7 @@ class _Audit:
         assert self._reader is not None and self._on_chain is not None and place is not None
         try:
             self._progress("区块链", 0, 0)
+            self._on_chain = chainside.renew(self._reader, place, self._on_chain, self._report.origin or "")
             if self._request.trust is not None:
                 chainside.check_anchors(
                     self._request.trust.content.heads, self._reader, self._on_chain, "trust_head_not_on_chain",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +67,13 @@ def read(reader: ChainReader, place: Place, origin: str, findings: Findings) -> 
             expected, found = f"{newest[0]}@{newest[1].hex()}", f"{last.size}@{last.root.hex()}"
             findings.compare("chain_newest_differs", expected, found, contract=place.heads)
     return OnChain(events, height, reader.chain_id())
+
+
+def renew(reader: ChainReader, place: Place, on_chain: OnChain, origin: str) -> OnChain:
+    """The same with what the chain took since: anchors that were recorded meanwhile are on it."""
+    height = reader.height()
+    events = reader.head_events(place.heads, log_id(origin), on_chain.height + 1, height)
+    return replace(on_chain, events=(*on_chain.events, *events))
 
 
 def check_anchors(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, Row, Table, create_engine, func, select
+from sqlalchemy import Connection, Engine, Row, Table, create_engine, event, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -71,7 +71,14 @@ def open_engine(url: str) -> Engine:
     if not file.is_file():
         raise DatabaseError(f"没有数据库文件 {file}")
     address = f"file:{quote(str(file.resolve()))}?mode=ro"
-    return create_engine("sqlite://", creator=lambda: sqlite3.connect(address, uri=True, check_same_thread=False))
+    engine = create_engine("sqlite://", creator=lambda: _connect(address))
+    # The driver by itself begins no transaction for reading: every query would see a moment of its own.
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    return engine
+
+
+def _connect(address: str) -> sqlite3.Connection:
+    return sqlite3.connect(address, uri=True, check_same_thread=False, isolation_level=None)
 
 
 @contextmanager
@@ -94,6 +101,10 @@ class LogRecords:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.origin: str | None = connection.execute(select(_STATE.c.origin)).scalar()
+
+    def renew(self) -> None:
+        """See the database as it is now; until then everything was of one moment."""
+        self._connection.rollback()
 
     def newest(self) -> tuple[Checkpoint, datetime] | None:
         """The newest signed head and when it was signed."""
