@@ -6,7 +6,11 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
+import time
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -14,12 +18,11 @@ import rlp
 from conftest import missing
 
 from api.cli.main import main
-from chain.network import Network
-from chain.network.genesis import besu_genesis, is_address, kaia_genesis
+from chain.network import Network, NetworkError
+from chain.network.genesis import Key, besu_genesis, is_address, kaia_genesis
 from chain.network.ipc import ask
 from chain.network.programs import GETH, look_for
-
-pytest_plugins = ["network_stage"]
+from chain.node import connect
 
 DEPLOY = Path(__file__).resolve().parents[1] / "deploy"
 VALIDATORS = ["0x" + "cc" * 20, "0x" + "aa" * 20, "0x" + "bb" * 20, "0x" + "dd" * 20]
@@ -104,17 +107,98 @@ def test_the_units_are_accepted_by_systemd(unit: str, tmp_path: Path) -> None:
     assert unit not in done.stderr, done.stderr
 
 
-def test_a_validator_is_told_to_seal_without_fees_by_the_script_of_its_unit(four_validators: Network) -> None:
-    socket = four_validators.layout.socket_of(four_validators.layout.members[0])
-    ask(socket, "miner_stop")
-    ask(socket, "miner_setGasPrice", "0x3b9aca00")
-    done = subprocess.run(
-        [DEPLOY / "clique" / "begin-sealing", f"../{socket.parent.name}/{socket.name}"],
-        cwd=socket.parent,
-        env={**os.environ, "GETH": str(look_for(GETH))},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert ask(socket, "eth_mining") is True
+# the units' own command lines
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder for sockets, whose paths may hold 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="sz-") as folder:
+        yield Path(folder)
+
+
+def line_of(unit: str, key: str) -> str:
+    text = (DEPLOY / "systemd" / unit).read_text(encoding="utf-8").replace("\\\n", " ")
+    (line,) = [line for line in text.splitlines() if line.startswith(f"{key}=")]
+    return line.partition("=")[2]
+
+
+@contextmanager
+def unit_running(unit: str, places: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """What the unit would run, with these places instead of its own."""
+    line = line_of(unit, "ExecStart")
+    for place, here in places.items():
+        line = line.replace(place, here)
+    with log.open("wb") as said:
+        process = subprocess.Popen(line.split(), stdout=said, stderr=said)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def wait_for_blocks(socket: Path) -> None:
+    deadline = time.monotonic() + 40
+    while True:
+        with suppress(NetworkError):
+            if int(ask(socket, "eth_blockNumber"), 16) >= 2:
+                return
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_validator_seals_and_a_node_follows_it_by_the_command_lines_of_their_units(
+    tmp_path: Path, short: Path
+) -> None:
+    program = look_for(GETH)
+    if program is None:
+        missing("geth (make tools)")
+    made = Network.make(tmp_path / "made", validators=1)
+    member = made.layout.members[0]
+    home = made.layout.folder_of(member)
+    assert geth("init", "--datadir", home / "data", "--state.scheme", "hash", made.layout.genesis).returncode == 0
+    assert geth("init", "--datadir", tmp_path / "node", "--state.scheme", "hash", made.layout.genesis).returncode == 0
+    key = Key(b"\x07" * 32)
+    (tmp_path / "node" / "geth" / "nodekey").write_text(key.secret.hex(), encoding="ascii")
+    for name in ("validator", "node"):
+        text = (DEPLOY / "clique" / f"{name}.toml").read_text(encoding="utf-8")
+        port = member.peer_port if name == "validator" else 0
+        text = text.replace('":30303"', f'"127.0.0.1:{port}"')
+        if name == "validator":
+            # A node that is not listed is not let in: every place is for those that the validator may call.
+            text = text.replace("TrustedNodes = []", f'TrustedNodes = ["enode://{key.node_id}@127.0.0.1:1?discport=0"]')
+        else:
+            text = text.replace("StaticNodes = []", f'StaticNodes = ["{member.enode}"]')
+        (tmp_path / f"{name}.toml").write_text(text, encoding="utf-8")
+    common = {"/opt/suizheng/bin/geth": str(program), "${CHAIN_ID}": str(made.layout.chain_id)}
+    common |= {"--nat none": "--nat none --netrestrict 127.0.0.0/8", "--authrpc.port 8551": "--authrpc.port 0"}
+    validator = common | {
+        "/etc/suizheng/validator.toml": str(tmp_path / "validator.toml"),
+        "/var/lib/suizheng-chain": str(home / "data"),
+        "/run/suizheng-chain": str(short),
+        "${VALIDATOR}": member.address,
+        "${CREDENTIALS_DIRECTORY}": str(home),
+    }
+    node = common | {
+        "/etc/suizheng/node.toml": str(tmp_path / "node.toml"),
+        "/var/lib/suizheng-node": str(tmp_path / "node"),
+        "/run/suizheng-node": str(short),
+        "--authrpc.port 8552": "--authrpc.port 0",
+        "--http.port 8545": f"--http.port {member.http_port}",
+    }
+    begin = line_of("suizheng-validator.service", "ExecStartPost").replace("/run/suizheng-chain", str(short))
+    with unit_running("suizheng-validator.service", validator, tmp_path / "validator.log"):
+        begun = subprocess.run(
+            [DEPLOY / "clique" / "begin-sealing", begin.split()[1]],
+            env={**os.environ, "GETH": str(program)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert begun.returncode == 0, begun.stderr + (tmp_path / "validator.log").read_text()
+        wait_for_blocks(short / "validator.ipc")
+        with unit_running("suizheng-node.service", node, tmp_path / "node.log"):
+            wait_for_blocks(short / "node.ipc")
+            assert connect(f"http://127.0.0.1:{member.http_port}").gas_price() == 0

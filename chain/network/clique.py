@@ -116,7 +116,7 @@ def _configuration(member: Member, others: Sequence[str]) -> str:
         'MaxPrice = "500000000000"\n'
         'IgnorePrice = "2"\n'
         "Blocks = 20\nPercentile = 60\nMaxHeaderHistory = 1024\nMaxBlockHistory = 1024\n"
-        # Every peer may be one that the node called itself.
+        # Every place is for a peer that the node calls itself: who is not trusted is not let in.
         "\n[Node.P2P]\nDialRatio = 1\n"
         f'ListenAddr = "127.0.0.1:{member.peer_port}"\n'
         f"StaticNodes = {json.dumps(list(others))}\n"
