@@ -18,11 +18,12 @@ from hypothesis import strategies as st
 from log_house import Clock, House, Ledger
 from sqlalchemy import select
 
+from registry.chain_turns import LONGEST_PAUSE
 from registry.log.published import PublishedLog
 from registry.log.service import submit_many
 from registry.log.tables import CheckpointRow, LogEntry
 from registry.log.tiles import TILE_WIDTH, TileFolder, tile_path, unpack_entries
-from registry.pipeline import LONGEST_CHAIN_PAUSE
+from registry.pipeline import Pipeline
 from registry.work import REGISTRY
 from verifier import merkle
 from verifier.entry import Entry
@@ -222,16 +223,19 @@ def test_the_clock_may_jump_and_heads_only_grow(house: House) -> None:
 
 
 def test_a_clock_that_was_set_back_does_not_keep_the_chain_waiting(tmp_path: Path) -> None:
-    ledger = Ledger(Clock())
-    house = House(f"sqlite:///{tmp_path / 'registry.db'}", tmp_path, anchors=ledger)
+    ledger, passed = Ledger(Clock()), [0.0]
+    house = House(f"sqlite:///{tmp_path / 'registry.db'}", tmp_path)
+    pipeline = Pipeline(
+        house.engine, house.keys, house.log, ledger, None, house.clock, os.urandom, monotonic=lambda: passed[0]
+    )
     ledger.down = True
     house.clock.at += timedelta(days=30)
     house.submit(3)
-    assert house.pipeline.tick().chain_down
+    assert pipeline.tick().chain_down
     ledger.down = False
     house.clock.at -= timedelta(days=30)
-    house.clock.at += LONGEST_CHAIN_PAUSE
-    assert house.pipeline.tick().anchored_size == 3
+    passed[0] += LONGEST_PAUSE
+    assert pipeline.tick().anchored_size == 3
 
 
 def test_files_are_whole_or_not_there_when_writing_fails(tmp_path: Path) -> None:

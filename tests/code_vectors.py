@@ -1,0 +1,75 @@
+"""Makes tests/vectors/codes.json (`python tests/code_vectors.py`): a code of every kind in every suite, and bad ones.
+
+ES256 and SM2-SM3 sign with fresh randomness, so these are made once; a test holds two readers against them.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from world import NOON, fixed_draw, make_world
+
+from codes import payload
+from verifier import CodeKind, cbor
+from verifier.code import open_code
+from verifier.cose import sign1, to_be_signed
+from verifier.suites import SoftwareKey, Suite
+
+FILE = Path(__file__).parent / "vectors" / "codes.json"
+_P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
+
+def make_code_vectors() -> dict[str, Any]:
+    """{at, valid: [{kind, suite, public, kid, type, claims_hex, text}], refused: [{reason, public, suite, text}]}."""
+    world = make_world(1)
+    keys = {
+        Suite.ED25519: SoftwareKey.from_seed(fixed_draw("code vectors")(32)),
+        Suite.ES256: SoftwareKey.generate(Suite.ES256),
+        Suite.SM2: SoftwareKey.generate(Suite.SM2),
+    }
+    valid = []
+    for kind in CodeKind:
+        _, message, _ = open_code(world.code(kind))
+        claims = message.payload or b""
+        for key in keys.values():
+            text = payload.encode(sign1(claims, key, kind.envelope))
+            valid.append(
+                {"kind": kind.name.lower(), "type": int(kind.envelope), "claims_hex": claims.hex()} | _by(key, text)
+            )
+    return {"at": NOON.isoformat(), "valid": valid, "refused": _refused(keys, payload.decode(valid[0]["text"]))}
+
+
+def _by(key: SoftwareKey, text: str) -> dict[str, Any]:
+    public = key.public
+    return {"suite": int(public.suite), "public": public.raw.hex(), "kid": public.kid.hex(), "text": text}
+
+
+def _refused(keys: dict[Suite, SoftwareKey], good: bytes) -> list[dict[str, Any]]:
+    """What every reader must refuse, each made from a good code."""
+    claims = open_code(payload.encode(good))[1].payload or b""
+    elliptic = sign1(claims, keys[Suite.ES256], CodeKind.PERSON.envelope)
+    s = int.from_bytes(elliptic[-32:])
+    altered = bytearray(good)
+    altered[-1] ^= 1
+    cases = {
+        "not_canonical": (Suite.ES256, elliptic[:-32] + (_P256_ORDER - s).to_bytes(32)),
+        "wrong_signature": (Suite.ED25519, bytes(altered)),
+        "trailing_byte": (Suite.ED25519, good + b"\x00"),
+        "untagged": (Suite.ED25519, good[1:]),
+        "longer_length": (Suite.ED25519, good[:2] + b"\x59\x00" + good[3:]),
+        "unknown_kind": (Suite.ED25519, sign1(claims, keys[Suite.ED25519], 65009)),
+        "suite_of_another_key": (Suite.ES256, _claiming_another_suite(claims, keys[Suite.ES256])),
+    }
+    return [{"fault": fault} | _by(keys[suite], payload.encode(data)) for fault, (suite, data) in cases.items()]
+
+
+def _claiming_another_suite(claims: bytes, key: SoftwareKey) -> bytes:
+    protected = cbor.encode({1: int(Suite.ED25519), 4: key.public.kid, 16: int(CodeKind.PERSON.envelope)})
+    parts = [protected, {}, claims, key.sign(to_be_signed(protected, claims))]
+    return b"\xd2" + cbor.encode(parts)
+
+
+if __name__ == "__main__":
+    FILE.write_text(json.dumps(make_code_vectors(), indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,108 @@
+"""Codes as others see them: a reader made of docs/code-format.md and another COSE library, and codes by that one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import cbor2
+import pytest
+from code_vectors import FILE, make_code_vectors
+from cryptography.hazmat.primitives.asymmetric import ec
+from cwt import COSE, COSEHeaders, COSEKey, CWTError
+from world import make_world
+
+from codes import payload
+from verifier import State, verify
+from verifier.code import CodeKind, open_code
+from verifier.suites import SoftwareKey, Suite, public_key
+from verifier.trust import TrustBundle, sign_trust
+from verifier.trust_content import TrustedKey
+
+VECTORS: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
+AT = datetime.fromisoformat(VECTORS["at"])
+# RFC 9285, written from the RFC.
+ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"
+
+
+def base45(text: str) -> bytes:
+    data = b""
+    for place in range(0, len(text), 3):
+        group = [ALPHABET.index(character) for character in text[place : place + 3]]
+        data += sum(digit * 45**power for power, digit in enumerate(group)).to_bytes(len(group) - 1)
+    return data
+
+
+def their_key(suite: int, public: bytes, kid: bytes) -> COSEKey:
+    """The key in the other library's terms; it cannot do SM2."""
+    if suite == Suite.ED25519:
+        return COSEKey.new({1: 1, 3: suite, -1: 6, -2: public, 2: kid, 4: [2]})
+    point = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), public).public_numbers()
+    return COSEKey.new({1: 2, 3: suite, -1: 1, -2: point.x.to_bytes(32), -3: point.y.to_bytes(32), 2: kid, 4: [2]})
+
+
+def trusting(*vectors: dict[str, Any]) -> TrustBundle:
+    """A trust bundle in which the keys of these vectors may sign every kind."""
+    world = make_world(1)
+    since = AT - timedelta(days=365)
+    kinds = tuple(kind.purpose for kind in CodeKind)
+    publics = {public_key(one["suite"], bytes.fromhex(one["public"])) for one in vectors}
+    keys = tuple(TrustedKey(public, "registry", kinds, since) for public in sorted(publics, key=lambda key: key.kid))
+    return TrustBundle.open(sign_trust(replace(world.content, keys=(*world.content.keys, *keys)), [world.root_key]))
+
+
+def test_there_is_a_vector_for_every_kind_in_every_suite() -> None:
+    made = {(one["kind"], one["suite"]) for one in VECTORS["valid"]}
+    assert made == {(kind.name.lower(), int(suite)) for kind in CodeKind for suite in Suite}
+
+
+def test_the_vectors_are_made_of_the_same_claims_today() -> None:
+    def fixed(vectors: dict[str, Any]) -> list[tuple[str, str]]:
+        return [(one["kind"], one["claims_hex"]) for one in vectors["valid"]]
+
+    assert fixed(VECTORS) == fixed(make_code_vectors())
+
+
+@pytest.mark.parametrize("vector", VECTORS["valid"], ids=lambda one: f"{one['kind']} {one['suite']}")
+def test_our_reader_accepts_every_vector(vector: dict[str, Any]) -> None:
+    assert verify(vector["text"].encode(), trusting(*VECTORS["valid"]), AT).state is State.VALID
+
+
+@pytest.mark.parametrize("vector", VECTORS["refused"], ids=lambda one: one["fault"])
+def test_our_reader_refuses_every_bad_vector(vector: dict[str, Any]) -> None:
+    verdict = verify(vector["text"].encode(), trusting(*VECTORS["valid"]), AT)
+    assert verdict.state in (State.INVALID, State.UNDECIDED)
+
+
+@pytest.mark.parametrize(
+    "vector", [one for one in VECTORS["valid"] if one["suite"] != Suite.SM2], ids=lambda one: one["text"][-8:]
+)
+def test_anothers_reader_accepts_every_vector(vector: dict[str, Any]) -> None:
+    public, kid = bytes.fromhex(vector["public"]), bytes.fromhex(vector["kid"])
+    data = base45(vector["text"].removeprefix("SZ1:"))
+    protected, unprotected, body = COSE.new().decode_with_headers(data, their_key(vector["suite"], public, kid))
+    assert (protected, unprotected) == ({1: vector["suite"], 4: kid, 16: vector["type"]}, {})
+    claims = cbor2.loads(body)
+    assert body.hex() == vector["claims_hex"]
+    assert claims[6] <= AT.timestamp() < claims[4]
+
+
+def test_anothers_reader_refuses_an_altered_code() -> None:
+    (vector,) = (one for one in VECTORS["refused"] if one["fault"] == "wrong_signature")
+    key = their_key(vector["suite"], bytes.fromhex(vector["public"]), bytes.fromhex(vector["kid"]))
+    with pytest.raises(CWTError):
+        COSE.new().decode(base45(vector["text"].removeprefix("SZ1:")), key)
+
+
+@pytest.mark.parametrize("kind", list(CodeKind))
+def test_a_code_made_by_anothers_library_is_ours(kind: CodeKind) -> None:
+    seed = bytes(range(32))
+    key = SoftwareKey.from_seed(seed)
+    signer = COSEKey.new({1: 1, 3: int(Suite.ED25519), -1: 6, -2: key.public.raw, -4: seed, 2: key.public.kid})
+    claims = open_code(make_world(1).code(kind))[1].payload or b""
+    header = {COSEHeaders.ALG: int(Suite.ED25519), COSEHeaders.KID: key.public.kid, 16: int(kind.envelope)}
+    made = COSE.new().encode(claims, signer, protected=header)
+    mine = {"suite": int(Suite.ED25519), "public": key.public.raw.hex()}
+    assert verify(payload.encode(made).encode(), trusting(mine), AT).state is State.VALID
