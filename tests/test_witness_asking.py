@@ -287,6 +287,7 @@ def test_witnesses_come_go_and_return_and_keep_what_they_cosigned(house: House, 
     assert threshold == 1
     assert {one.name: one.valid_to is None for one in witnesses} == {FIRST: True, SECOND: True, THIRD: False}
     fresh = Address("http://x", FIRST, SoftwareKey.generate().public)
+    later(house, minutes=1)
     with house.registry.begin(REGISTRY) as work:
         service.configure(work, [fresh, road.addresses[1], road.addresses[2]], 3)
     with Session(house.engine) as session:
