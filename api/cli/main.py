@@ -172,7 +172,7 @@ def _add_serve(commands: argparse._SubParsersAction[Parser]) -> None:
         "serve",
         help="启动服务器（需要服务器组件）",
         description="启动服务器。设置取自环境变量 SUIZHENG_DATA、SUIZHENG_DATABASE_URL、SUIZHENG_CHAIN、"
-        "SUIZHENG_PORT、SUIZHENG_PUBLIC_URL。",
+        "SUIZHENG_PORT、SUIZHENG_PUBLIC_URL、SUIZHENG_WITNESSES、SUIZHENG_WITNESS_THRESHOLD。",
     )
     serve.add_argument("--host", metavar="地址", default="127.0.0.1", help="监听地址，默认只对本机开放")
     serve.set_defaults(module="serving")
