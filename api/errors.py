@@ -16,7 +16,7 @@ from codes import payload, picture
 from registry import errors as registry
 from registry.log import errors as log
 from verifier import errors as verifier
-from verifier import identifiers
+from verifier import identifiers, sm2
 
 
 class Row(NamedTuple):
@@ -134,6 +134,7 @@ TABLE: Mapping[type[Exception], Row] = {
     verifier.UnknownStatusError: _NOT_VALID,
     verifier.UnknownTypeError: _NOT_VALID,
     verifier.StaleTrustError: _NOT_VALID,
+    sm2.Sm2UnavailableError: _NOT_VALID,
     # codes
     payload.PayloadError: Row(400, "码的内容有误"),
     picture.PictureError: Row(422, "图片有误"),
@@ -150,6 +151,7 @@ TABLE: Mapping[type[Exception], Row] = {
     chain.OutcomeUnknownError: Row(503, "上链结果未知", 10),
     chain.WrongContractError: _WITHOUT_NEXT_MOVE,
     chain.ChainRewrittenError: _WITHOUT_NEXT_MOVE,
+    chain.NetworkError: _WITHOUT_NEXT_MOVE,
     # the database, where the registry itself had no word for it
     OperationalError: Row(503, "数据库暂不可用", 2),
     PoolTimeoutError: Row(503, "系统繁忙", 2),

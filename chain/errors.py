@@ -69,3 +69,7 @@ class ChainRewrittenError(ChainError):
         )
         evidence = {"block_number": block_number, "recorded": recorded.hex(), "found": found.hex()}
         super().__init__("chain_rewritten", message, evidence)
+
+
+class NetworkError(ChainError):
+    """A node program, folder, port or node of a network run from here is not as it must be. `message` says what to do."""

@@ -4,7 +4,7 @@
 same folder with `Network.open`. Nothing here is needed to use a network that somebody else runs.
 """
 
-from chain.network.errors import NetworkError
+from chain.errors import NetworkError
 from chain.network.network import Network
 from chain.network.status import NodeStatus
 

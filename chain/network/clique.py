@@ -9,7 +9,7 @@ from pathlib import Path
 
 from eth_account import Account
 
-from chain.network.errors import NetworkError
+from chain.errors import NetworkError
 from chain.network.files import write_secret
 from chain.network.genesis import Key, clique_genesis
 from chain.network.ipc import ask

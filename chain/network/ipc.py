@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from chain.network.errors import NetworkError
+from chain.errors import NetworkError
 
 _PIECE = 65_536
 

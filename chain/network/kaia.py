@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from chain.network.errors import NetworkError
+from chain.errors import NetworkError
 from chain.network.files import write_secret
 from chain.network.genesis import Key, kaia_genesis
 from chain.network.ipc import ask

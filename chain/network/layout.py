@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from chain.network.errors import NetworkError
+from chain.errors import NetworkError
 
 Engine = Literal["clique", "kaia"]
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from chain.errors import NetworkError
 from chain.network import clique, kaia
-from chain.network.errors import NetworkError
 from chain.network.genesis import Key
 from chain.network.ipc import ask
 from chain.network.layout import Engine, Layout, Member

@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from chain.network.errors import NetworkError
+from chain.errors import NetworkError
 
 # `make tools` puts what it builds here.
 _BUILT = Path(__file__).resolve().parents[2] / ".tools" / "bin"
