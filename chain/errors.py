@@ -72,4 +72,4 @@ class ChainRewrittenError(ChainError):
 
 
 class NetworkError(ChainError):
-    """A node program, folder, port or node of a network run from here is not as it must be. `message` says what to do."""
+    """A node program, folder, port or node of a network of ours is not as it must be. `message` says what to do."""
