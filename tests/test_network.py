@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import stat
+import sys
 from pathlib import Path
 
 import pytest
 from chain_world import drawing
 
+from api.cli.main import main
 from chain.network import Network, NetworkError
 from chain.network.genesis import GENESIS_AT, clique_genesis
+from chain.network.processes import Process
+from chain.network.programs import GETH, find
 from chain.node import connect
 
 pytest_plugins = ["network_stage"]
@@ -64,3 +70,76 @@ def test_a_folder_in_use_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(NetworkError) as caught:
         Network.open(tmp_path)
     assert caught.value.reason == "no_network"
+
+
+def test_a_port_in_use_and_a_missing_or_wrong_program_are_named_with_what_to_do(
+    tmp_path: Path, four_validators: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        network = Network.make(tmp_path / "one", validators=1, ports=[port, port])
+        with pytest.raises(NetworkError, match=str(port)) as caught:
+            network.up()
+        assert caught.value.reason == "port_taken"
+    for program, reason in (("/bin/true", "program_version"), (str(tmp_path / "none"), "program_broken")):
+        monkeypatch.setenv(GETH.variable, program)
+        with pytest.raises(NetworkError, match="make tools") as caught:
+            find(GETH)
+        assert caught.value.reason == reason
+    monkeypatch.delenv(GETH.variable)
+    monkeypatch.setattr("chain.network.programs._BUILT", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NetworkError, match="make tools") as caught:
+        find(GETH)
+    assert caught.value.reason == "program_missing"
+
+
+def test_a_node_that_ends_at_once_is_told_with_its_own_words_and_none_is_left_behind(
+    tmp_path: Path, four_validators: Network
+) -> None:
+    network = Network.make(tmp_path / "network", validators=2)
+    (network.layout.folder_of(network.layout.members[1]) / "geth.toml").write_text("not a configuration")
+    with pytest.raises(NetworkError, match=r"geth\.toml") as caught:
+        network.up()
+    assert caught.value.reason == "node_ended"
+    assert [one.state for one in network.status()] == ["stopped", "stopped"]
+
+
+def test_a_pid_that_another_process_has_by_now_is_not_ours(tmp_path: Path) -> None:
+    (tmp_path / "process.pid").write_text(f"{os.getpid()} 1\n")
+    process = Process(tmp_path)
+    assert process.state() == "stopped"
+    process.kill()
+    process.start([sys.executable, "-c", "import time; time.sleep(60)"])
+    assert Process(tmp_path).pid() == process.pid() != os.getpid()
+    process.stop()
+    assert Process(tmp_path).state() == "stopped"
+
+
+def test_the_command_starts_shows_and_stops_a_network(
+    tmp_path: Path, four_validators: Network, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def suizheng(*arguments: str) -> tuple[int, str]:
+        status = main(["network", *arguments, "--folder", "here"])
+        return status, "".join(capsys.readouterr())
+
+    monkeypatch.chdir(tmp_path)
+    assert suizheng("status")[0] == 64
+    http, peer = (str(_free_port()) for _ in range(2))
+    try:
+        status, said = suizheng("up", "--validators", "1", "--port", http, "--peer-port", peer)
+        assert (status, f"SUIZHENG_CHAIN=http://127.0.0.1:{http} suizheng serve" in said) == (0, True)
+        assert suizheng("up")[0] == 0
+        status, said = suizheng("up", "--validators", "3")
+        assert (status, "已有 1 个验证节点" in said) == (64, True)
+        status, said = suizheng("status")
+        assert (status, "node1" in said) == (0, True)
+    finally:
+        assert suizheng("down")[0] == 0
+    status, said = suizheng("status")
+    assert (status, "至少需要 1 个" in said) == (1, True)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])

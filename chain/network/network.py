@@ -225,6 +225,9 @@ class Network:
             self._engine.begin(self.layout, member)
         least = max(map(self._height, range(self.size))) + 1
         self.wait_for_agreement(least, timeout_seconds=max(1.0, deadline - time.monotonic()))
+        for number in range(self.size):
+            if self._processes[number].state() == "stopped":
+                raise self._ended(number)
 
     def _initialise(self, number: int, program: Path) -> None:
         self._engine.initialise(self.layout, self.layout.members[number], program)
@@ -239,12 +242,17 @@ class Network:
                 return
             except NetworkError as error:
                 if process.state() == "stopped":
-                    tail = process.log.read_text(encoding="utf-8", errors="replace")[-_LOG_TAIL:]
-                    message = f"{member.name} 启动后退出了；请查看 {process.log}。最后的输出：\n{tail}"
-                    raise NetworkError("node_ended", message) from error
+                    raise self._ended(number) from error
                 if time.monotonic() >= deadline:
                     raise
             time.sleep(_POLL_SECONDS)
+
+    def _ended(self, number: int) -> NetworkError:
+        """Why a node that should run does not, in its own words."""
+        log = self._processes[number].log
+        tail = log.read_text(encoding="utf-8", errors="replace")[-_LOG_TAIL:]
+        name = self.layout.members[number].name
+        return NetworkError("node_ended", f"{name} 启动后退出了；请查看 {log}。最后的输出：\n{tail}")
 
     def _check_ports(self, numbers: Sequence[int]) -> None:
         for number in numbers:
