@@ -20,7 +20,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ from registry.certificates.tables import Certificate
 from registry.database import migrate, open_engine
 from registry.departments import service as departments
 from registry.errors import ReuseRefusedError
+from registry.governance.service import Declarer
 from registry.keys.service import KeyService
 from registry.log.anchoring import anchored_head
 from registry.log.service import open_log
@@ -90,7 +91,8 @@ class Institution:
         )  # fmt: skip
         self.pipeline = Pipeline(
             self.engine, self.keys, folder / "log", self.chain, self.chain, self.clock, os.urandom,
-            proofs=self.chain, monotonic=lambda: self.clock.at.timestamp(),
+            proofs=self.chain, declarer=Declarer(self.engine, self.chain),
+            monotonic=lambda: self.clock.at.timestamp(),
         )  # fmt: skip
 
     @property
@@ -163,13 +165,15 @@ def _proof(work: Any, turn: int) -> str:
 
 
 def live(institution: Institution, said: Callable[[str, str], None]) -> None:
-    """A few turns of registering, using a one-time proof, suspending, and ticking; safe to begin again."""
+    """A few turns of registering, granting, using a one-time proof, suspending, and ticking; safe to begin again."""
     facts = json.loads((institution.folder / "facts.json").read_text())
     for turn in range(TURNS):
         first = PREPARED_ROWS + turn * ROWS
         with institution.registry.begin(REGISTRY) as work:
             drafts = [food_licence(number) for number in range(first, first + ROWS)]
             outcomes = certificates.register_many(work, drafts)
+            # What the governors of the chain have to be told.
+            departments.grant_scope(work, CARE, FOOD, "use", date(2027, 1, 1 + turn), date(2027, 6, 30))
         for outcome in outcomes:
             assert isinstance(outcome, Registered)
             said("certificate", outcome.id)
@@ -224,9 +228,17 @@ def examine(institution: Institution, acknowledged: list[tuple[str, str]]) -> in
         assert sum(kind == Kind.STATUS for kind, _ in rows) == TURNS
         assert all(consumption.chain_first for consumption in consumed)
         assert work.session.scalar(select(func.count()).select_from(LogEntry)) == size
+    _check_declared(institution)
     for kind, item in acknowledged:
         assert item in (known if kind == "certificate" else used), f"an acknowledged {kind} is lost: {item}"
     return size
+
+
+def _check_declared(institution: Institution) -> None:
+    """Each grant is on the chain once, and the comparison of this fresh process with the chain has nothing to say."""
+    scopes = institution.chain.members().scopes(CARE, FOOD)
+    assert len({scope.window for scope in scopes}) == len(scopes) == TURNS
+    assert institution.pipeline.tick().problems == []
 
 
 @dataclass

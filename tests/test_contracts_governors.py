@@ -3,25 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from chain_world import OTHER, World, account, new_world
-from eth_abi import decode, encode
-from eth_utils import keccak
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
-from vyper.compiler import compile_code
+from governors_world import LIFETIME, Counter, approve, forward, refused
 
 from chain import artifacts, changes
 from chain.errors import AwaitingGovernorsError, TransactionRejectedError
@@ -29,31 +16,7 @@ from chain.governors import MAX_CHANGES, Proposal
 from chain.ids import department_id
 
 STRANGER = 9
-LIFETIME = timedelta(days=30)
 NOBODY = "0x" + "0" * 40
-
-# Counts what it was called with, and calls somebody back while it is called, as often as it is told to.
-COUNTER = """
-# pragma version 0.4.3
-# pragma evm-version paris
-
-hits: public(HashMap[uint256, uint256])
-_place: address
-_data: Bytes[4096]
-refused: public(bool)
-
-@external
-def call_back(place: address, data: Bytes[4096]):
-    self._place = place
-    self._data = data
-
-@external
-def hit(number: uint256):
-    assert number != 13, "counter: thirteen"
-    self.hits[number] += 1
-    if self._place != empty(address):
-        self.refused = not raw_call(self._place, self._data, revert_on_failure=False)
-"""
 
 
 @pytest.fixture
@@ -64,52 +27,9 @@ def world(tmp_path: Path) -> Iterator[World]:
     world.close()
 
 
-def refused(reason: str) -> pytest.RaisesExc[TransactionRejectedError]:
-    return pytest.RaisesExc(TransactionRejectedError, check=lambda error: error.reason == reason)
-
-
 def govern_by(world: World, numbers: list[int], threshold: int) -> None:
     """Let these accounts govern from now on; until now it was account 1 alone."""
     world.governors.carry_out([changes.change_governors([account(number).address for number in numbers], threshold)])
-
-
-def forward(world: World, duration: timedelta) -> None:
-    """Let the time of the chain pass."""
-    now = int(world.node.newest().at.timestamp())
-    world.node._eth.w3.provider.ethereum_tester.time_travel(now + int(duration.total_seconds()))
-
-
-@dataclass
-class Counter:
-    """The counting contract, on the chain of a world."""
-
-    world: World
-    place: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        bytecode = compile_code(COUNTER, output_formats=["bytecode"])["bytecode"]
-        self.place = self.world.sender.send("", bytes.fromhex(bytecode[2:]), 2_000_000).contract or ""
-
-    def call(self, number: int) -> tuple[str, bytes]:
-        return self.place, keccak(text="hit(uint256)")[:4] + encode(["uint256"], [number])
-
-    def hits(self, number: int) -> int:
-        data = keccak(text="hits(uint256)")[:4] + encode(["uint256"], [number])
-        return int(decode(["uint256"], self.world.node.call(self.place, data))[0])
-
-    def was_refused(self) -> bool:
-        return bool(decode(["bool"], self.world.node.call(self.place, keccak(text="refused()")[:4]))[0])
-
-    def call_back(self, place: str, data: bytes) -> None:
-        call = keccak(text="call_back(address,bytes)")[:4] + encode(["address", "bytes"], [place, data])
-        self.world.sender.send(self.place, call, 5_000_000)
-
-
-def approve(world: World, calls: list[tuple[str, bytes]], by: int, number: int = 0) -> tuple[bytes, int, bool]:
-    """Approve as an account, past everything that the Python side thinks of; what the contract answers."""
-    answer = world.ask("governors", "approve", number, calls, by=by)
-    world.call("governors", "approve", number, calls, by=by)
-    return answer
 
 
 # one of one
@@ -374,7 +294,7 @@ def test_a_called_contract_cannot_make_its_own_call_happen_again(world: World) -
     assert (counter.hits(1), counter.was_refused()) == (2, False)
 
 
-def test_a_signed_transaction_of_one_chain_proves_nothing_on_another_contract(world: World) -> None:
+def test_approvals_given_to_one_contract_count_on_no_other(world: World) -> None:
     """The id of a proposal is kept by the contract that it is for: approvals do not carry over."""
     data = artifacts.load("governors").deployment(world.deployment.members, [account(1).address, account(2).address], 2)
     second = world.sender.send("", data, 3_000_000)
@@ -387,102 +307,3 @@ def test_a_signed_transaction_of_one_chain_proves_nothing_on_another_contract(wo
 
 def _propose(world: World, by: int) -> Proposal:
     return world.governors_of(by).propose([changes.add_member(OTHER, 2)])
-
-
-class Governing(RuleBasedStateMachine):
-    """Any order of approvals, withdrawals, changes of the council and waiting: never fewer than k, never twice."""
-
-    world: World
-    counter: Counter
-    rounds = 0
-
-    @initialize()
-    def begin(self) -> None:
-        """A governors contract of its own for each run; its first governor is account 1."""
-        data = artifacts.load("governors").deployment(self.world.deployment.members, [account(1).address], 1)
-        place = self.world.sender.send("", data, 3_000_000).contract or ""
-        self.world.deployment = replace(self.world.deployment, governors=place)
-        self.council, self.threshold = {1: 1}, 1
-        self.last_term = 1
-        #: By proposal: term of each account that approved; when it expires; whether it happened.
-        self.approvals: dict[int, dict[int, int]] = {}
-        self.expires: dict[int, int] = {}
-        self.done: set[int] = set()
-        self.before = {number: self.counter.hits(number) for number in range(3)}
-
-    @rule(number=st.integers(0, 2), by=st.integers(1, 4))
-    def approve(self, number: int, by: int) -> None:
-        calls = [self.counter.call(number)]
-        now = self._now()
-        expired = number in self.expires and now >= self.expires[number] and number not in self.done
-        if by not in self.council or expired:
-            with refused("governors: expired" if by in self.council else "governors: not a governor"):
-                approve(self.world, calls, by)
-            return
-        if number not in self.done:
-            self.expires.setdefault(number, now + int(LIFETIME.total_seconds()))
-            self.approvals.setdefault(number, {})[by] = self.council[by]
-        _, approvals, happened = approve(self.world, calls, by)
-        standing = [one for one, term in self.approvals[number].items() if self.council.get(one) == term]
-        assert approvals == len(standing)
-        if happened and number not in self.done:
-            assert len(set(standing)) >= self.threshold
-            self.done.add(number)
-        assert happened == (number in self.done)
-        assert happened or len(standing) < self.threshold
-
-    @precondition(lambda self: bool(self.approvals))
-    @rule(data=st.data(), by=st.integers(1, 4))
-    def withdraw(self, data: st.DataObject, by: int) -> None:
-        number = data.draw(st.sampled_from(sorted(self.approvals)))
-        identifier = keccak(encode(["uint256", "(address,bytes)[]"], [0, [self.counter.call(number)]]))
-        if by not in self.council or number in self.done:
-            with refused("governors: carried out" if by in self.council else "governors: not a governor"):
-                self.world.call("governors", "withdraw", identifier, by=by)
-            return
-        self.world.call("governors", "withdraw", identifier, by=by)
-        self.approvals[number].pop(by, None)
-
-    @rule(numbers=st.lists(st.integers(1, 4), min_size=1, max_size=4, unique=True), data=st.data())
-    def change_council(self, numbers: list[int], data: st.DataObject) -> None:
-        threshold = data.draw(st.integers(1, len(numbers)))
-        Governing.rounds += 1
-        change = artifacts.load("governors").call("change", [[account(one).address for one in numbers], threshold])
-        calls = [(self.world.deployment.governors, change)]
-        deciding = sorted(self.council)[: self.threshold]
-        for by in deciding[:-1]:
-            assert not approve(self.world, calls, by, Governing.rounds)[2]
-        assert approve(self.world, calls, deciding[-1], Governing.rounds)[2]
-        terms = {one: self.council[one] for one in numbers if one in self.council}
-        for one in numbers:
-            if one not in terms:
-                self.last_term += 1
-                terms[one] = self.last_term
-        self.council, self.threshold = terms, threshold
-
-    @rule()
-    def wait(self) -> None:
-        forward(self.world, LIFETIME / 2)
-
-    @invariant()
-    def each_happened_as_often_as_it_was_decided(self) -> None:
-        if hasattr(self, "before"):
-            for number, before in self.before.items():
-                assert self.counter.hits(number) == before + (number in self.done)
-
-    def _now(self) -> int:
-        """The time that the next block will have, as far as expiry goes: blocks here are seconds apart, not days."""
-        backend = self.world.node._eth.w3.provider.ethereum_tester.backend
-        return int(backend.chain.get_block().header.timestamp)
-
-
-def test_no_order_of_events_lets_fewer_than_k_decide_or_anything_happen_twice(tmp_path: Path) -> None:
-    world = new_world("memory", tmp_path)
-    Governing.world, Governing.counter = world, Counter(world)
-    run_state_machine_as_test(
-        Governing,
-        settings=settings(
-            max_examples=8, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
-    )
-    world.close()

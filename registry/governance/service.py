@@ -186,16 +186,23 @@ class _Round:
                     self._keys[fact.code] = self._members.keys(fact.code)
                 return rules.judge_key(fact, self._keys[fact.code].get(fact.key_id))
             case ScopeFact():
-                scopes = self._members.scopes(fact.code, fact.type_code)
-                granted = self._members.granted(fact.code, fact.type_code)
-                return rules.judge_scope(fact, scopes, granted)
+                return self._judge_scope(fact)
             case EntryFact():
                 return self._judge_entry(fact)
 
+    def _judge_scope(self, fact: ScopeFact) -> Judgement:
+        scopes = self._members.scopes(fact.code, fact.type_code)
+        # Searching events is dear, and nearly every scope stands as it was granted.
+        is_there = scopes and rules.judge_scope(fact, scopes, ()) == rules.DECLARED
+        granted = () if is_there else self._members.granted(fact.code, fact.type_code)
+        return rules.judge_scope(fact, scopes, granted)
+
     def _judge_entry(self, fact: EntryFact) -> Judgement:
         found = self._catalogue.find(fact.kind, fact.code, fact.version)
+        if found is not None:
+            return rules.judge_entry(fact, fact.version, found.digest)
         newest = self._planned.get((fact.kind, fact.code)) or self._catalogue.newest(fact.kind, fact.code)
-        judgement = rules.judge_entry(fact, newest, None if found is None else found.digest)
+        judgement = rules.judge_entry(fact, newest, None)
         if judgement.changes:
             self._planned[fact.kind, fact.code] = fact.version
         return judgement
