@@ -27,7 +27,7 @@ def test_anyone_can_mirror_the_log_and_nothing_else(office: Office) -> None:
     office.settle()
     checkpoint = office.client.get("/log/checkpoint")
     assert checkpoint.headers["content-type"] == "text/plain; charset=utf-8"
-    assert checkpoint.headers["cache-control"] == "no-cache"
+    assert checkpoint.headers["cache-control"] == "public, max-age=2"
     size = int(checkpoint.text.splitlines()[1])
     assert size == office.client.get("/api/v1/status").json()["size"]
     width = size % 256
@@ -36,6 +36,15 @@ def test_anyone_can_mirror_the_log_and_nothing_else(office: Office) -> None:
     assert (tile.status_code, len(tile.content)) == (200, (width or 256) * 32)
     assert "immutable" in tile.headers["cache-control"]
     assert office.client.head("/log/checkpoint").status_code == 200
+    bundle = name.replace("/tile/0/", "/tile/entries/")
+    plain = office.client.get(bundle, headers={"Accept-Encoding": "identity"})
+    packed = office.client.get(bundle, headers={"Accept-Encoding": "br;q=1, gzip"})
+    refused = office.client.get(bundle, headers={"Accept-Encoding": "gzip;q=0"})
+    assert packed.headers["content-encoding"] == "gzip" and "content-encoding" not in refused.headers
+    assert plain.content == packed.content == refused.content != b""
+    assert {answer.headers["vary"] for answer in (plain, packed, refused)} == {"Accept-Encoding"}
+    assert int(packed.headers["content-length"]) < len(plain.content)
+    assert tile.headers["content-type"] == plain.headers["content-type"] == "application/octet-stream"
 
 
 @pytest.mark.parametrize(
