@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from log_house import NOON, House, Ledger
-from sqlalchemy import create_engine, func, insert, select
+from sqlalchemy import create_engine, event, func, insert, select
 
 from chain.errors import ChainError, ChainUnavailableError, TransactionRejectedError, WrongContractError
 from chain.uses import FirstUse
@@ -157,14 +157,16 @@ def test_a_chain_that_goes_away_or_is_another_one_before_claims_only_pauses_them
     assert place.waiting() == 0
 
 
-def test_five_thousand_heads_of_days_without_a_chain_take_one_transaction(place: Place) -> None:
+def test_five_thousand_entries_under_five_hundred_heads_without_a_chain_take_one_transaction(place: Place) -> None:
     place.ledger.down = True
     before = place.ledger.sent
     place.house.fill(5_000)
-    for _ in range(5_000):
-        sequence(place.house.engine, place.house.keys, place.house.clock(), 1)
+    # The commits need not each wait for the disk here.
+    event.listen(place.house.engine, "checkout", lambda one, *_: one.execute("PRAGMA synchronous=OFF"))
+    for _ in range(500):
+        sequence(place.house.engine, place.house.keys, place.house.clock(), 10)
     with place.house.engine.connect() as connection:
-        assert connection.scalar(select(func.count()).select_from(CheckpointRow)) == 5_001
+        assert connection.scalar(select(func.count()).select_from(CheckpointRow)) == 501
     progress = place.house.pipeline.tick()
     assert (progress.chain_down, progress.published_size, progress.anchored_size) == (True, 5_001, 1)
     place.later(86_400 * 3)
