@@ -1,0 +1,166 @@
+"""The sender on four real validators: dead ones, split ones, a stranger with our key, another chain at the address."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import rpc_faults as faults
+from chain_world import account, memory_node
+from json_rpc import JsonRpc
+from rpc_faults import FaultyLine
+
+from chain.account import ChainAccount
+from chain.errors import ChainUnavailableError, OutcomeUnknownError, WrongContractError
+from chain.finality import BySealers, finality_of
+from chain.network import Network
+from chain.node import Mined, Node, connect
+from chain.outbox import Call, Outbox
+from chain.sender import Patience, Sender
+
+pytest_plugins = ["network_stage"]
+
+TARGET = "0x" + "6" * 40
+SEND = "eth_sendRawTransaction"
+
+
+class Post:
+    """A fresh account's sender on a line to the first validator."""
+
+    def __init__(self, network: Network, folder: Path, number: int) -> None:
+        self.network = network
+        self.account: ChainAccount = account(number)
+        self.line = FaultyLine(network.urls[0])
+        self.node: Node = connect(self.line.url, 3.0)
+        self.outbox = Outbox(folder / "outbox.db")
+        patience = Patience(timeout_seconds=20, poll_seconds=0.1, stuck_seconds=1.0, stuck_blocks=1_000)
+        self.sender = Sender(
+            self.node, self.account, self.outbox, patience, finality=finality_of(self.node, patience.confirmations)
+        )
+
+    def calls(self, count: int) -> list[Call]:
+        return [Call(TARGET, b"%d" % number, 50_000) for number in range(count)]
+
+    def sent(self, node: int = 1) -> int:
+        return connect(self.network.urls[node]).next_nonce(self.account.address)
+
+    def until_settled(self, seconds: float = 40.0) -> None:
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                if not self.sender.repair():
+                    return
+            except ChainUnavailableError:
+                pass
+            assert time.monotonic() < deadline, "the sender is wedged"
+            time.sleep(0.1)
+
+    def close(self) -> None:
+        self.line.close()
+        self.outbox.close()
+
+
+@pytest.fixture
+def post(four_validators: Network, tmp_path: Path, fresh_account_number: int) -> Iterator[Post]:
+    post = Post(four_validators, tmp_path, fresh_account_number)
+    yield post
+    post.close()
+
+
+def test_a_block_counts_when_more_than_half_of_the_validators_built_upon_it(post: Post) -> None:
+    finality = finality_of(post.node, 1)
+    assert isinstance(finality, BySealers)
+    height, final = post.node.height(), finality.final_height()
+    assert final <= height - 3
+    mined = post.sender.send(TARGET, b"one", 50_000)
+    assert mined.succeeded
+    assert finality.final_height() >= mined.block_number
+    assert post.node.height() >= mined.block_number + 3
+
+
+def test_many_side_by_side_over_a_line_that_loses_doubles_and_refuses(post: Post) -> None:
+    bad = [faults.lose_question, faults.pass_on, faults.lose_answer, faults.ask_twice, faults.answer_twice,
+           faults.take_and_refuse("already known"), faults.refuse("txpool is full"), faults.garble]  # fmt: skip
+    post.line.next(SEND, *bad * 2)
+    outcomes = post.sender.send_many(post.calls(20))
+    assert all(isinstance(one, Mined | OutcomeUnknownError) for one in outcomes)
+    post.until_settled()
+    assert post.sent() == 20
+    again = post.sender.send_many(post.calls(0))
+    assert again == []
+
+
+def test_a_stranger_with_our_key_takes_the_nonce_and_ours_gets_the_next(
+    post: Post, four_validators: Network, tmp_path: Path
+) -> None:
+    post.line.next(SEND, *[faults.lose_question] * 3)
+    with pytest.raises(OutcomeUnknownError):
+        post.sender.send(TARGET, b"ours", 50_000)
+    other = connect(four_validators.urls[2])
+    _, raw = post.account.sign(
+        chain_id=other.chain_id(), nonce=0, target=TARGET, data=b"theirs", gas=50_000, gas_price=0
+    )
+    other.send(raw)
+    post.until_settled()
+    assert post.sent() == 2
+    request = post.outbox.find(1)
+    assert request is not None and request.mined is not None
+    assert {attempt.nonce for attempt in request.attempts} == {0, 1}
+    assert request.mined.transaction_hash in {one.hash for one in request.attempts if one.nonce == 1}
+
+
+def test_two_dead_validators_are_waited_for_and_a_higher_price_that_cannot_be_paid_does_no_harm(
+    post: Post, four_validators: Network
+) -> None:
+    four_validators.kill(2)
+    four_validators.kill(3)
+    answers: list[object] = []
+    waiting = threading.Thread(target=lambda: answers.extend(post.sender.send_many(post.calls(3))))
+    waiting.start()
+    time.sleep(5)
+    assert answers == []
+    four_validators.up()
+    waiting.join(60)
+    post.until_settled()
+    assert post.sent() == 3
+    assert post.outbox.backlog().open == 0
+
+
+def test_a_transaction_on_the_losing_side_of_a_split_is_not_believed_and_is_mined_once_in_the_end(
+    post: Post, four_validators: Network
+) -> None:
+    four_validators.partition([0, 1], [2, 3])
+    answers: list[object] = []
+    waiting = threading.Thread(target=lambda: answers.extend(post.sender.send_many(post.calls(2))))
+    waiting.start()
+    # Two of four make two blocks at most, and then wait for a third.
+    time.sleep(6)
+    assert answers == []
+    four_validators.heal()
+    waiting.join(60)
+    post.until_settled()
+    assert {post.sent(node) for node in range(4)} == {2}
+    for number in (1, 2):
+        request = post.outbox.find(number)
+        assert request is not None and request.mined is not None
+        block = connect(four_validators.urls[3]).block(request.mined.block_number)
+        assert block is not None and block.hash == request.mined.block_hash
+
+
+def test_another_chain_behind_the_address_stops_the_sender_and_ours_again_lets_it_go_on(post: Post) -> None:
+    post.sender.send_many(post.calls(1))
+    impostor = JsonRpc(memory_node())
+    try:
+        post.line.leads_to(impostor.url)
+        time.sleep(1.1)
+        with pytest.raises(WrongContractError):
+            post.sender.send(TARGET, b"more", 50_000)
+        assert post.outbox.backlog().open == 0
+        post.line.leads_to(post.network.urls[0])
+        assert post.sender.send(TARGET, b"more", 50_000).succeeded
+    finally:
+        impostor.close()
+    assert post.sent() == 2
