@@ -96,7 +96,7 @@ def compose(
     files = FileStore(settings.data / "files")
     tiles = settings.data / "log"
     chain = None if settings.chain == NO_CHAIN else _open_chain(settings, engine, operator, clock, draw)
-    pipeline = Pipeline(engine, keys, tiles, chain, chain, clock, draw, chain)
+    pipeline = Pipeline(engine, keys, tiles, chain, chain, clock, draw, proofs=chain)
     return Services(
         settings=settings, engine=engine, registry=registry, keys=keys, files=files, pipeline=pipeline,
         trust=PublishedTrust(registry, keys), chain=chain,

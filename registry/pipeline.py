@@ -123,6 +123,7 @@ class Pipeline:
         uses: FirstUses | None,
         clock: Callable[[], datetime],
         draw: Callable[[int], bytes],
+        *,
         proofs: Proofs | None = None,
     ) -> None:
         self._engine = engine

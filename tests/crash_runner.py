@@ -89,7 +89,8 @@ class Institution:
             "embedded", folder / "chain", origin=origin, registry_code=MARKET, clock=self.clock, draw=os.urandom
         )  # fmt: skip
         self.pipeline = Pipeline(
-            self.engine, self.keys, folder / "log", self.chain, self.chain, self.clock, os.urandom, self.chain
+            self.engine, self.keys, folder / "log", self.chain, self.chain, self.clock, os.urandom,
+            proofs=self.chain,
         )  # fmt: skip
 
     @property

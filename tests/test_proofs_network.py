@@ -47,7 +47,14 @@ def institution(tmp_path: Path, four_validators: Network) -> Iterator[Institutio
         clock=opened.clock, draw=os.urandom,
     )  # fmt: skip
     opened.pipeline = Pipeline(
-        opened.engine, opened.keys, opened.log, opened.chain, opened.chain, opened.clock, os.urandom, opened.chain
+        opened.engine,
+        opened.keys,
+        opened.log,
+        opened.chain,
+        opened.chain,
+        opened.clock,
+        os.urandom,
+        proofs=opened.chain,
     )
     yield opened
     opened.close()

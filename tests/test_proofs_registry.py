@@ -10,18 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
+from alembic.config import Config
 from crash_runner import MARKET, Institution, food_licence, prepare
 from log_house import NOON
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session
 
 from chain.opening import Chain
+from registry import migrations
 from registry.certificates import service as certificates
 from registry.certificates.tables import Certificate
+from registry.database import migrate, open_engine
 from registry.evidence import service as evidence
 from registry.keys.rules import TRUST_ROOT
 from registry.log import chains
-from registry.log.anchoring import anchored_head
-from registry.log.tables import AnchorRow
+from registry.log.anchoring import anchored_head, to_anchor
+from registry.log.tables import AnchorRow, CheckpointRow
 from registry.pipeline import Pipeline
 from registry.trust import service as trust_service
 from registry.work import REGISTRY
@@ -86,7 +91,8 @@ def move(institution: Institution, name: str) -> Chain:
     )  # fmt: skip
     institution.pipeline = Pipeline(
         institution.engine, institution.keys, institution.folder / "log", institution.chain, institution.chain,
-        institution.clock, lambda count: bytes(count), institution.chain,
+        institution.clock, lambda count: bytes(count),
+        proofs=institution.chain,
     )  # fmt: skip
     return institution.chain
 
@@ -135,7 +141,7 @@ def test_a_head_without_a_proof_stays_listed_for_ever(lite: Institution, few: in
     assert EvidenceBundle.from_bytes(early).proof is None
     move_back = Pipeline(
         lite.engine, lite.keys, lite.folder / "log", lite.chain, lite.chain, lite.clock, lambda count: bytes(count),
-        lite.chain,
+        proofs=lite.chain,
     )  # fmt: skip
     lite.pipeline = move_back
     for number in range(few + 2):
@@ -187,3 +193,32 @@ def resigned(institution: Institution, trust: TrustBundle, **changes: Any) -> by
     """The trust bundle with other content, signed by the registry's root key."""
     root = institution.keys.key_for(TRUST_ROOT, institution.clock())
     return sign_trust(replace(trust.content, **changes), [root])
+
+
+def test_anchors_of_earlier_versions_stay_and_stay_listed(database_url: str) -> None:
+    """A database of the first schema, with one anchor in it, is brought to the present one."""
+    engine = open_engine(database_url)
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    checkpoint = {
+        "size": 5, "root": b"r" * 32, "frontier": b"f" * 64, "note": "note", "root_signature": b"s" * 64,
+        "kid": b"k" * 8, "signed_at": NOON,
+    }  # fmt: skip
+    anchor = {
+        "size": 5, "root": b"r" * 32, "chain_id": 7, "contract": "0x" + "5a" * 20, "log_id": b"l" * 32,
+        "block_number": 3, "block_hash": b"b" * 32, "block_at": NOON, "transaction_hash": b"t" * 32,
+        "recorded_at": NOON,
+    }  # fmt: skip
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(insert(CheckpointRow), checkpoint)
+        connection.execute(insert(AnchorRow), anchor)
+    migrate(engine)
+    with Session(engine) as session, session.begin():
+        session.execute(insert(AnchorRow), {**anchor, "chain_id": 8, "recorded_at": LATER})
+        session.flush()
+        listed = [to_anchor(row) for row in chains.listed_anchors(session)]
+        assert [(one.size, one.chain_id, one.block_at) for one in listed] == [(5, 7, NOON), (5, 8, NOON)]
+        assert chains.trusted_chains(session) == ()
+    engine.dispose()
