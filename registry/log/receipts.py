@@ -69,11 +69,15 @@ def receipt_of(work: Work, log: PublishedLog, entry_id: int) -> EntryReceipt:
 
 
 def _choose_anchor(work: Work, index: int | None) -> AnchorRow | None:
-    """The newest anchor over the entry that enough witnesses cosigned; while there is none, the newest one."""
+    """The newest anchor over the entry that enough witnesses cosigned; while there is none, the newest one.
+
+    Of a head on two chains, the one recorded later: the registry's present chain.
+    """
+    newest = select(AnchorRow).order_by(AnchorRow.size.desc(), AnchorRow.recorded_at.desc()).limit(1)
     cosigned = None if index is None else newest_cosigned(work.session, index)
     if cosigned is not None:
-        return work.session.get_one(AnchorRow, cosigned)
-    return work.session.scalars(select(AnchorRow).order_by(AnchorRow.size.desc()).limit(1)).one_or_none()
+        newest = newest.where(AnchorRow.size == cosigned)
+    return work.session.scalars(newest).one_or_none()
 
 
 def receipt_of_item(work: Work, log: PublishedLog, item: str, kind: Kind) -> EntryReceipt:
