@@ -160,7 +160,9 @@ def _cosign(services: Services) -> None:
         head = Checkpoint(services.pipeline.origin, newest.size, newest.root)
         line = cosign(head, "witness.example/w1", key, at).removesuffix("\n")
         facts = {"kid": key.public.kid, "name": "witness.example/w1", "public": key.public.raw}
-        work.session.add(WitnessRow(**facts, url="http://127.0.0.1:1/", valid_from=at - timedelta(days=1)))
+        work.session.add(
+            WitnessRow(**facts, url="http://127.0.0.1:1/", valid_from=at - timedelta(days=1), distrusted=False)
+        )
         work.session.flush()
         work.session.add(CosignatureRow(size=head.size, kid=key.public.kid, line=line, cosigned_at=at))
     services.pipeline.log.show_cosignatures()

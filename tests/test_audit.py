@@ -180,7 +180,7 @@ def test_a_registry_at_work_is_no_divergence(tmp_path: Path) -> None:
         (folder / "trust.json").write_bytes(services.trust.data())
         worker.start()
         copied, sizes = Copy(folder), []
-        for _ in range(6):
+        for _ in range(3):
             # The chain's file is held by the registry: as far as the database knows it.
             report = copied.audit(now=house.NOON + timedelta(minutes=1))
             assert report.findings.divergences == []

@@ -21,9 +21,7 @@ pytest_plugins = ("audit_fixtures",)
 ON_POSTGRESQL = {
     "anchor_row_differs": "UPDATE anchors SET root = sha256(root)",
     "entry_row_fields_differ": "UPDATE log_entries SET recorded_at = now() WHERE log_index = 200",
-    "entry_row_missing": "UPDATE log_entries SET log_index = 99999 WHERE log_index = 200",
     "item_digest_differs": "UPDATE certificates SET sha256 = sha256(sha256)",
-    "item_facts_differ": "UPDATE departments SET level = 'municipal'",
     "status_not_latest": "UPDATE status_values SET value = 1",
     "use_unconsumed": "DELETE FROM consumptions",
 }
@@ -120,6 +118,16 @@ def swap_witness(copied: Copy) -> None:
     copied.execute("UPDATE witnesses SET public = ?", SoftwareKey.generate().public.raw)
 
 
+def alter_proof(copied: Copy) -> None:
+    (proof,) = copied.ask("SELECT proof FROM anchor_proofs ORDER BY size DESC LIMIT 1")
+    newest("anchor_proofs", "proof", proof[:-1] + bytes((proof[-1] ^ 1,)), "size")(copied)
+
+
+def move_proof(copied: Copy) -> None:
+    (proof,) = copied.ask("SELECT proof FROM anchor_proofs ORDER BY size LIMIT 1")
+    newest("anchor_proofs", "proof", proof, "size")(copied)
+
+
 def alter_schema(copied: Copy) -> None:
     (text,) = copied.ask("SELECT definition FROM certificate_type_versions WHERE code = ?", house.FOOD)
     definition = orjson.loads(text)
@@ -176,6 +184,8 @@ IN_THE_DATABASE = {
     "a cosignature's time altered": Plant("cosignature_differs", every("cosignatures", "cosigned_at", LONG_AGO)),
     "a cosignature given to another head": Plant("cosignature_differs", move_line),
     "a witness's key swapped": Plant("cosignature_differs", swap_witness),
+    "a chain proof altered": Plant("anchor_proof_differs", alter_proof),
+    "a chain proof given to another anchor": Plant("anchor_proof_differs", move_proof),
     "an anchor's root altered": Plant("anchor_row_differs", anchor("root", b"r" * 32)),
     "a certificate's face altered": Plant("item_content_differs", alter_face),
     "a certificate's salts altered": Plant("item_content_differs", certificate("salts", bytes(16 * 20))),

@@ -343,6 +343,7 @@ class _Audit:
         self._progress("数据库", 0, 0)
         self._records.check_checkpoints(self._findings)
         self._records.check_cosignatures(self._findings)
+        self._records.check_proofs(self._findings)
         newest = self._records.newest()
         rows.check_extent(newest[0].size if newest else 0, self._findings)
         rows.check_links(self._findings)
@@ -366,13 +367,13 @@ class _Audit:
             self._on_chain = chainside.renew(self._reader, place, self._on_chain, self._report.origin or "")
             if self._request.trust is not None:
                 chainside.check_anchors(
-                    self._request.trust.content.heads, self._reader, self._on_chain, "trust_head_not_on_chain",
+                    self._request.trust.content.heads, self._reader, place, self._on_chain, "trust_head_not_on_chain",
                     "trust_head_not_on_chain", self._findings,
                 )  # fmt: skip
             if self._connection is None or self._records is None:
                 return
             chainside.check_anchors(
-                self._records.anchors(), self._reader, self._on_chain, "anchor_not_on_chain",
+                self._records.anchors(), self._reader, place, self._on_chain, "anchor_not_on_chain",
                 "anchor_differs_from_chain", self._findings,
             )  # fmt: skip
             if place.uses is None:

@@ -65,6 +65,7 @@ FAULTS: Final[Mapping[str, Fault]] = {
         "锚定记录不在链上", "链上没有这个日志头的事件：记录是伪造的，或节点不是同一条链。", _CHAIN
     ),
     "anchor_differs_from_chain": Fault("锚定记录与链上不符", "区块、交易或时间与链上事件不同。", _ROW),
+    "anchor_proof_differs": Fault("链上证明不成立", "随证据包发出的区块头或存储证明不能证明这一锚定。", _ROW),
     "trust_head_not_on_chain": Fault("信任包中的日志头不在链上", "信任包所说的锚定在这条链上找不到。", _CHAIN),
     # The database.
     "entry_row_missing": Fault("数据库缺少条目", "已公布的条目在数据库中没有。", _ROW),

@@ -77,17 +77,21 @@ def renew(reader: ChainReader, place: Place, on_chain: OnChain, origin: str) -> 
 
 
 def check_anchors(
-    anchors: Sequence[Anchor], reader: ChainReader, on_chain: OnChain, absent: str, differs: str, findings: Findings
-) -> None:
+    anchors: Sequence[Anchor], reader: ChainReader, place: Place, on_chain: OnChain, absent: str, differs: str,
+    findings: Findings,
+) -> None:  # fmt: skip
     """Recorded anchors against the events: `absent` and `differs` are the divergences."""
     events = {event.size: event for event in on_chain.events}
     for anchor in anchors:
+        if (anchor.chain_id, anchor.contract.lower()) != (on_chain.chain_id, place.heads.lower()):
+            why = "请用该链的 --rpc 与 --contract 另行核查；其日志头已与日志比对"
+            findings.skip(f"链 {anchor.chain_id} 上合约 {anchor.contract} 的锚定", why)
+            continue
         findings.count("锚定记录")
         event = events.get(anchor.size)
-        if event is None or anchor.chain_id != on_chain.chain_id:
-            told = "没有事件" if event is None else f"链标识 {on_chain.chain_id}"
-            wanted = f"{anchor.size}@{anchor.root.hex()}（链 {anchor.chain_id}）"
-            findings.report(absent, expected=wanted, found=told, size=anchor.size)  # fmt: skip
+        if event is None:
+            wanted = f"{anchor.size}@{anchor.root.hex()}"
+            findings.report(absent, expected=wanted, found="没有事件", size=anchor.size)
             continue
         expected = (event.root.hex(), event.block_number, event.block_hash.hex(), event.transaction_hash.hex())
         found = (anchor.root.hex(), anchor.block_number, anchor.block_hash.hex(), anchor.transaction_hash.hex())

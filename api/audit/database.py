@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, Row, Table, create_engine, event, func, select
+from sqlalchemy import Connection, Engine, Row, Table, and_, create_engine, event, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from api.audit.entries import ENTRIES, KeyRing, Seen
 from api.audit.findings import Findings
@@ -21,13 +22,15 @@ from registry.ids import id_text
 from registry.keys import rules as key_rules
 from registry.keys.tables import KeyRow
 from registry.log.anchoring import to_anchor
-from registry.log.tables import AnchorRow, CheckpointRow, LogEntry, LogState
+from registry.log.chains import trusted_chains
+from registry.log.tables import AnchorProofRow, AnchorRow, CheckpointRow, LogEntry, LogState
 from registry.witnesses.tables import CosignatureRow, WitnessRow
 from verifier import cose
 from verifier.anchor import Anchor
+from verifier.chain_proof import check_chain_proof
 from verifier.cosignature import Witness, find_cosignatures
 from verifier.entry import Entry
-from verifier.errors import InclusionError, MalformedError, SignatureError, WitnessError
+from verifier.errors import InclusionError, MalformedError, SignatureError, VerificationError, WitnessError
 from verifier.merkle import Frontier, leaf_hash
 from verifier.note import Checkpoint, split_note
 from verifier.receipt import check_root
@@ -38,6 +41,7 @@ from verifier.trust_content import TrustContent, TrustedKey
 _ENTRIES: Table = LogEntry.__table__  # type: ignore[assignment]
 _CHECKPOINTS: Table = CheckpointRow.__table__  # type: ignore[assignment]
 _ANCHORS: Table = AnchorRow.__table__  # type: ignore[assignment]
+_PROOFS: Table = AnchorProofRow.__table__  # type: ignore[assignment]
 _KEYS: Table = KeyRow.__table__  # type: ignore[assignment]
 _WITNESSES: Table = WitnessRow.__table__  # type: ignore[assignment]
 _COSIGNATURES: Table = CosignatureRow.__table__  # type: ignore[assignment]
@@ -170,6 +174,28 @@ class LogRecords:
                 continue
             at = found[0][0].at if found else "不是该见证方的签名"
             findings.compare("cosignature_differs", at, row.cosigned_at, **where)
+
+    def check_proofs(self, findings: Findings) -> None:
+        """Each kept chain proof by itself, against its chain's validators and the anchor that it belongs to."""
+        with Session(self._connection) as session:
+            chains = {(chain.chain_id, chain.contract): chain for chain in trusted_chains(session)}
+        joined = and_(*(_PROOFS.c[name] == _ANCHORS.c[name] for name in ("size", "chain_id", "contract")))
+        wanted = select(_PROOFS, _ANCHORS.c.root, _ANCHORS.c.block_number).outerjoin(_ANCHORS, joined)
+        for row in self._connection.execute(wanted.order_by(_PROOFS.c.size)):
+            findings.count("链上证明")
+            where: dict[str, int | str] = {"size": row.size, "contract": row.contract}
+            chain = chains.get((row.chain_id, row.contract))
+            if chain is None or row.root is None:
+                findings.report("anchor_proof_differs", expected="锚定记录与链的描述", found="没有", **where)
+                continue
+            try:
+                head = check_chain_proof(bytes(row.proof), chain)
+            except VerificationError as wrong:
+                findings.report("anchor_proof_differs", expected="成立的证明", found=wrong.message, **where)
+                continue
+            expected = (row.size, row.root.hex(), row.block_number)
+            found = (head.size, head.root.hex(), head.set_in_block)
+            findings.compare("anchor_proof_differs", expected, found, **where)
 
     def check_keys(self, content: TrustContent, findings: Findings) -> None:
         """Each key of the trust bundle against its row."""

@@ -58,16 +58,20 @@ def read_checkpoint(
         return None
     if keys.origin is not None and not findings.compare("checkpoint_other_log", keys.origin, head.origin):
         return None
+    _check_signature(note, head, keys, findings)
     check_cosignatures(note, head.size, witnesses, findings)
+    return head
+
+
+def _check_signature(note: str, head: Checkpoint, keys: LogKeys, findings: Findings) -> None:
     if not keys.keys:
         findings.block("检查点签名", "没有日志密钥：请用 --trust 或 --key 给出")
-        return head
+        return
     signed = is_signed(note, head.origin, keys.keys)
     findings.count("检查点签名", int(signed))
     if not signed:
         expected = "、".join(key.kid.hex() for key in keys.keys)
         findings.report("checkpoint_not_signed", expected=f"密钥 {expected}", found=signers(note), size=head.size)
-    return head
 
 
 def check_cosignatures(note: str, size: int, witnesses: Sequence[Witness], findings: Findings) -> None:

@@ -16,7 +16,7 @@ from registry.catalogue.tables import TypeVersion
 from registry.certificates.tables import Certificate, CertificateFile
 from registry.codes.tables import Code
 from registry.departments import rules as departments
-from registry.departments.tables import Department
+from registry.departments.tables import Department, DepartmentStanding
 from registry.files.tables import StoredFileRow
 from registry.ids import id_bytes, id_text
 from registry.log.tables import LogEntry
@@ -36,6 +36,7 @@ _CODES: Table = Code.__table__  # type: ignore[assignment]
 _USES: Table = Use.__table__  # type: ignore[assignment]
 _CONSUMPTIONS: Table = Consumption.__table__  # type: ignore[assignment]
 _DEPARTMENTS: Table = Department.__table__  # type: ignore[assignment]
+_STANDINGS: Table = DepartmentStanding.__table__  # type: ignore[assignment]
 _TYPES: Table = TypeVersion.__table__  # type: ignore[assignment]
 _GRANTS: Table = Authorisation.__table__  # type: ignore[assignment]
 _FILES: Table = StoredFileRow.__table__  # type: ignore[assignment]
@@ -161,7 +162,23 @@ def check_catalogue(connection: Connection, findings: Findings) -> None:
     for code in levels:
         item = id_text(departments.item_of(str(code)))
         findings.report("entry_without_item", expected="部门", found="没有", table="departments", item=item)
+    _check_standings(connection, findings)
     _check_types(connection, findings)
+
+
+def _check_standings(connection: Connection, findings: Findings) -> None:
+    """Every decision about a department's standing, in order, as its entries tell it."""
+    signed: dict[str, list[str]] = {}
+    for _, entry in entries_of_kind(connection, Kind.DEPARTMENT):
+        if "state" in entry.facts:
+            signed.setdefault(str(entry.facts["code"]), []).append(str(entry.facts["state"]))
+    stored: dict[str, list[str]] = {}
+    for row in connection.execute(select(_STANDINGS).order_by(_STANDINGS.c.id)):
+        findings.count("部门状态")
+        stored.setdefault(row.department, []).append(row.state)
+    for code in sorted(signed.keys() | stored.keys()):
+        expected, found = "、".join(signed.get(code, [])), "、".join(stored.get(code, []))
+        findings.compare("status_not_latest", expected, found, table="department_standings", id=code)
 
 
 def _check_types(connection: Connection, findings: Findings) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy import func, select
+from sqlalchemy.orm import aliased
 
 from api.errors import ProblemError
 from api.http.calls import Call, get_call
@@ -23,7 +24,7 @@ from api.pages.views import Fact, ProblemView
 from registry.catalogue import service as catalogue
 from registry.keys.rules import LOG
 from registry.log.published import Inclusion
-from registry.log.tables import AnchorRow, CheckpointRow, LogEntry
+from registry.log.tables import AnchorRow, AnchorValidatorsRow, CheckpointRow, LogEntry
 from registry.log.tiles import CHECKPOINT, TILE_WIDTH, tile_path, unpack_entries
 from registry.witnesses.tables import CosignatureRow
 from registry.work import Work
@@ -31,6 +32,7 @@ from verifier import cose
 from verifier.entry import Entry, Kind
 from verifier.merkle import leaf_hash
 from verifier.note import Checkpoint, to_vkey
+from verifier.trusted_chain import ADDRESS_BYTES
 
 router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 OfCall = Annotated[Call, Depends(get_call)]
@@ -105,7 +107,7 @@ def _overview(call: Call, t: Texts, wanted: str, before: str) -> ExplorerPage:
         newer=f"/explore?before={newer}#entries" if end < standing.size else None,
         older=f"/explore?before={entries[-1].index}#entries" if entries and entries[-1].index else None,
         heads=[_head(row, t) for row in heads],
-        chain=_chain(standing, anchor, t),
+        chain=_chain(standing, anchor, call.read(lambda work: _validators(work, anchor)), t),
         chain_note=standing.chain.message or "",
         witnesses=[_witness(one, t) for one in standing.witnesses],
         commands=_commands(call, t),
@@ -128,12 +130,15 @@ def _read_overview(work: Work, end: int) -> tuple[dict[str, str], dict[str, str]
         .correlate(CheckpointRow)
         .scalar_subquery()
     )
+    # A registry that moved to another chain may have anchored the same head on both.
+    other = aliased(AnchorRow)
+    first = select(func.min(other.recorded_at)).where(other.size == AnchorRow.size).scalar_subquery()
     heads = (
         select(
             CheckpointRow.size, CheckpointRow.root, CheckpointRow.signed_at, AnchorRow.block_at,
             AnchorRow.block_number, cosigned.label("witnesses"),
         )
-        .outerjoin(AnchorRow, AnchorRow.size == CheckpointRow.size)
+        .outerjoin(AnchorRow, (AnchorRow.size == CheckpointRow.size) & (AnchorRow.recorded_at == first))
         .order_by(CheckpointRow.size.desc())
         .limit(_SHOWN_HEADS)
     )  # fmt: skip
@@ -198,7 +203,21 @@ def _figures(standing: Standing, t: Texts) -> list[Fact]:
     ]  # fmt: skip
 
 
-def _chain(standing: Standing, anchor: AnchorRow | None, t: Texts) -> list[Fact]:
+def _validators(work: Work, anchor: AnchorRow | None) -> list[str]:
+    """Who seals the blocks of the chain that the anchor is on, as far as its proofs say."""
+    if anchor is None:
+        return []
+    row = work.session.scalars(
+        select(AnchorValidatorsRow)
+        .where(AnchorValidatorsRow.chain_id == anchor.chain_id, AnchorValidatorsRow.contract == anchor.contract)
+        .order_by(AnchorValidatorsRow.from_block.desc())
+        .limit(1)
+    ).one_or_none()
+    packed = b"" if row is None else row.addresses
+    return [f"0x{packed[at : at + ADDRESS_BYTES].hex()}" for at in range(0, len(packed), ADDRESS_BYTES)]
+
+
+def _chain(standing: Standing, anchor: AnchorRow | None, validators: Sequence[str], t: Texts) -> list[Fact]:
     chain = standing.chain
     facts = [Fact(t("explore.chain_state"), t(f"chain.{chain.state}"))]
     if chain.chain_id is not None:
@@ -206,7 +225,6 @@ def _chain(standing: Standing, anchor: AnchorRow | None, t: Texts) -> list[Fact]
     if anchor is not None:
         facts.append(Fact(t("proof.contract"), anchor.contract, mono=True))
         facts.append(Fact(t("explore.log_id"), anchor.log_id.hex(), mono=True))
-    validators: Sequence[str] = getattr(chain, "validators", None) or ()
     if validators:
         facts.append(Fact(t("explore.validators"), t("list.separator").join(validators), mono=True))
     return facts
@@ -320,7 +338,8 @@ def _published_size(call: Call) -> int:
 
 def _head_note(call: Call, inclusion: Inclusion, t: Texts) -> str:
     def ask(work: Work) -> AnchorRow | None:
-        return work.session.get(AnchorRow, inclusion.head.size)
+        anchors = select(AnchorRow).where(AnchorRow.size == inclusion.head.size).order_by(AnchorRow.recorded_at)
+        return work.session.scalars(anchors.limit(1)).one_or_none()
 
     anchor = call.read(ask)
     if anchor is None:
