@@ -283,6 +283,17 @@ def test_what_a_viewer_uses_and_no_seal_covers_is_reported_and_keeps_from_valid(
     assert (found.state, found.document["uncovered_other"]) == (State.VALID, ["unused.bin"])
 
 
+def test_no_page_is_too_far_back_to_count_as_used(cast: Cast) -> None:
+    files = plain_files()
+    pages = {f"Doc_0/Pages/{number}.xml": b"<Page/>" for number in range(2500)}
+    listed = b"".join(b'<ofd:Page BaseLoc="/%s"/>' % name.encode() for name in pages)
+    files["Doc_0/Document.xml"] = files["Doc_0/Document.xml"].replace(b"</ofd:Pages>", listed + b"</ofd:Pages>")
+    last = "Doc_0/Pages/2499.xml"
+    data = Maker(files | pages).add(sealer(cast), leave_out=(last,)).packed()
+    found = judge(data, cast.root.trusted)
+    assert (found.reason, found.document["uncovered_used"]) == ("not_all_covered", [last])
+
+
 def test_a_later_seal_explains_a_change_of_the_list_that_an_earlier_one_protects(cast: Cast) -> None:
     first = Maker()
     first.add(sealer(cast))

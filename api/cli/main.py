@@ -15,7 +15,7 @@ from api.cli.arguments import Parser, moment
 from api.cli.errors import EXIT_INTERRUPTED, EXIT_SOFTWARE, EXIT_USAGE, CommandError
 
 _OURS = frozenset({"api", "registry", "chain", "verifier", "codes", "contracts"})
-_PLAIN = frozenset({"PIL", "cbor2", "cryptography", "defusedxml", "jsonschema_rs", "orjson", "rfc8785", "zxingcpp"})
+_PLAIN = frozenset({"PIL", "cbor2", "cryptography", "jsonschema_rs", "orjson", "rfc8785", "zxingcpp"})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
