@@ -311,6 +311,19 @@ def test_a_later_seal_explains_a_change_of_the_list_that_an_earlier_one_protects
     assert (found.state, found.signatures[0].verdict.reason) == (State.INVALID, "content_changed")
 
 
+def test_a_seal_that_was_taken_off_the_list_is_missed(cast: Cast) -> None:
+    maker = Maker().add(sealer(cast)).add(sealer(cast))
+    assert judge(maker.packed(), cast.root.trusted).state is State.VALID
+    listing = maker.files[SIGNATURES]
+    for gone in (b"s0", b"s1"):
+        place = listing.index(b'<ofd:Signature ID="' + gone)
+        end = listing.index(b"/>", place) + 2
+        found = judge(pack(maker.files | {SIGNATURES: listing[:place] + listing[end:]}), cast.root.trusted)
+        assert (found.state, found.reason) == (State.UNDECIDED, "lost_signature")
+    empty = b'<ofd:Signatures xmlns:ofd="x"/>'
+    assert judge(pack(maker.files | {SIGNATURES: empty}), cast.root.trusted).reason == "lost_signature"
+
+
 def test_weak_or_absent_digests_decide_nothing(cast: Cast) -> None:
     names = Maker().add(sealer(cast), without_digests=True)
     assert judge(names.packed(), cast.root.trusted).reason == "named_without_digest"
