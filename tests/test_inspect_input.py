@@ -152,6 +152,18 @@ def test_huge_pages_and_too_many_pages_are_told() -> None:
     assert judge(pack(many)).reason == "too_many_pages"
 
 
+def test_a_package_that_asks_for_endless_parsing_is_refused() -> None:
+    package = ofd.open_package(pack(unsealed_files() | {"Doc_0/big.xml": b"<a>" + b"<b/>" * 200_000 + b"</a>"}))
+    refused = 0
+    while not refused:
+        try:
+            package.parse("Doc_0/big.xml")
+        except MalformedError as error:
+            refused += error.reason == "too_much_work"
+        package._tags_left //= 2
+    assert package._tags_left < ofd.MAX_PARSED_TAGS / 4
+
+
 def test_thousands_of_missing_pages_take_little_time() -> None:
     files = unsealed_files()
     pages = b"".join(b'<ofd:Page BaseLoc="Pages/%d.xml"/>' % number for number in range(ofd.MAX_PAGES - 2))

@@ -283,6 +283,17 @@ def test_what_a_viewer_uses_and_no_seal_covers_is_reported_and_keeps_from_valid(
     assert (found.state, found.document["uncovered_other"]) == (State.VALID, ["unused.bin"])
 
 
+def test_no_page_is_too_far_back_to_count_as_used(cast: Cast) -> None:
+    files = plain_files()
+    pages = {f"Doc_0/Pages/{number}.xml": b"<Page/>" for number in range(2500)}
+    listed = b"".join(b'<ofd:Page BaseLoc="/%s"/>' % name.encode() for name in pages)
+    files["Doc_0/Document.xml"] = files["Doc_0/Document.xml"].replace(b"</ofd:Pages>", listed + b"</ofd:Pages>")
+    last = "Doc_0/Pages/2499.xml"
+    data = Maker(files | pages).add(sealer(cast), leave_out=(last,)).packed()
+    found = judge(data, cast.root.trusted)
+    assert (found.reason, found.document["uncovered_used"]) == ("not_all_covered", [last])
+
+
 def test_a_later_seal_explains_a_change_of_the_list_that_an_earlier_one_protects(cast: Cast) -> None:
     first = Maker()
     first.add(sealer(cast))
@@ -298,6 +309,19 @@ def test_a_later_seal_explains_a_change_of_the_list_that_an_earlier_one_protects
     broken["Doc_0/Signs/Sign_1/SignedValue.dat"] = b"\x30\x06\x02\x01\x01\x02\x01\x01"
     found = judge(pack(broken), cast.root.trusted)
     assert (found.state, found.signatures[0].verdict.reason) == (State.INVALID, "content_changed")
+
+
+def test_a_seal_that_was_taken_off_the_list_is_missed(cast: Cast) -> None:
+    maker = Maker().add(sealer(cast)).add(sealer(cast))
+    assert judge(maker.packed(), cast.root.trusted).state is State.VALID
+    listing = maker.files[SIGNATURES]
+    for gone in (b"s0", b"s1"):
+        place = listing.index(b'<ofd:Signature ID="' + gone)
+        end = listing.index(b"/>", place) + 2
+        found = judge(pack(maker.files | {SIGNATURES: listing[:place] + listing[end:]}), cast.root.trusted)
+        assert (found.state, found.reason) == (State.UNDECIDED, "lost_signature")
+    empty = b'<ofd:Signatures xmlns:ofd="x"/>'
+    assert judge(pack(maker.files | {SIGNATURES: empty}), cast.root.trusted).reason == "lost_signature"
 
 
 def test_weak_or_absent_digests_decide_nothing(cast: Cast) -> None:

@@ -53,9 +53,9 @@ def test_a_signature_is_valid_only_with_the_signers_root(signed: bytes) -> None:
     assert judge(signed, make_signer("PDF 测试根").trusted).reason == "forged_certificate"
 
 
-def hole(data: bytes) -> range:
-    """Where the value of the first signature stands, which no signature covers."""
-    begin = data.index(b"/Contents <") + len(b"/Contents <")
+def hole(data: bytes, after: int = 0) -> range:
+    """Where the value of the first signature after that place stands, which no signature covers."""
+    begin = data.index(b"/Contents <", after) + len(b"/Contents <")
     return range(begin, data.index(b">", begin))
 
 
@@ -93,6 +93,22 @@ def test_two_signatures_are_both_valid_and_a_later_change_is_told(signed: bytes)
     assert [one.verdict.reason for one in found.signatures] == ["changed_after_signing"] * 2
     assert found.signatures[1].facts["coverage"] == "entire_revision"
     assert "签名所在的一版没有改动" in found.signatures[1].verdict.message
+
+
+def test_a_signature_of_an_unknown_kind_is_not_passed_over(signed: bytes) -> None:
+    twice = sign(signed, SIGNER, "Sig2", root=ROOT)
+    at = twice.index(b"/ETSI.CAdES.detached", len(signed))
+    found = judge(twice[:at] + b"/XXXX.CAdES.detached" + twice[at + 20 :], ROOT.trusted)
+    assert (found.state, found.reason) == (State.UNDECIDED, "lost_signature")
+
+
+def test_no_byte_of_a_second_signature_may_change_either(signed: bytes) -> None:
+    twice, chance = sign(signed, SIGNER, "Sig2", root=ROOT), random.Random(4)
+    free = hole(twice, len(signed))
+    for at in chance.sample([at for at in range(len(signed), len(twice)) if at not in free], 60):
+        changed = bytearray(twice)
+        changed[at] ^= 1 << chance.randrange(7)
+        assert judge(bytes(changed), ROOT.trusted).state is not State.VALID, at
 
 
 def test_a_change_between_two_signatures_is_charged_to_the_first_alone(signed: bytes) -> None:

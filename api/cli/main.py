@@ -16,7 +16,7 @@ from api.cli.errors import EXIT_INTERRUPTED, EXIT_SOFTWARE, EXIT_USAGE, CommandE
 from api.cli.governing_arguments import add_governance
 
 _OURS = frozenset({"api", "registry", "chain", "verifier", "codes", "contracts"})
-_PLAIN = frozenset({"PIL", "cbor2", "cryptography", "defusedxml", "jsonschema_rs", "orjson", "rfc8785", "zxingcpp"})
+_PLAIN = frozenset({"PIL", "cbor2", "cryptography", "jsonschema_rs", "orjson", "rfc8785", "zxingcpp"})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

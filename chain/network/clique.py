@@ -69,7 +69,7 @@ def command(layout: Layout, member: Member, program: Path) -> list[str | Path]:
         "--nodiscover", "--nat", "none", "--netrestrict", "127.0.0.0/8",
         # As many as there are: a node that fell behind asks at once only when its peers are at this limit (or five).
         "--maxpeers", str(max(1, len(layout.members) - 1)),
-        "--http", "--http.addr", "127.0.0.1", "--http.port", str(member.http_port), "--http.api", "eth,net,web3",
+        "--http", "--http.addr", "127.0.0.1", "--http.port", str(member.http_port), "--http.api", "eth,net,web3,clique",
         "--authrpc.addr", "127.0.0.1", "--authrpc.port", "0",
         # The account seals and may do nothing else: no contract knows it and it owns nothing.
         "--miner.etherbase", member.address, "--unlock", member.address, "--password", "password",

@@ -61,7 +61,7 @@ def command(layout: Layout, member: Member, program: Path) -> list[str | Path]:
         "--ipcpath", f"../{member.name}/{layout.socket_name}",
         "--nodiscover", "--nat", "none", "--netrestrict", "127.0.0.0/8", "--port", str(member.peer_port),
         "--ntp.disable",
-        "--rpc", "--rpcaddr", "127.0.0.1", "--rpcport", str(member.http_port), "--rpcapi", "eth,net,web3",
+        "--rpc", "--rpcaddr", "127.0.0.1", "--rpcport", str(member.http_port), "--rpcapi", "eth,net,web3,kaia",
         "--rewardbase", member.address,
         "--block-generation-interval", str(layout.period_seconds),
     ]  # fmt: skip

@@ -156,15 +156,17 @@ def worst(states: Iterable[State]) -> State:
     return next(state for state in _WORST_FIRST if state in found)
 
 
-def conclude(signatures: Iterable[Signed], uncovered: Note | None = None) -> tuple[State, str, str]:
-    """State, reason and message of a file by its signatures and by what none of them covers."""
+def conclude(signatures: Iterable[Signed], doubt: Note | None = None) -> tuple[State, str, str]:
+    """State, reason and message of a file by its signatures, and by what keeps it from being valid though they are."""
     found = list(signatures)
+    if not found and doubt is not None:
+        return State.UNDECIDED, doubt.reason, doubt.message
     if not found:
         return State.UNDECIDED, "no_signature", "文件没有电子签章或数字签名，真伪无法判定"
     state = worst(one.verdict.state for one in found)
     first = next(one for one in found if one.verdict.state is state)
-    if state is State.VALID and uncovered is not None:
-        return State.UNDECIDED, uncovered.reason, uncovered.message
+    if state is State.VALID and doubt is not None:
+        return State.UNDECIDED, doubt.reason, doubt.message
     message = first.verdict.message
     if len(found) > 1:
         if state is State.VALID:

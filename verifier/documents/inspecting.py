@@ -55,16 +55,16 @@ def _inspect(
     invoice: dict[str, Any] | None = None
     signatures: tuple[Signed, ...] = ()
     notes: tuple[Note, ...] = ()
-    uncovered: Note | None = None
+    doubt: Note | None = None
     if kind is Format.OFD:
-        document, invoice, signatures, notes, uncovered = inspect_ofd(data, roots, at)
+        document, invoice, signatures, notes, doubt = inspect_ofd(data, roots, at)
     elif kind is Format.PDF:
         from verifier.documents.pdf import inspect_pdf
 
-        document, signatures, notes, uncovered = inspect_pdf(data, roots, at)
+        document, signatures, notes, doubt = inspect_pdf(data, roots, at)
     elif kind in _PICTURES:
         document = pictures.describe(data, kind)
-    state, reason, message = conclude(signatures, uncovered)
+    state, reason, message = conclude(signatures, doubt)
     if kind in _OURS:
         reason, message = "use_verify", _OURS[kind]
     elif kind is Format.UNKNOWN:

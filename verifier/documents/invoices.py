@@ -147,8 +147,10 @@ def _attached(package: Package, entry: str) -> _Source | None:
         data = package.archive.read(entry)
         if not data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
             return None
-        root = markup.parse(data, entry)
+        root = package.parse(entry)
     except MalformedError as error:
+        if error.reason == "too_much_work":
+            raise
         package.note(error.reason, error.message, entry=entry)
         return None
     dialect = _dialect(root)

@@ -1,5 +1,8 @@
 """XML from strangers: no DTD, no entities, bounded, and names without their prefixes.
 
+A first pass refuses any document type; without one there are no entities to expand and nothing to fetch. Then the
+compiled parser builds the tree, many times as fast and small as one that checks in Python.
+
 OFD files use two namespaces and some producers none at all, so everything is found by local name (GB/T 33190 7.3).
 """
 
@@ -7,10 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from xml.etree.ElementTree import Element, ParseError
-
-from defusedxml import ElementTree
-from defusedxml.common import DefusedXmlException
+from typing import NoReturn
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+from xml.parsers import expat
 
 from verifier.errors import MalformedError
 
@@ -25,29 +28,27 @@ def parse(data: bytes, name: str) -> Element:
     if len(data) > MAX_XML_BYTES or data.count(b"<") > _MAX_TAGS:
         raise MalformedError("too_long", f"{name} 的 XML 过大", evidence={"entry": name})
     try:
-        root: Element = ElementTree.fromstring(_decoded(data), forbid_dtd=True)
-    except DefusedXmlException as error:
-        raise MalformedError(
-            "xml_entities", f"{name} 含有 DTD 或实体声明，为安全起见拒绝解析", evidence={"entry": name}
-        ) from error
-    except (ParseError, ValueError, LookupError) as error:
+        decoded = _decoded(data)
+        _refuse_document_type(decoded, name)
+        return ElementTree.fromstring(decoded)  # noqa: S314 no document type, so no entities
+    except (ElementTree.ParseError, expat.ExpatError, ValueError, LookupError) as error:
         raise MalformedError("broken_xml", f"{name} 不是完好的 XML", evidence={"entry": name}) from error
-    return root
 
 
 def local(element: Element) -> str:
     """The element's name without its namespace."""
-    return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
+    return element.tag.rpartition("}")[2]
 
 
 def children(element: Element, *path: str) -> Iterator[Element]:
     """Every descendant that the path of local names leads to."""
+    name, ending, rest = path[0], "}" + path[0], path[1:]
     for child in element:
-        if local(child) == path[0]:
-            if len(path) == 1:
-                yield child
+        if child.tag == name or child.tag.endswith(ending):
+            if rest:
+                yield from children(child, *rest)
             else:
-                yield from children(child, *path[1:])
+                yield child
 
 
 def child(element: Element, *path: str) -> Element | None:
@@ -67,6 +68,18 @@ def attribute(element: Element, name: str) -> str:
         if key.rpartition("}")[2] == name:
             return value.strip()
     return ""
+
+
+def _refuse_document_type(data: bytes | str, name: str) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise MalformedError(
+            "xml_entities", f"{name} 含有 DTD 或实体声明，为安全起见拒绝解析", evidence={"entry": name}
+        )
+
+    scanner = expat.ParserCreate()
+    scanner.StartDoctypeDeclHandler = refuse
+    scanner.EntityDeclHandler = refuse
+    scanner.Parse(data, True)
 
 
 def _decoded(data: bytes) -> bytes | str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -19,10 +19,11 @@ _MAX_DOCUMENTS = 50
 _MAX_ATTACHMENTS = 1000
 _MAX_CUSTOM_DATA = 500
 _MAX_NOTES = 200
+#: XML that is parsed for one package, however often an entry is named.
+MAX_PARSED_BYTES = 256 * 1024 * 1024
+MAX_PARSED_TAGS = 10_000_000
 #: A side of a page in millimetres that no paper has.
 _HUGE_MM = 20_000
-#: Pages that are opened to look for resources of their own.
-_OPENED_PAGES = 2000
 
 _LISTS = ("PublicRes", "DocumentRes", "Annotations", "Attachments", "CustomTags", "Extensions")
 _FILES = frozenset(("FileLoc", "MediaFile", "FontFile", "PageRes", "SchemaLoc"))
@@ -48,6 +49,17 @@ class Package:
     archive: Archive
     bodies: list[Body]
     notes: list[Note]
+    _bytes_left: int = MAX_PARSED_BYTES
+    _tags_left: int = MAX_PARSED_TAGS
+
+    def parse(self, entry: str) -> Element:
+        """The root element of an entry. Raises MalformedError, also when the package asks for too much parsing."""
+        data = self.archive.read(entry)
+        self._bytes_left -= len(data)
+        self._tags_left -= data.count(b"<")
+        if self._bytes_left < 0 or self._tags_left < 0:
+            raise MalformedError("too_much_work", "文件中的 XML 总量超过上限", evidence={"entry": entry})
+        return markup.parse(data, entry)
 
     def resolve(self, location: str, base: str) -> str | None:
         """The entry that a location in the entry `base` means (ST_Loc, 7.4), or None if there is none.
@@ -88,8 +100,8 @@ def open_package(data: bytes) -> Package:
     entrance = archive.find(ENTRANCE)
     if entrance is None:
         raise MalformedError("no_entrance", "文件包中没有 OFD.xml，不是完整的 OFD 文件")
-    root = markup.parse(archive.read(entrance), entrance)
     package = Package(archive, [], [])
+    root = package.parse(entrance)
     bodies = list(markup.children(root, "DocBody"))
     if not 0 < len(bodies) <= _MAX_DOCUMENTS:
         raise MalformedError("wrong_ofd", "OFD.xml 中没有文档，或文档过多")
@@ -103,7 +115,7 @@ def _read_body(package: Package, element: Element, entrance: str) -> Body:
     root = package.resolve(location, entrance) if location else None
     if root is None:
         raise MalformedError("wrong_ofd", "OFD.xml 指向的文档不存在，文件不完整", evidence={"location": location[:80]})
-    document = markup.parse(package.archive.read(root), root)
+    document = package.parse(root)
     listed = markup.text(element, "Signatures")
     signatures = package.resolve(listed, entrance) if listed else None
     if listed and signatures is None:
@@ -147,13 +159,7 @@ def _read_document(package: Package, body: Body, document: Element) -> None:
     body.facts |= {"pages": len(pages), "page_size_mm": size}
     templates = list(markup.children(document, "CommonData", "TemplatePage"))
     body.facts["templates"] = len(templates)
-    for element in [*templates, *pages][:_OPENED_PAGES]:
-        entry = _use(package, body, markup.attribute(element, "BaseLoc"), body.root)
-        content = None if entry is None else _parse(package, entry)
-        if entry is not None and content is not None:
-            _page_size(package, markup.text(content, "Area", "PhysicalBox"), entry)
-            for resource in markup.children(content, "PageRes"):
-                _use_list(package, body, resource, entry)
+    _open_pages(package, body, (*templates, *pages))
     for parent in (document, *markup.children(document, "CommonData")):
         for element in parent:
             if markup.local(element) in _LISTS:
@@ -161,6 +167,20 @@ def _read_document(package: Package, body: Body, document: Element) -> None:
     body.facts["attachments"] = [
         {"name": name, "entry": entry, "size": package.archive.size(entry)} for name, entry in body.attachments
     ]
+
+
+def _open_pages(package: Package, body: Body, pages: Iterable[Element]) -> None:
+    opened = set[str]()
+    for element in pages:
+        entry = _use(package, body, markup.attribute(element, "BaseLoc"), body.root)
+        if entry is None or entry in opened:
+            continue
+        opened.add(entry)
+        content = _parse(package, entry)
+        if content is not None:
+            _page_size(package, markup.text(content, "Area", "PhysicalBox"), entry)
+            for resource in markup.children(content, "PageRes"):
+                _use_list(package, body, resource, entry)
 
 
 def _use_list(package: Package, body: Body, element: Element, base: str) -> None:
@@ -199,7 +219,7 @@ def _use(package: Package, body: Body, location: str, *bases: str) -> str | None
 
 def _parse(package: Package, entry: str) -> Element | None:
     try:
-        return markup.parse(package.archive.read(entry), entry)
+        return package.parse(entry)
     except MalformedError as error:
         if error.reason != "broken_xml":
             raise

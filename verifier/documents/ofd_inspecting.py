@@ -17,7 +17,7 @@ _SHOWN = 200
 def inspect_ofd(
     data: bytes, roots: Roots, at: datetime
 ) -> tuple[dict[str, Any], dict[str, Any] | None, tuple[Signed, ...], tuple[Note, ...], Note | None]:
-    """Facts, invoice, seals and signatures, notes, and the note on what no intact seal covers.
+    """Facts, invoice, seals and signatures, notes, and the note that keeps the file from being valid though they are.
 
     Raises MalformedError for what is no OFD file or not a safe one.
     """
@@ -27,10 +27,10 @@ def inspect_ofd(
     if integrity is not None:
         judged.append(judge(package, integrity, roots, at))
     covered = {entry for one in judged if one.signed.integrity == "intact" for entry in one.covered}
-    uncovered = _uncovered(package, judged, covered)
+    doubt = _lost(package, judged) or _uncovered(package, judged, covered)
     facts = _facts(package, covered, judged)
     invoice = invoices.find_invoice(package, covered)
-    return facts, invoice, tuple(one.signed for one in judged), tuple(package.notes), uncovered
+    return facts, invoice, tuple(one.signed for one in judged), tuple(package.notes), doubt
 
 
 def _judge_body(package: Package, body: Body, roots: Roots, at: datetime) -> list[Judged]:
@@ -44,6 +44,20 @@ def _judge_body(package: Package, body: Body, roots: Roots, at: datetime) -> lis
         if one.changed == {listing} and any(later.signed.integrity == "intact" for later in judged[place + 1 :]):
             judged[place] = judge_listed(package, listed[place], roots, at, listing)
     return judged
+
+
+def _lost(package: Package, judged: list[Judged]) -> Note | None:
+    """The remark on descriptions of signatures that no list names: left behind when a seal was taken away."""
+    listed = {one.signed.facts.get("entry") for one in judged}
+    left = sorted(name for name in package.archive.names - listed if name.endswith("/Signature.xml"))
+    # Where one could not be read, that has been said and is worse.
+    if not left or any(one.paper is None for one in judged):
+        return None
+    note = Note(
+        "lost_signature", f"文件中有签章描述 {left[0]}，签章列表却没有它：签章被移除，或文件被改动", {"entries": left}
+    )
+    package.notes.append(note)
+    return note
 
 
 def _uncovered(package: Package, judged: list[Judged], covered: set[str]) -> Note | None:

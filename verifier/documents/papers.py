@@ -67,7 +67,7 @@ class Listed:
 
 def list_signatures(package: Package, listing: str) -> list[Listed]:
     """The signatures of a document in the order of its list. Raises MalformedError."""
-    root = markup.parse(package.archive.read(listing), listing)
+    root = package.parse(listing)
     found = [
         Listed(
             markup.attribute(element, "ID")[:60] or str(number),
@@ -86,7 +86,7 @@ def list_signatures(package: Package, listing: str) -> list[Listed]:
 def read_paper(package: Package, listed: Listed) -> Paper:
     """The Signature.xml of a listed signature. Raises MalformedError."""
     entry = _required(package, listed.location, listed.listing, "签章描述")
-    root = markup.parse(package.archive.read(entry), entry)
+    root = package.parse(entry)
     info = markup.child(root, "SignedInfo")
     references = None if info is None else markup.child(info, "References")
     if info is None or references is None:
@@ -123,7 +123,7 @@ def find_integrity(package: Package) -> Paper | None:
     entry = package.archive.find(INTEGRITY)
     if entry is None:
         return None
-    root = markup.parse(package.archive.read(entry), entry)
+    root = package.parse(entry)
     named = [
         Reference(
             markup.attribute(one, "FileLoc")[:200], package.resolve(markup.attribute(one, "FileLoc"), entry), None

@@ -45,7 +45,7 @@ BROKEN = (
 def inspect_pdf(
     data: bytes, roots: Roots, at: datetime
 ) -> tuple[dict[str, Any], tuple[Signed, ...], tuple[Note, ...], Note | None]:
-    """Facts, signatures, notes, and None (each signature says itself what it covers).
+    """Facts, signatures, notes, and the one that keeps the file from being valid although its signatures are.
 
     Raises MalformedError for a broken file, UndecidedError for an encrypted one and where pyHanko is not installed.
     """
@@ -68,10 +68,10 @@ def inspect_pdf(
             raise UndecidedError("encrypted", "PDF 已加密，无法核验；请提供未加密的文件", check=Check.FORMAT)
         notes = list[Note]()
         facts = _describe(reader, notes)
-        signed = judge_all(reader, data, roots, at, notes)
+        signed, remarks, doubt = judge_all(reader, data, roots, at)
     except (PdfError, *BROKEN) as error:
         raise MalformedError("broken_pdf", "PDF 已损坏，无法解析；请重新获取文件") from error
-    return facts, signed, tuple(notes), None
+    return facts, signed, (*notes, *remarks), doubt
 
 
 def _describe(reader: Any, notes: list[Note]) -> dict[str, Any]:

@@ -45,22 +45,25 @@ _LEVELS = {
 }
 
 
-def judge_all(reader: Any, data: bytes, roots: Roots, at: datetime, notes: list[Note]) -> tuple[Signed, ...]:
-    """The verdict on every signature in the order they were made.
+def judge_all(
+    reader: Any, data: bytes, roots: Roots, at: datetime
+) -> tuple[tuple[Signed, ...], list[Note], Note | None]:
+    """The verdict on every signature in the order they were made, remarks, and what keeps the file from being valid.
 
-    Raises MalformedError for too many, UndecidedError where there is a signature that the form does not know.
+    Raises MalformedError for too many.
     """
     embedded = list(reader.embedded_signatures)
-    if not embedded and b"/ByteRange" in data:
-        raise UndecidedError(
-            "lost_signature", "文件中有签名数据，但表单不再指向它：签名被移除，或文件被改动", check=Check.FORMAT
-        )
     if len(embedded) > MAX_SIGNATURES:
         raise MalformedError("too_many_signatures", f"签名超过上限 {MAX_SIGNATURES} 个")
+    # pyHanko passes over what it does not know; each signature has its range of bytes in clear.
+    lost = data.count(b"/ByteRange") - len(embedded)
+    message = "文件中有签名数据，但表单不指向它或其种类不受支持：签名被移除，或文件被改动"
+    doubt = Note("lost_signature", message, {"count": lost}) if lost > 0 else None
+    notes = [] if doubt is None else [doubt]
     stamps = [one for one in embedded if one.sig_object_type == "/DocTimeStamp"]
     if stamps:
         notes.append(Note("timestamp_not_checked", f"文件有 {len(stamps)} 个文档时间戳，本工具未核验它们"))
-    return tuple(_judge(one, roots, at) for one in embedded if one not in stamps)
+    return tuple(_judge(one, roots, at) for one in embedded if one not in stamps), notes, doubt
 
 
 def _judge(embedded: EmbeddedPdfSignature, roots: Roots, at: datetime) -> Signed:
