@@ -12,6 +12,7 @@ import pytest
 from api_office import Office, open_office, register, settings_in
 from chain_world import ORIGIN, REGISTRY, UNHURRIED, drawing, network_world, uniform_proof, uniform_root
 
+from chain.account import open_account
 from chain.errors import ChainUnavailableError, OutcomeUnknownError, WrongContractError
 from chain.network import Network
 from chain.node import connect
@@ -51,7 +52,7 @@ def chain_at(url: str, folder: Path, patience: Patience = UNHURRIED) -> Chain:
 
 
 def test_a_certificate_is_anchored_and_verified_offline_while_one_validator_is_dead_and_after_two_were(
-    four_validators: Network, office_on_network: Office
+    four_validators: Network, office_on_network: Office, tmp_path: Path
 ) -> None:
     office = office_on_network
     made = register(office, 1)
@@ -69,8 +70,12 @@ def test_a_certificate_is_anchored_and_verified_offline_while_one_validator_is_d
 
     four_validators.kill(2)
     _wait_for_the_halt(four_validators)
+    writer = open_account(tmp_path / "chain" / "account.key", secrets.token_bytes).address
+    sent = connect(four_validators.urls[0]).next_nonce(writer)
     made = register(office, 3)
     eventually(lambda: _log_is_ahead(office))
+    for number in range(4, 10):
+        register(office, number)
     halted = newest(four_validators, 0)
     time.sleep(TIME_TO_TELL_SECONDS)
     # Nothing claims to be anchored, and whoever asks is answered.
@@ -80,6 +85,8 @@ def test_a_certificate_is_anchored_and_verified_offline_while_one_validator_is_d
 
     four_validators.start(2)
     office.settle()
+    # The one that was waiting, and one for everything since.
+    assert connect(four_validators.urls[0]).next_nonce(writer) <= sent + 2
     bundle = office.send("GET", f"{made['status_url']}/evidence", "registrar").content
     trust = TrustBundle.open(office.client.get("/api/v1/trust").content)
     assert verify(bundle, trust, datetime.now(UTC)).state is State.VALID

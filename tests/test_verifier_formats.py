@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import rfc8785
@@ -188,6 +188,24 @@ def _entry(**changes: object) -> Entry:
         "previous": b"p" * 32,
     }
     return Entry(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+@given(
+    st.dictionaries(st.text(max_size=40), st.integers(0, 2**63 - 1) | st.text(max_size=300) | st.binary(max_size=300)),
+    st.none() | st.binary(min_size=32, max_size=32),
+)
+def test_an_entrys_bytes_are_those_of_the_general_encoder(
+    facts: dict[str, int | str | bytes], previous: bytes | None
+) -> None:
+    entry = _entry(facts=facts, previous=previous)
+    value: dict[int, object] = {
+        1: 1, 2: int(entry.kind), 3: entry.item, 4: entry.department,
+        5: (entry.recorded_at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1),
+        6: entry.digest.sha256, 7: entry.digest.sm3, 8: facts,
+    }  # fmt: skip
+    if previous is not None:
+        value[9] = previous
+    assert entry.to_bytes() == cbor.encode(value)
 
 
 def test_an_entry_comes_back_from_its_bytes() -> None:
