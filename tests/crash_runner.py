@@ -78,7 +78,7 @@ KILLS_FROM_OUTSIDE = 6
 class Institution:
     """Everything that the composition root would open, from a folder and a database."""
 
-    def __init__(self, folder: Path, url: str, hours: int = 0) -> None:
+    def __init__(self, folder: Path, url: str, hours: int = 0, where: str = "embedded") -> None:
         self.folder = folder
         self.clock = Clock(NOON + timedelta(hours=hours))
         self.engine = open_engine(url)
@@ -87,7 +87,7 @@ class Institution:
         self.registry = Registry(self.engine, BlindIndex(b"k" * 32), self.clock, os.urandom)
         origin = open_log(self.engine, os.urandom)
         self.chain = Chain(
-            "embedded", folder / "chain", origin=origin, registry_code=MARKET, clock=self.clock, draw=os.urandom
+            where, folder / "chain", origin=origin, registry_code=MARKET, clock=self.clock, draw=os.urandom
         )  # fmt: skip
         self.pipeline = Pipeline(
             self.engine, self.keys, folder / "log", self.chain, self.chain, self.clock, os.urandom,
@@ -125,9 +125,9 @@ def food_licence(number: int) -> CertificateDraft:
     )  # fmt: skip
 
 
-def prepare(folder: Path, url: str) -> None:
+def prepare(folder: Path, url: str, where: str = "embedded") -> None:
     """A registry with departments, types, some certificates in the log, and one-time proofs that nobody has used."""
-    institution = Institution(folder, url)
+    institution = Institution(folder, url, where=where)
     with institution.registry.begin(REGISTRY) as work:
         departments.install_operator(work, MARKET, "上海市长宁区市场监督管理局（示例）")
         departments.register(work, CARE, "上海市长宁区养老服务中心（示例）", "养老中心")

@@ -1,4 +1,4 @@
-"""The pipeline on the real embedded chain: anchors, first uses, and a chain that is away."""
+"""The pipeline on the embedded chain and on four validators: anchors, first uses, and a chain that is away."""
 
 from __future__ import annotations
 
@@ -21,12 +21,26 @@ from registry.uses import service as uses
 from registry.uses.tables import Consumption
 from registry.work import REGISTRY
 
+pytest_plugins = ["network_stage"]
+
 
 @pytest.fixture
 def institution(tmp_path: Path) -> Iterator[Institution]:
     url = f"sqlite:///{tmp_path / 'registry.db'}"
     prepare(tmp_path, url)
     opened = Institution(tmp_path, url, hours=1)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(params=["embedded", "network"])
+def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Institution]:
+    """An institution on the embedded chain, and one on four validators."""
+    network = request.getfixturevalue("four_validators") if request.param == "network" else None
+    where = network.urls[1] if network else "embedded"
+    url = f"sqlite:///{tmp_path / 'registry.db'}"
+    prepare(tmp_path, url, where)
+    opened = Institution(tmp_path, url, hours=1, where=where)
     yield opened
     opened.close()
 
@@ -47,8 +61,9 @@ def test_recorded_anchors_are_those_that_the_chain_gives(institution: Institutio
         assert institution.chain.find(anchor.size, anchor.root) == anchor
 
 
-def test_a_one_time_item_used_elsewhere_first_is_told_so(institution: Institution) -> None:
+def test_a_one_time_item_used_elsewhere_first_is_told_so(anywhere: Institution) -> None:
     """Another registry of the network was faster; ours says so and keeps the evidence."""
+    institution = anywhere
     facts = json.loads((institution.folder / "facts.json").read_text())
     with institution.registry.read(REGISTRY) as work:
         item = find_item(work, "material", facts["proofs"][0])
