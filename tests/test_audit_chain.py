@@ -92,7 +92,7 @@ ON_THE_CHAIN = {
     "a head on the chain whose entries are not shown": Plant("chain_ahead", hidden_on_chain, LOG_ALONE),
     "a head on the chain that the log contradicts": Plant("chain_head_differs", contradicted_on_chain, LOG_ALONE),
     "an anchor that the chain never took": Plant("anchor_not_on_chain", invented_anchor),
-    "an anchor's block altered": Plant("anchor_differs_from_chain", anchor("block_number", 1)),
+    "an anchor's block altered": Plant("anchor_proof_differs", anchor("block_number", 1)),
     "an anchor's time altered": Plant("anchor_differs_from_chain", anchor("block_at", LONG_AGO)),
     "an anchor's transaction altered": Plant("anchor_differs_from_chain", anchor("transaction_hash", b"t" * 32)),
     "who used first altered": Plant("consumption_not_on_chain", every("consumptions", "chain_by", house.MARKET)),
