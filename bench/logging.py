@@ -26,7 +26,7 @@ from registry.work import REGISTRY, Registry, whole_millisecond
 from verifier import cose
 from verifier.digests import DoubleDigest
 from verifier.entry import Entry, Kind
-from verifier.suites import PublicKey, SigningKey
+from verifier.suites import PublicKey, SigningKey, SoftwareKey, Suite
 
 DEPARTMENT = "11310105MB9T00011M"
 #: Entries a caller hands in at once; one tick of the pipeline takes them.
@@ -75,7 +75,8 @@ def _append_in_turns(folder: Path, *, signing: bool) -> list[tuple[float, float]
     waiting = iter(batches)
     log.append(next(waiting))
     log.keys.misses = 0
-    bare = BareLog(folder / "bare", folder / "registry.db", log.keys.department_key(log.at) if signing else None)
+    key = SoftwareKey.generate(Suite.ED25519) if signing else None
+    bare = BareLog(folder / "bare", folder / "registry.db", key)
     pairs = in_turns(lambda: log.append(next(waiting)), bare.append, ROUNDS)
     if log.keys.misses and not signing:
         raise AssertionError(f"{log.keys.misses} signatures were made while the clock ran")

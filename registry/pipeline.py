@@ -30,7 +30,7 @@ from registry.governance.service import Declarer
 from registry.keys.service import KeyService
 from registry.log.anchoring import Anchorer, Anchors, Proofs, anchored_head
 from registry.log.published import PublishedLog
-from registry.log.sealing import Seal, make_seals, store_seals
+from registry.log.sealing import Seal, seal, store_seals
 from registry.log.sequencing import sequence
 from registry.log.service import open_log
 from registry.log.state import newest_head
@@ -134,7 +134,7 @@ class Pipeline:
 
     def _seal(self, progress: Progress) -> list[Seal]:
         # (1) Rows that could not be sealed are passed over until the end is reached, then tried again.
-        outcome = make_seals(self._engine, self._keys, self._sealed_to, SEAL_BATCH)
+        outcome = seal(self._engine, self._keys, self._sealed_to, SEAL_BATCH)
         self._sealed_to = outcome.last_id if outcome.more else 0
         progress.more = outcome.more
         progress.problems += [Problem("seal", problem.reason, problem.message) for problem in outcome.problems]

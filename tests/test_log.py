@@ -19,7 +19,7 @@ from registry.errors import KeyUnavailableError
 from registry.keys.rules import LOG, department_purpose
 from registry.log import rules, service
 from registry.log.errors import LogContradictionError
-from registry.log.sealing import make_seals, store_seals
+from registry.log.sealing import seal, store_seals
 from registry.log.sequencing import sequence
 from registry.log.tables import CheckpointRow, LogEntry
 from registry.work import REGISTRY
@@ -199,7 +199,7 @@ def test_nothing_is_signed_when_the_newest_entries_were_cut_off(lite: House) -> 
 
 def test_of_two_passes_that_sign_the_same_only_one_is_stored(house: House) -> None:
     house.submit(3)
-    first, second = (make_seals(house.engine, house.keys, 0, 10) for _ in range(2))
+    first, second = (seal(house.engine, house.keys, 0, 10) for _ in range(2))
     assert sequence(house.engine, house.keys, house.clock(), 10, first.seals).sequenced == 3
     stored = [row.signed for row in _rows(house)]
     late = sequence(house.engine, house.keys, house.clock(), 10, second.seals)
@@ -213,7 +213,7 @@ def test_of_two_passes_that_sign_the_same_only_one_is_stored(house: House) -> No
 def test_small_batches_end_at_the_same_log(house: House) -> None:
     house.submit(11)
     position = 0
-    while (outcome := make_seals(house.engine, house.keys, position, 3)).more:
+    while (outcome := seal(house.engine, house.keys, position, 3)).more:
         assert store_seals(house.engine, outcome.seals)
         position = outcome.last_id
     sizes = []

@@ -60,7 +60,7 @@ class Sealing:
     problems: list[KeyUnavailableError] = field(default_factory=list)
 
 
-def make_seals(engine: Engine, keys: KeyService, after_id: int, limit: int) -> Sealing:
+def seal(engine: Engine, keys: KeyService, after_id: int, limit: int) -> Sealing:
     """Sign up to `limit` waiting entries with ids above `after_id`; nothing is written.
 
     Entries of a department whose key is unavailable stay in the outbox, and so do later entries about the same items;
