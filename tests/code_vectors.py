@@ -1,4 +1,4 @@
-"""Makes tests/vectors/codes.json (`python tests/code_vectors.py`): a code of every kind in every suite, and bad ones.
+"""Makes tests/vectors/codes/codes.json (`python tests/code_vectors.py`): a code of every kind in every suite, and bad ones.
 
 ES256 and SM2-SM3 sign with fresh randomness, so these are made once; a test holds two readers against them.
 """
@@ -17,7 +17,7 @@ from verifier.code import open_code
 from verifier.cose import sign1, to_be_signed
 from verifier.suites import SoftwareKey, Suite
 
-FILE = Path(__file__).parent / "vectors" / "codes.json"
+FILE = Path(__file__).parent / "vectors" / "codes" / "codes.json"
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
