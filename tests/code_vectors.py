@@ -1,4 +1,4 @@
-"""Makes tests/vectors/codes/codes.json (`python tests/code_vectors.py`): a code of every kind in every suite, and bad ones.
+"""Makes vectors/codes/codes.json (`python tests/code_vectors.py`): a code of every kind in every suite, and bad ones.
 
 ES256 and SM2-SM3 sign with fresh randomness, so these are made once; a test holds two readers against them.
 """
