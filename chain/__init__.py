@@ -1,4 +1,4 @@
-"""Speaks to the EVM: the embedded chain, a node by URL, the three contracts, one owner of the nonce.
+"""Speaks to the EVM: the embedded chain, a node by URL, the contracts, one owner of the nonce.
 
 Owns: the embedded chain's file, the outbox of transactions, the record of the deployment, the chain account's key.
 May import: `verifier`, and `contracts` as data. The only folder that imports web3, py-evm and eth-tester; none of their

@@ -99,6 +99,7 @@ class House:
 
     def __init__(self, url: str, folder: Path, *, anchors: object = None, uses: object = None) -> None:
         self.folder = folder
+        self.anchors = anchors
         self.clock = Clock()
         self.engine = open_engine(url)
         migrate(self.engine)

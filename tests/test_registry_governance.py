@@ -55,7 +55,7 @@ class Office:
         )  # fmt: skip
         house.pipeline = type(house.pipeline)(
             house.engine, house.keys, house.log, self.chain, self.chain, house.clock, os.urandom,
-            Declarer(house.engine, self.chain),
+            declarer=Declarer(house.engine, self.chain),
         )  # fmt: skip
 
     def second_governor(self) -> ChainGovernors:

@@ -53,9 +53,8 @@ def lite(tmp_path: Path) -> Iterator[House]:
 
 
 def ledger(house: House) -> Ledger:
-    found = house.pipeline._anchorer._anchors  # type: ignore[union-attr]
-    assert isinstance(found, Ledger)
-    return found
+    assert isinstance(house.anchors, Ledger)
+    return house.anchors
 
 
 def published(house: House) -> str:
