@@ -21,6 +21,7 @@ from chain.opening import Chain
 from chain.outbox import Outbox
 from chain.sender import Sender
 from registry.catalogue import service as catalogue
+from registry.chain_turns import LONGEST_PAUSE
 from registry.departments import service as departments
 from registry.governance import rules
 from registry.governance.rules import EntryFact, KeyFact, MemberFact, ScopeFact
@@ -55,7 +56,7 @@ class Office:
         )  # fmt: skip
         house.pipeline = type(house.pipeline)(
             house.engine, house.keys, house.log, self.chain, self.chain, house.clock, os.urandom,
-            declarer=Declarer(house.engine, self.chain),
+            declarer=Declarer(house.engine, self.chain), monotonic=lambda: house.clock.at.timestamp(),
         )  # fmt: skip
 
     def second_governor(self) -> ChainGovernors:
@@ -223,6 +224,7 @@ def test_what_happens_while_the_chain_is_away_is_declared_when_it_is_back(office
     assert progress.chain_down
     assert progress.published_size == progress.size
     held.close()
+    office.house.clock.at += timedelta(seconds=LONGEST_PAUSE)
     office.house.settle()
     assert office.chain.members().find(CARE) is not None
 
