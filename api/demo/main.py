@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from api.demo.auditing import audit
 from api.demo.carrying import gate, issue_codes
 from api.demo.client import AnswerError
 from api.demo.proving import count_everything, verify_offline
@@ -29,6 +30,8 @@ COUNTED = (
     "doubled",
     "verified_offline",
     "tampered_refused",
+    "audited",
+    "audit_divergences",
     "reuse_accepted",
     "reuse_refused",
     "one_time_winners",
@@ -79,6 +82,7 @@ def _walk(stage: Stage) -> None:
     verify_offline(stage)
     reuse(stage)
     gate(stage, texts)
+    audit(stage)
 
 
 def _close(stage: Stage, seconds: float) -> None:

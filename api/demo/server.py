@@ -25,6 +25,7 @@ class Server:
     """`suizheng serve` on a free loopback port."""
 
     def __init__(self, data: Path, output: Path) -> None:
+        self.data = data
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._output = output
