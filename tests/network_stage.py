@@ -44,9 +44,6 @@ def _make_whole(network: Network) -> None:
         network.heal()
 
 
-_POOL = 24
-
-
 @pytest.fixture(scope="session")
 def _world_pool() -> list[World]:
     return []

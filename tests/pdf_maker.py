@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -111,7 +112,10 @@ def sign(data: bytes, signer: Signer, field: str = "Sig1", root: Signer | None =
         reason="测试",
     )
     made = io.BytesIO()
-    signers.sign_pdf(IncrementalPdfFileWriter(io.BytesIO(data)), about, signer=maker, output=made)
+    # In a thread of its own: it runs an event loop, and a browser's test leaves one running in this thread.
+    with ThreadPoolExecutor(1) as pool:
+        writer = IncrementalPdfFileWriter(io.BytesIO(data))
+        pool.submit(signers.sign_pdf, writer, about, signer=maker, output=made).result()
     return made.getvalue()
 
 

@@ -20,7 +20,7 @@ from chain.outbox import Outbox
 from chain.sender import Patience, Sender
 from chain.uses import ChainFirstUses
 
-DEPLOYING = 5
+DEPLOYING = 8
 OF_THE_CHAIN, OF_THE_SENDER = 50, 72
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -63,9 +64,13 @@ class Post:
         self.outbox.close()
 
 
+#: Accounts that nothing else on the network uses: each test has its own nonces.
+_FRESH = count(1_000_000)
+
+
 @pytest.fixture
-def post(four_validators: Network, tmp_path: Path, fresh_account_number: int) -> Iterator[Post]:
-    post = Post(four_validators, tmp_path, fresh_account_number)
+def post(four_validators: Network, tmp_path: Path) -> Iterator[Post]:
+    post = Post(four_validators, tmp_path, next(_FRESH))
     yield post
     post.close()
 

@@ -71,7 +71,7 @@ def test_navigation_shows_only_what_the_roles_allow_and_the_rest_is_refused_on_a
     page = desk.page
     desk.log_in("wang")
     names = page.get_by_role("navigation", name="主导航").get_by_role("link").all_inner_texts()
-    assert [name.strip() for name in names] == ["核验", "证照", "用证", "制码", "运行状态"]
+    assert [name.strip() for name in names] == ["核验", "证照", "用证", "制码", "存证浏览", "运行状态"]
     page.goto("/register")
     expect(page.get_by_role("heading", level=1)).to_have_text("没有权限")
     expect(page.get_by_text("问题编号")).to_be_visible()

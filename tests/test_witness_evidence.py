@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -158,10 +159,7 @@ def test_of_two_histories_only_one_can_be_believed(institution: Institution, tmp
         stolen = EvidenceBundle.from_bytes(export(shown, mine)).cosigned or b""
         forged = EvidenceBundle.from_bytes(export(hidden, theirs))
         lines = "\n".join(split_note(stolen.decode())[1][1:]) + "\n"
-        patched = EvidenceBundle(
-            forged.face, forged.salts, forged.signed_entry, forged.receipt, forged.anchor, (),
-            (forged.cosigned or b"") + lines.encode(),
-        )  # fmt: skip
+        patched = replace(forged, cosigned=(forged.cosigned or b"") + lines.encode())
         verdict = verify_evidence(patched.to_bytes(), believe(hidden), hidden.clock())
         assert verdict.state is State.INVALID and verdict.reason == "bad_cosignature"
     finally:
