@@ -61,11 +61,13 @@ def test_language_and_print_size_are_kept_in_the_cookie(desk: Watched) -> None:
     page = desk.page
     page.goto("/verify")
     before = page.evaluate("parseFloat(getComputedStyle(document.documentElement).fontSize)")
-    page.get_by_role("button", name="大字版").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="大字版").click()
     expect(page).to_have_url(f"{desk.site.url}/verify")
     after = page.evaluate("parseFloat(getComputedStyle(document.documentElement).fontSize)")
     assert (before, after) == (16, 21)
-    page.get_by_role("button", name="English").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="English").click()
     page.goto("/status")
     expect(page.get_by_role("heading", level=1)).to_have_text("Status")
     assert page.locator("html").get_attribute("data-print") == "large"

@@ -180,17 +180,23 @@ class Network:
 
     def partition(self, *groups: Sequence[int]) -> None:
         """Cut every connection between these groups of nodes."""
-        for one, other in self._pairs(groups):
-            self._ask(one, "admin_removePeer", self.layout.members[other].enode)
-        deadline = time.monotonic() + 30
+        pairs = list(self._pairs(groups))
         sizes = {number: len(group) for group in groups for number in group}
-        self._wait_until_each(sizes, lambda number: self._peers(number) < sizes[number], deadline, "断开连接")
+
+        def is_cut_off(number: int) -> bool:
+            if self._peers(number) < sizes[number]:
+                return True
+            # Whoever was not yet asked to may have connected again meanwhile.
+            self._ask_of(pairs, "admin_removePeer")
+            return False
+
+        self._ask_of(pairs, "admin_removePeer")
+        self._wait_until_each(sizes, is_cut_off, time.monotonic() + 30, "断开连接")
 
     def heal(self) -> None:
         """Connect all nodes that run to each other again."""
         alive = [number for number in range(self.size) if self._processes[number].state() == "running"]
-        for one, other in self._pairs([[number] for number in alive]):
-            self._ask(one, "admin_addPeer", self.layout.members[other].enode)
+        self._ask_of(self._pairs([[number] for number in alive]), "admin_addPeer")
         deadline = time.monotonic() + 60
         self._wait_until_each(alive, lambda number: self._peers(number) >= len(alive) - 1, deadline, "恢复连接")
 
@@ -205,6 +211,11 @@ class Network:
         """Let a node vote for or against a validator; more than half of the votes decide."""
         self._engine.vote(self.layout, self.layout.members[number], address, belongs)
 
+    def _ask_of(self, pairs: Iterable[tuple[int, int]], method: str) -> None:
+        """Ask the first node of each pair to do something about the second."""
+        for one, other in pairs:
+            self._ask(one, method, self.layout.members[other].enode)
+
     def _start_all(self, idle: Sequence[int], deadline: float, say: Callable[[str], None]) -> None:
         if idle:
             program = find(self._engine.PROGRAM)
@@ -218,6 +229,8 @@ class Network:
         for number in range(self.size):
             self.resume(number)
         say("节点已启动，等待互相连接并出块…")
+        # A node that was cut off from others has forgotten them.
+        self._ask_of(self._pairs([[number] for number in range(self.size)]), "admin_addPeer")
         self._wait_until_each(
             range(self.size), lambda number: self._peers(number) >= self.size - 1, deadline, "互相连接"
         )
