@@ -13,7 +13,7 @@ import orjson
 from api.cli.arguments import now
 from api.cli.errors import EXIT_INVALID, EXIT_NOT_IN_FORCE, EXIT_UNDECIDED, EXIT_USAGE, EXIT_VALID, CommandError
 from api.cli.inspection_report import write_inspection
-from api.gate.errors import cause_of
+from api.cli.reading import read_given
 from verifier.documents.certificates import Certificate, load_many, load_pem
 from verifier.documents.findings import Inspection, Note, Roots, worst
 from verifier.documents.inspecting import MAX_FILE_BYTES, inspect
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     states, unreadable = list[State](), False
     for name in options.files:
         try:
-            data = _read(name, MAX_FILE_BYTES)
+            data = read_given(name, MAX_FILE_BYTES)
         except CommandError as error:
             sys.stdout.flush()
             sys.stderr.write(f"suizheng：{error.message}\n")
@@ -66,7 +66,7 @@ def _open_trust(paths: list[Path], at: datetime) -> tuple[Roots, list[Note]]:
     """The certificates of all trust that was named. A bundle past its time lends none, and a note says so."""
     certificates, notes = list[Certificate](), list[Note]()
     for path in paths:
-        data = _read(str(path), MAX_BUNDLE_BYTES)
+        data = read_given(str(path), MAX_BUNDLE_BYTES)
         try:
             if not data.lstrip().startswith(b"{"):
                 certificates += load_pem(data)
@@ -80,15 +80,3 @@ def _open_trust(paths: list[Path], at: datetime) -> tuple[Roots, list[Note]]:
             message = f"信任包 {path} 不可用：{error.message}；请给出信任包，或 PEM、DER 证书"
             raise CommandError(message) from error
     return Roots(tuple(certificates)), notes
-
-
-def _read(name: str, limit: int) -> bytes:
-    try:
-        if name == "-":
-            return sys.stdin.buffer.read(limit + 1)
-        with Path(name).open("rb") as file:
-            return file.read(limit + 1)
-    except OSError as error:
-        raise CommandError(f"无法读取 {name}：{cause_of(error)}") from error
-    except ValueError as error:
-        raise CommandError("文件名中有不能使用的字符") from error

@@ -6,15 +6,15 @@ import argparse
 import sys
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 
 import orjson
 
 from api.cli.arguments import now
 from api.cli.errors import CommandError
+from api.cli.reading import read_given
 from api.cli.report import write_report
 from api.cli.verifying import exit_status
-from api.gate.errors import TrustFileError, cause_of
+from api.gate.errors import TrustFileError
 from api.gate.trust_file import open_trust
 from codes import payload, picture
 from verifier.code import CODE_POLICY
@@ -51,7 +51,7 @@ def _verdicts(names: list[str], trust: TrustBundle | None, at: datetime) -> Iter
             yield from ((f"第 {number} 行", _judge(line, trust, at)) for number, line in _lines())
             continue
         try:
-            texts = picture.read_all(_read(name))
+            texts = picture.read_all(read_given(name, picture.MAX_PICTURE_BYTES))
         except picture.PictureError as error:
             yield name, _unread(error, at)
             continue
@@ -87,13 +87,3 @@ def _lines() -> Iterator[tuple[int, str]]:
         line = raw.decode(errors="replace").rstrip("\r\n")
         if line.strip():
             yield number, line
-
-
-def _read(name: str) -> bytes:
-    try:
-        with Path(name).open("rb") as file:
-            return file.read(picture.MAX_PICTURE_BYTES + 1)
-    except OSError as error:
-        raise CommandError(f"无法读取 {name}：{cause_of(error)}") from error
-    except ValueError as error:
-        raise CommandError("文件名中有不能使用的字符") from error

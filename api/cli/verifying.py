@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from datetime import datetime
-from pathlib import Path
 
 import orjson
 
 from api.cli.arguments import now
 from api.cli.errors import EXIT_INVALID, EXIT_NOT_IN_FORCE, EXIT_UNDECIDED, EXIT_VALID, CommandError
+from api.cli.reading import read_given
 from api.cli.report import write_report
-from api.gate.errors import TrustFileError, cause_of
+from api.gate.errors import TrustFileError
 from api.gate.trust_file import open_trust
 from codes import payload
 from verifier.evidence import MAGIC, MAX_BUNDLE_BYTES
@@ -60,22 +60,10 @@ def _presented(name: str) -> list[bytes]:
     """The bytes to verify: one evidence bundle or code, or every code of ours in a picture."""
     if name != "-" and payload.is_code(payload.normalise_scanned(name)):
         return [name.encode(errors="replace")]
-    data = _read(name)
+    data = read_given(name, MAX_BUNDLE_BYTES)
     if data.startswith(MAGIC) or not data.lstrip()[:5].startswith(_PICTURES):
         return [data]
     return _in_picture(data)
-
-
-def _read(name: str) -> bytes:
-    try:
-        if name == "-":
-            return sys.stdin.buffer.read(MAX_BUNDLE_BYTES + 1)
-        with Path(name).open("rb") as file:
-            return file.read(MAX_BUNDLE_BYTES + 1)
-    except OSError as error:
-        raise CommandError(f"无法读取 {name}：{cause_of(error)}") from error
-    except ValueError as error:
-        raise CommandError("文件名中有不能使用的字符") from error
 
 
 def _in_picture(data: bytes) -> list[bytes]:
