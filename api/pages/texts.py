@@ -1,4 +1,4 @@
-"""Every text of the pages, in both languages, from one file: texts.json maps a key to [Chinese, English]."""
+"""Every text of the pages, in both languages: each file of the folder texts maps keys to [Chinese, English]."""
 
 from __future__ import annotations
 
@@ -9,7 +9,18 @@ from typing import Final
 
 from api.pages.preferences import Language
 
-TEXTS: Final[Mapping[str, list[str]]] = json.loads((Path(__file__).parent / "texts.json").read_text("utf-8"))
+
+def _read(folder: Path) -> dict[str, list[str]]:
+    texts: dict[str, list[str]] = {}
+    for path in sorted(folder.glob("*.json")):
+        fresh = json.loads(path.read_text("utf-8"))
+        if twice := texts.keys() & fresh.keys():
+            raise ValueError(f"{path.name} has keys of another file: {sorted(twice)}")
+        texts |= fresh
+    return texts
+
+
+TEXTS: Final[Mapping[str, list[str]]] = _read(Path(__file__).parent / "texts")
 _COLUMN: Final = {"zh": 0, "en": 1}
 
 
@@ -21,7 +32,7 @@ class Texts:
         self._column = _COLUMN[language]
 
     def __call__(self, key: str, **values: object) -> str:
-        """The text of the key with the values put in. Raises KeyError for a key that texts.json does not have."""
+        """The text of the key with the values put in. Raises KeyError for a key that no file has."""
         text = TEXTS[key][self._column]
         return text.format(**values) if values else text
 
