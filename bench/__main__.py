@@ -19,6 +19,7 @@ BENCHES = {
     "anchor_lag": "bench.anchoring:anchor_lag",
     "canonicalise": "bench.formats:canonicalise_bench",
     "code_verify": "bench.formats:code_verify",
+    "dynamic_verify": "bench.formats:dynamic_verify",
     "verify_bundle": "bench.formats:verify_bundle",
     "log_append": "bench.logging:log_append",
     "log_append_signed": "bench.logging:log_append_signed",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import rfc8785
@@ -13,10 +13,11 @@ from world import NOON, food_face, make_world
 from bench.measure import Result, at_least, at_most, in_turns
 from verifier import State, check_code, verify_evidence
 from verifier.canonical import canonicalise
-from verifier.code import open_code
+from verifier.code import open_code, show_code
 from verifier.cose import Type, open1, open_typed, to_be_signed
 from verifier.merkle import Frontier
 from verifier.receipt import sign_root
+from verifier.suites import SoftwareKey, Suite
 
 ROUNDS = 15
 
@@ -42,6 +43,19 @@ def code_verify() -> Result:
     bare = _bare(world.code_key.public.raw, message.signature, signed)
     pairs = in_turns(_times(lambda: check_code(text, trust, NOON), calls), _times(bare, calls), ROUNDS)
     return at_most("code_verify", pairs, calls, 2)
+
+
+def dynamic_verify() -> Result:
+    """Text to claims of dynamic codes, each of another phone, against one bare verification; two signatures are due."""
+    world = make_world()
+    trust = world.trust()
+    # P-256, as wallets make them: every browser has it.
+    devices = [SoftwareKey.generate(Suite.ES256) for _ in range(400)]
+    texts = [show_code(world.code(device_key=device.public), device, NOON) for device in devices]
+    _, message, _ = open_code(texts[0])
+    bare = _bare(world.code_key.public.raw, message.signature, to_be_signed(message.protected, message.payload or b""))
+    pairs = in_turns(_each(lambda text: check_code(text, trust, NOON), texts), _times(bare, len(texts)), ROUNDS)
+    return at_most("dynamic_verify", pairs, len(texts), 2.5)
 
 
 def verify_bundle() -> Result:
@@ -74,7 +88,7 @@ def _bare(raw: bytes, signature: bytes, message: bytes) -> Callable[[], object]:
     return lambda: key.verify(signature, message)
 
 
-def _each(work: Callable[[Any], object], items: list[dict[str, Any]]) -> Callable[[], object]:
+def _each(work: Callable[[Any], object], items: Sequence[Any]) -> Callable[[], object]:
     def run() -> None:
         for item in items:
             work(item)

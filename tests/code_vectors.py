@@ -6,6 +6,8 @@ ES256 and SM2-SM3 sign with fresh randomness, so these are made once; a test hol
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from world import NOON, fixed_draw, make_world
 
 from codes import payload
 from verifier import CodeKind, cbor
-from verifier.code import open_code
+from verifier.code import CodeClaims, open_code, show_code, sign_code
 from verifier.cose import sign1, to_be_signed
 from verifier.suites import SoftwareKey, Suite
 
@@ -22,7 +24,8 @@ _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 def make_code_vectors() -> dict[str, Any]:
-    """{at, valid: [{kind, suite, public, kid, type, claims_hex, text}], refused: [{reason, public, suite, text}]}."""
+    """{at, valid: [{kind, suite, public, kid, type, claims_hex, text}], presented: [{suite, public, kid, text, …}],
+    refused: [{reason, public, suite, text}]}."""
     world = make_world(1)
     keys = {
         Suite.ED25519: SoftwareKey.from_seed(fixed_draw("code vectors")(32)),
@@ -38,7 +41,29 @@ def make_code_vectors() -> dict[str, Any]:
             valid.append(
                 {"kind": kind.name.lower(), "type": int(kind.envelope), "claims_hex": claims.hex()} | _by(key, text)
             )
-    return {"at": NOON.isoformat(), "valid": valid, "refused": _refused(keys, payload.decode(valid[0]["text"]))}
+    presented = [one for key in keys.values() for one in _presented(world.claims(), key)]
+    good = payload.decode(valid[0]["text"])
+    return {"at": NOON.isoformat(), "valid": valid, "presented": presented, "refused": _refused(keys, good)}
+
+
+def _presented(claims: CodeClaims, issuer: SoftwareKey) -> list[dict[str, Any]]:
+    """Dynamic codes of this issuer on a device of each suite a device may have; shown at the vectors' time."""
+    made = []
+    devices = (SoftwareKey.from_seed(fixed_draw("device vectors")(32)), SoftwareKey.generate(Suite.ES256))
+    for device in devices:
+        static = sign_code(replace(claims, device_key=device.public), issuer)
+        made.append(
+            _by(issuer, show_code(static, device, NOON))
+            | {
+                "device_suite": int(device.public.suite),
+                "device": device.public.raw.hex(),
+                "code_hex": payload.decode(static).hex(),
+                "shown_at": int(NOON.timestamp()),
+                "static_text": static,
+                "shown_a_minute_ago": show_code(static, device, NOON - timedelta(seconds=60)),
+            }
+        )
+    return made
 
 
 def _by(key: SoftwareKey, text: str) -> dict[str, Any]:

@@ -89,6 +89,28 @@ def test_anothers_reader_accepts_every_vector(vector: dict[str, Any]) -> None:
     assert claims[6] <= AT.timestamp() < claims[4]
 
 
+@pytest.mark.parametrize("vector", VECTORS["presented"], ids=lambda one: one["text"][-8:])
+def test_our_reader_accepts_every_presentation_and_not_the_code_alone_nor_an_old_one(vector: dict[str, Any]) -> None:
+    trust = trusting(*VECTORS["valid"], vector)
+    assert verify(vector["text"].encode(), trust, AT).state is State.VALID
+    alone, old = (verify(vector[name].encode(), trust, AT) for name in ("static_text", "shown_a_minute_ago"))
+    assert (alone.reason, old.reason) == ("proof_missing", "proof_expired")
+
+
+@pytest.mark.parametrize("vector", VECTORS["presented"], ids=lambda one: one["text"][-8:])
+def test_anothers_library_accepts_the_proof_of_every_presentation(vector: dict[str, Any]) -> None:
+    """Made of the page and other libraries: the proof is a COSE_Sign1 with the header that is not sent."""
+    shown_at, proof, protected, body, signature = cbor2.loads(base45(vector["text"].removeprefix("SZ1:")))
+    code = b"\xd2" + cbor2.dumps([protected, {}, body, signature])
+    assert (code.hex(), shown_at) == (vector["code_hex"], vector["shown_at"])
+    header = cbor2.dumps({1: vector["device_suite"], 16: 65006}, canonical=True)
+    signed = b"\xd2" + cbor2.dumps([header, {}, cbor2.dumps([code, shown_at]), proof])
+    device = their_key(vector["device_suite"], bytes.fromhex(vector["device"]), b"device")
+    assert COSE.new().decode(signed, device) == cbor2.dumps([code, shown_at])
+    with pytest.raises(CWTError):
+        COSE.new().decode(signed[:-1] + bytes((signed[-1] ^ 1,)), device)
+
+
 def test_anothers_reader_refuses_an_altered_code() -> None:
     (vector,) = (one for one in VECTORS["refused"] if one["fault"] == "wrong_signature")
     key = their_key(vector["suite"], bytes.fromhex(vector["public"]), bytes.fromhex(vector["kid"]))

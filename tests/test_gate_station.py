@@ -22,6 +22,7 @@ from api.gate.station import Station, read_lines
 from api.gate.trust_file import TrustFile
 from codes import payload
 from verifier.admission import Decision
+from verifier.code import show_code
 from verifier.status import Status, StatusList
 from verifier.trust import TrustBundle, sign_trust
 from verifier.verdict import State
@@ -86,6 +87,24 @@ def test_a_replay_is_refused_after_a_restart_too(tmp_path: Path, world: World) -
     first.journal.close()
     second = Gate(tmp_path, world)
     assert second.scan(code).reason == "replayed"
+    second.journal.close()
+
+
+def test_a_dynamic_code_opens_once_even_across_a_restart_and_its_screenshot_never(tmp_path: Path, world: World) -> None:
+    phone = fixed_key("phone")
+    bound = world.code(device_key=phone.public, expires_at=NOON + timedelta(days=3))
+    first = Gate(tmp_path, world)
+    assert first.scan(show_code(bound, phone, NOON)).admit
+    first.journal.close()
+    second = Gate(tmp_path, world, NOON + timedelta(seconds=3))
+    assert second.scan(show_code(bound, phone, NOON)).reason == "replayed"
+    second.at = NOON + timedelta(seconds=31)
+    assert second.scan(show_code(bound, phone, second.at)).admit
+    screenshot = show_code(bound, phone, NOON + timedelta(seconds=60))
+    second.at = NOON + timedelta(seconds=100)
+    refused = second.scan(screenshot)
+    assert (refused.state, refused.reason) == (State.NOT_IN_FORCE, "proof_expired")
+    assert second.scan(bound).reason == "proof_missing"
     second.journal.close()
 
 

@@ -56,6 +56,7 @@ def test_genuine_evidence_is_valid_and_every_required_check_says_so() -> None:
         Check.WITNESSES,
         Check.KIND,
         Check.HOLDER,
+        Check.POSSESSION,
     }
     shown = verdict.to_json()
     json.dumps(shown)

@@ -20,7 +20,7 @@ ADMITTED_KINDS = (CodeKind.PERSON,)
 
 
 class Admitted(NamedTuple):
-    """The newest code with some id that opened this gate: when it was issued and when it was used here."""
+    """The newest code with some id that opened this gate: when it was issued, or shown by its device, and used here."""
 
     issued_at: datetime
     admitted_at: datetime
@@ -33,7 +33,8 @@ class Decision:
     state: INVALID for what is no right to enter, NOT_IN_FORCE for one that does not hold now, UNDECIDED for what cannot
     be judged here. reason: a stable snake_case code of at most 40 characters; message: Chinese, for the person at the
     door. Which certificate opened the door is not told: a display beside a queue is no place for it. code_id and
-    code_issued_at: of a genuine code only; what a forgery claims is kept nowhere.
+    code_issued_at: of a genuine code only; what a forgery claims is kept nowhere. Of a dynamic code, code_issued_at is
+    when its device showed it.
     """
 
     state: State
@@ -83,7 +84,7 @@ def decide(
     answer = _judge(verdict, claims, venue, trust, at, seen)
     if claims is None or verdict.state in (State.INVALID, State.UNDECIDED):
         return Decision(*answer, at)
-    return Decision(*answer, at, claims.code_id, claims.issued_at)
+    return Decision(*answer, at, claims.code_id, claims.made_at)
 
 
 def is_open(rule: VenueRule, at: datetime) -> bool:
@@ -110,6 +111,8 @@ def _judge(
         return _Answer(State.UNDECIDED, "no_claims", "没有读到码的内容")
     if claims.kind not in ADMITTED_KINDS:
         return _Answer(State.INVALID, "wrong_kind", f"这是{KIND_CHINESE[claims.kind]}，请出示个人码")
+    if venue.rule.dynamic_only and claims.device_key is None:
+        return _Answer(State.INVALID, "static_not_accepted", "本场所只接受手机动态码，请在手机上出示")
     if not is_open(venue.rule, at):
         return _Answer(State.NOT_IN_FORCE, "closed", "现在不在开放时间内")
     if _is_replay(claims, at, venue.rule.anti_passback_seconds, seen):
@@ -120,10 +123,12 @@ def _judge(
 def _is_replay(claims: CodeClaims, at: datetime, window_seconds: int, seen: Mapping[bytes, Admitted]) -> bool:
     """Ids and times are compared, never texts: a signature can be changed without becoming wrong."""
     last = seen.get(claims.code_id)
-    if last is None or claims.issued_at > last.issued_at:
+    if last is None or claims.made_at > last.issued_at:
         return False
-    # Older than what was used already: a picture kept from before the code was refreshed.
-    return claims.issued_at < last.issued_at or at - last.admitted_at < timedelta(seconds=window_seconds)
+    # Older than what was used already: a picture kept from before the code was refreshed. A device shows anew at will,
+    # so one showing opens once, whatever the window.
+    is_spent = claims.made_at < last.issued_at or claims.shown_at is not None
+    return is_spent or at - last.admitted_at < timedelta(seconds=window_seconds)
 
 
 def _entitlement(claims: CodeClaims, venue: Venue, trust: TrustBundle, at: datetime) -> _Answer:

@@ -2,14 +2,15 @@
 
 Text "SZ1:" + Base45 of a COSE_Sign1 whose payload is a CWT claims set (RFC 8392); the envelope's type keeps the kinds
 apart. Claims: {4: expiry, 6: issued, -65537: [code id (8 bytes), generation, status list, status index, name or null,
-subject or null, [[grant kind, reference, status list, status index, until], …]]}. A code carries references and public
-facts, never a person's name or number.
+subject or null, [[grant kind, reference, status list, status index, until], …], device key?]}. A code carries
+references and public facts, never a person's name or number. A code with a device key (32 bytes Ed25519, 33 bytes
+P-256) is good only as the presentation of that device (verifier.presentation).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import Any
@@ -17,8 +18,9 @@ from typing import Any
 from codes import payload
 from verifier import cbor, cose, times
 from verifier.errors import Check, KindError, MalformedError, StatusError, ValidityError
+from verifier.presentation import Shown, check_proof, device_key, open_shown, present
 from verifier.status import CHINESE, Status
-from verifier.suites import SigningKey
+from verifier.suites import PublicKey, SigningKey
 from verifier.trust import TrustBundle
 from verifier.verdict import Examination, Policy, Verdict
 
@@ -86,7 +88,11 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class CodeClaims:
-    """What a code says. name: public names only (enterprise, venue); subject: USCC of an enterprise or a venue's id."""
+    """What a code says. name: public names only (enterprise, venue); subject: USCC of an enterprise or a venue's id.
+
+    device_key: of the only device that may show it; None for a code that stands alone, as on paper. shown_at: when that
+    device showed it, no part of the code itself; None until its proof was read.
+    """
 
     kind: CodeKind
     code_id: bytes
@@ -98,10 +104,17 @@ class CodeClaims:
     name: str | None = None
     subject: str | None = None
     grants: tuple[Grant, ...] = ()
+    device_key: PublicKey | None = None
+    shown_at: datetime | None = None
+
+    @property
+    def made_at(self) -> datetime:
+        """When what is presented was made: by the device for a dynamic code, else by the issuer."""
+        return self.shown_at or self.issued_at
 
     def to_bytes(self) -> bytes:
         """The CWT claims set."""
-        private = [
+        private: list[Any] = [
             self.code_id,
             self.generation,
             self.status_list,
@@ -113,6 +126,8 @@ class CodeClaims:
                 for grant in self.grants
             ],
         ]
+        if self.device_key is not None:
+            private.append(self.device_key.raw)
         claims = {
             _EXPIRES: int(self.expires_at.timestamp()),
             _ISSUED: int(self.issued_at.timestamp()),
@@ -124,7 +139,7 @@ class CodeClaims:
     def from_bytes(cls, kind: CodeKind, data: bytes) -> CodeClaims:
         """The inverse of `to_bytes`. Raises MalformedError."""
         claims = cbor.require_map(cbor.decode(data, limit=MAX_CODE_BYTES), _CLAIMS)
-        parts = cbor.require_list(claims[_PRIVATE], 7, 7)
+        parts = cbor.require_list(claims[_PRIVATE], 8, 7)
         return cls(
             kind=kind,
             code_id=cbor.require_bytes(parts[0], CODE_ID_BYTES),
@@ -136,6 +151,7 @@ class CodeClaims:
             name=None if parts[4] is None else cbor.require_text(parts[4], 60),
             subject=None if parts[5] is None else cbor.require_text(parts[5], 32),
             grants=tuple(_grant(item) for item in cbor.require_list(parts[6], MAX_GRANTS)),
+            device_key=device_key(parts[7]) if len(parts) == 8 else None,
         )
 
 
@@ -144,32 +160,34 @@ def sign_code(claims: CodeClaims, key: SigningKey) -> str:
     return payload.encode(cose.sign1(claims.to_bytes(), key, claims.kind.envelope))
 
 
+def show_code(text: str, device: SigningKey, at: datetime) -> str:
+    """The text of a device-bound code as its device shows it at a time. Raises MalformedError."""
+    return payload.encode(present(_bytes_of(text), device, at))
+
+
 def open_code(text: str) -> tuple[CodeKind, cose.Sign1, CodeClaims]:
     """Parse a code's text; nothing is verified yet. Raises MalformedError, KindError."""
-    try:
-        data = payload.decode(text)
-    except payload.PayloadError as error:
-        raise MalformedError("not_a_code", str(error)) from error
-    message = cose.open1(data, limit=MAX_CODE_BYTES)
-    typ = message.header.get(cose.TYP)
-    kind = _KINDS.get(typ) if type(typ) is int else None
-    if kind is None:
-        raise KindError("unknown_kind", "这种码不受支持")
-    return kind, message, CodeClaims.from_bytes(kind, cose.require_typed(message, kind.envelope))
+    kind, shown, claims = _open(text)
+    return kind, shown.message, claims
 
 
 def check_code(
-    text: str, trust: TrustBundle, at: datetime, kinds: Collection[CodeKind] = tuple(CodeKind)
+    text: str,
+    trust: TrustBundle,
+    at: datetime,
+    kinds: Collection[CodeKind] = tuple(CodeKind),
+    policy: Policy = CODE_POLICY,
 ) -> CodeClaims:
     """The claims of a code of one of these kinds, genuine and in force at that time; raises the first fault otherwise.
 
-    Raises MalformedError, KindError, UntrustedIssuerError, ScopeError, SignatureError, ValidityError, StatusError,
-    UnknownStatusError. The age of the trust bundle is the caller's to judge.
+    Raises MalformedError, KindError, UntrustedIssuerError, ScopeError, SignatureError, ProofError, ValidityError,
+    StatusError, UnknownStatusError. The age of the trust bundle is the caller's to judge.
     """
-    kind, message, claims = open_code(text)
+    kind, shown, claims = _open(text)
     _check_kind(kind, kinds)
-    key = trust.key(message.kid, kind.purpose, claims.issued_at)
-    message.check(key.public)
+    key = trust.key(shown.message.kid, kind.purpose, claims.issued_at)
+    shown.message.check(key.public)
+    check_proof(shown, claims.device_key, at, policy)
     check_times(claims, at)
     check_status(claims, trust)
     return claims
@@ -184,8 +202,8 @@ def verify_code(
 ) -> Verdict:
     """The verdict on a code's text at a time. Never raises for any text.
 
-    The steps: (0) trust fresh, (1) format, (2) kind, (3) key and its purpose when signed, (4) signature, (5) period of
-    validity, (6) status.
+    The steps: (0) trust fresh, (1) format, (2) kind, (3) key and its purpose when signed, (4) signature, (5) proof of the
+    device where the code is bound to one, (6) period of validity, (7) status.
     """
     return examine_code(text, trust, at, kinds, policy)[0]
 
@@ -201,16 +219,19 @@ def examine_code(
     exam = Examination(at)
     issued_at = trust.content.issued_at
     exam.run(Check.FRESHNESS, lambda: trust.check_fresh(at, policy.max_trust_age), "信任包在有效期内", issued_at)
-    opened = exam.run(Check.FORMAT, lambda: open_code(text), "码的格式正确")
+    opened = exam.run(Check.FORMAT, lambda: _open(text), "码的格式正确")
     if opened is None:
         return exam.conclude(policy), None
-    kind, message, claims = opened
+    kind, shown, claims = opened
+    message = shown.message
     exam.run(Check.KIND, lambda: _check_kind(kind, kinds), f"这是{KIND_CHINESE[kind]}")
     key = exam.run(
         Check.ISSUER, lambda: trust.key(message.kid, kind.purpose, claims.issued_at), "签发密钥可信", issued_at
     )
     if key is not None:
         exam.run(Check.SIGNATURE, lambda: message.check(key.public), "签名与内容一致")
+    if claims.device_key is not None or shown.proof is not None:
+        exam.run(Check.POSSESSION, lambda: check_proof(shown, claims.device_key, at, policy), "由绑定的手机即时出示")
     exam.run(Check.VALIDITY, lambda: check_times(claims, at), "在有效时间内")
     exam.run(Check.STATUS, lambda: check_status(claims, trust), "码未被停用", issued_at)
     return exam.conclude(policy, _describe(claims)), claims
@@ -231,6 +252,24 @@ def check_status(claims: CodeClaims, trust: TrustBundle) -> None:
     status, _ = trust.status(claims.status_list, claims.status_index)
     if status is not Status.VALID:
         raise StatusError(f"status_{status.name.lower()}", f"该码{CHINESE[status]}")
+
+
+def _open(text: str) -> tuple[CodeKind, Shown, CodeClaims]:
+    shown = open_shown(_bytes_of(text), limit=MAX_CODE_BYTES)
+    message = shown.message
+    typ = message.header.get(cose.TYP)
+    kind = _KINDS.get(typ) if type(typ) is int else None
+    if kind is None:
+        raise KindError("unknown_kind", "这种码不受支持")
+    claims = CodeClaims.from_bytes(kind, cose.require_typed(message, kind.envelope))
+    return kind, shown, claims if shown.proof is None else replace(claims, shown_at=shown.proof.shown_at)
+
+
+def _bytes_of(text: str) -> bytes:
+    try:
+        return payload.decode(text)
+    except payload.PayloadError as error:
+        raise MalformedError("not_a_code", str(error)) from error
 
 
 _KINDS: dict[int, CodeKind] = {int(kind.envelope): kind for kind in CodeKind}
@@ -267,6 +306,8 @@ def _describe(claims: CodeClaims) -> dict[str, Any]:
         "subject": claims.subject,
         "issued_at": times.to_text(claims.issued_at),
         "expires_at": times.to_text(claims.expires_at),
+        "dynamic": claims.device_key is not None,
+        "shown_at": None if claims.shown_at is None else times.to_text(claims.shown_at),
         "grants": [
             {"kind": grant.kind.name.lower(), "ref": grant.ref, "until": times.to_text(grant.until)}
             for grant in claims.grants

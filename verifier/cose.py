@@ -33,6 +33,7 @@ class Type(IntEnum):
     PERSON_CODE = 65001
     ENTERPRISE_CODE = 65002
     VENUE_CODE = 65003
+    POSSESSION = 65006
     ENTRY = 65010
 
 
@@ -102,6 +103,15 @@ def open1(data: bytes, *, limit: int) -> Sign1:
     if _assemble(protected, unprotected, payload, signature) != data:
         raise MalformedError("not_canonical", "内容不是确定性 CBOR 编码（RFC 8949 4.2）")
     return Sign1(protected, _header(protected), unprotected, payload, signature)
+
+
+def from_parts(protected: Any, payload: Any, signature: Any) -> tuple[Sign1, bytes]:
+    """The message of these three parts with nothing unprotected, and its bytes. Nothing is verified yet.
+
+    Raises MalformedError.
+    """
+    parts = cbor.require_bytes(protected), cbor.require_bytes(payload), cbor.require_bytes(signature, SIGNATURE_BYTES)
+    return Sign1(parts[0], _header(parts[0]), {}, parts[1], parts[2]), _assemble(parts[0], {}, parts[1], parts[2])
 
 
 def open_typed(data: bytes, typ: int | str, *, limit: int) -> tuple[Sign1, bytes]:

@@ -24,6 +24,7 @@ class Check(StrEnum):
     KIND = "kind"
     FRESHNESS = "freshness"
     HOLDER = "holder"
+    POSSESSION = "possession"
 
     # Enum's own hash is a Python function; results are kept by check, so it would be called dozens of times a verdict.
     __hash__ = str.__hash__
@@ -103,6 +104,12 @@ class KindError(VerificationError):
     """A genuine code of another kind than this place accepts."""
 
     check = Check.KIND
+
+
+class ProofError(VerificationError):
+    """The device that a code is bound to did not prove that it shows the code."""
+
+    check = Check.POSSESSION
 
 
 class NotInForceError(VerificationError):

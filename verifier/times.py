@@ -53,3 +53,8 @@ def for_people(at: datetime) -> str:
     """2026年11月22日 14:05, Shanghai time."""
     local = at.astimezone(SHANGHAI)
     return f"{local.year}年{local.month}月{local.day}日 {local:%H:%M}"
+
+
+def clock(at: datetime) -> str:
+    """14:05:09, Shanghai time."""
+    return f"{at.astimezone(SHANGHAI):%H:%M:%S}"

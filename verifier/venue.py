@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 from dataclasses import dataclass
 from datetime import time
 from typing import Any
@@ -25,16 +26,20 @@ class Hours:
 
 @dataclass(frozen=True, slots=True)
 class VenueRule:
-    """Who may enter when: holders of these certificate types or of a pass, once per code in the window (seconds)."""
+    """Who may enter when: holders of these certificate types or of a pass, once per code in the window (seconds).
+
+    dynamic_only: only codes that their device shows at this moment, none from paper or a picture.
+    """
 
     hours: tuple[Hours, ...]
     admit_types: frozenset[str]
     admit_passes: bool
     anti_passback_seconds: int
+    dynamic_only: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """{hours: [{days, from, to}], admit: {types, pass}, anti_passback_seconds}."""
-        return {
+        """{hours: [{days, from, to}], admit: {types, pass}, anti_passback_seconds, dynamic_only if it is true}."""
+        rule = {
             "hours": [
                 {"days": sorted(span.days), "from": _clock_text(span.opens), "to": _clock_text(span.closes)}
                 for span in self.hours
@@ -42,11 +47,12 @@ class VenueRule:
             "admit": {"types": sorted(self.admit_types), "pass": self.admit_passes},
             "anti_passback_seconds": self.anti_passback_seconds,
         }
+        return rule | ({"dynamic_only": True} if self.dynamic_only else {})
 
     @classmethod
     def from_json(cls, value: Any) -> VenueRule:
         """The inverse of `to_json`. Raises MalformedError naming the field."""
-        rule = _object(value, "rule", {"hours", "admit", "anti_passback_seconds"})
+        rule = _object(value, "rule", {"hours", "admit", "anti_passback_seconds"}, {"dynamic_only"})
         admit = _object(rule["admit"], "admit", {"types", "pass"})
         types, passes, seconds = admit["types"], admit["pass"], rule["anti_passback_seconds"]
         if not isinstance(types, list) or len(types) > 64 or not all(isinstance(code, str) for code in types):
@@ -55,10 +61,13 @@ class VenueRule:
             raise _wrong("admit.pass", "true 或 false")
         if type(seconds) is not int or not 0 <= seconds <= MAX_ANTI_PASSBACK_SECONDS:
             raise _wrong("anti_passback_seconds", f"0 至 {MAX_ANTI_PASSBACK_SECONDS} 的秒数")
+        if not isinstance(rule.get("dynamic_only", False), bool):
+            raise _wrong("dynamic_only", "true 或 false")
         hours = rule["hours"]
         if not isinstance(hours, list) or len(hours) > 32:
             raise _wrong("hours", "开放时段的列表")
-        return cls(tuple(_hours(span) for span in hours), frozenset(types), passes, seconds)
+        dynamic_only = rule.get("dynamic_only", False)
+        return cls(tuple(_hours(span) for span in hours), frozenset(types), passes, seconds, dynamic_only)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +114,8 @@ def _clock_text(value: time) -> str:
     return "24:00" if value == time.max else f"{value:%H:%M}"
 
 
-def _object(value: Any, field: str, keys: set[str]) -> dict[str, Any]:
-    if not isinstance(value, dict) or value.keys() != keys:
+def _object(value: Any, field: str, keys: set[str], optional: Set[str] = frozenset()) -> dict[str, Any]:
+    if not isinstance(value, dict) or not keys <= value.keys() <= keys | optional:
         raise _wrong(field, "含有且只含有 " + "、".join(sorted(keys)) + " 的对象")
     return value
 

@@ -49,6 +49,7 @@ CHECK_CHINESE = {
     Check.KIND: "码的种类",
     Check.FRESHNESS: "信任包时效",
     Check.HOLDER: "持证人一致",
+    Check.POSSESSION: "手机即时证明",
 }
 
 
@@ -93,10 +94,15 @@ class CheckResult(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Which checks must have passed, and how old the trust bundle may be."""
+    """Which checks must have passed, how old the trust bundle may be, and how long a dynamic code stays fresh.
+
+    proof_window: how long after its showing; proof_skew: how far the phone's clock may differ, either way.
+    """
 
     required: frozenset[Check]
     max_trust_age: timedelta = timedelta(days=7)
+    proof_window: timedelta = timedelta(seconds=30)
+    proof_skew: timedelta = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)

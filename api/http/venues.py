@@ -34,7 +34,7 @@ class NewVenue(Incoming):
     area_code: str = Field(default="310105", max_length=6, description="属地编码")
     responsible: str = Field(max_length=18, description="责任单位的统一社会信用代码")
     rule: dict[str, Any] = Field(
-        description="通行规则：{hours: [{days, from, to}], admit: {types, pass}, anti_passback_seconds}"
+        description="通行规则：{hours: [{days, from, to}], admit: {types, pass}, anti_passback_seconds, dynamic_only?}"
     )
     department: str | None = Field(default=None, max_length=18, description="管理部门，缺省为本部门")
 

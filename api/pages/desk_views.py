@@ -167,6 +167,7 @@ class VenueForm:
     admit: Sequence[str]
     admit_pass: bool
     anti_passback: str
+    dynamic_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,11 +154,12 @@ def _rule(form: Form, t: Texts) -> dict[str, Any]:
     passback = form.text("anti_passback") or "0"
     if not passback.isdecimal():
         raise InvalidDraftError([FieldError("anti_passback", "wrong_form", t("venue.passback_form"))])
-    return {
+    rule = {
         "hours": hours,
         "admit": {"types": form.all("admit"), "pass": form.text("admit_pass") == "yes"},
         "anti_passback_seconds": int(passback),
     }
+    return rule | ({"dynamic_only": True} if form.text("dynamic_only") == "yes" else {})
 
 
 def _hours(form: Form) -> list[HoursRow]:
@@ -174,6 +175,7 @@ def _sent(form: Form) -> VenueForm:
         name=form.text("name"), address=form.text("address"), area_code=form.text("area_code"),
         responsible=form.text("responsible"), hours=_hours(form), admit=form.all("admit"),
         admit_pass=form.text("admit_pass") == "yes", anti_passback=form.text("anti_passback"),
+        dynamic_only=form.text("dynamic_only") == "yes",
     )  # fmt: skip
 
 
