@@ -202,8 +202,8 @@ def verify_code(
 ) -> Verdict:
     """The verdict on a code's text at a time. Never raises for any text.
 
-    The steps: (0) trust fresh, (1) format, (2) kind, (3) key and its purpose when signed, (4) signature, (5) proof of the
-    device where the code is bound to one, (6) period of validity, (7) status.
+    The steps: (0) trust fresh, (1) format, (2) kind, (3) key and its purpose when signed, (4) signature, (5) proof of
+    the device where the code is bound to one, (6) period of validity, (7) status.
     """
     return examine_code(text, trust, at, kinds, policy)[0]
 

@@ -48,8 +48,8 @@ class Visit:
     """One line. gate: 8 to 32 lower-case letters and digits, drawn once for each journal; sequence counts from 1.
 
     decided_at, code_issued_at: whole seconds; trust_version, trust_age_seconds: of the trust bundle that the gate then
-    had; code_id: 8 bytes, None where no genuine code was read; code_issued_at of a dynamic code: when its device showed it;
-    previous: 32 bytes, for the first visit those of the journal's first line.
+    had; code_id: 8 bytes, None where no genuine code was read; code_issued_at of a dynamic code: when its device showed
+    it; previous: 32 bytes, for the first visit those of the journal's first line.
     """
 
     venue: str

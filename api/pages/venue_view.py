@@ -91,7 +91,7 @@ def _facts(row: Venue, type_names: Mapping[str, str], t: Texts) -> list[Fact]:
         Fact(t("venue.hours"), hours_text(row.rule, t)),
         Fact(t("venue.admit"), admits_text(row.rule, type_names, t)),
         Fact(t("venue.anti_passback"), str(seconds) if seconds else t("venue.none")),
-        Fact(t("venue.codes"), t("venue.dynamic_only" if row.rule.get("dynamic_only") else "venue.any_code")),
+        Fact(t("venue.codes"), t("venue.dynamic_only") if row.rule.get("dynamic_only") else t("venue.any_code")),
         Fact(t("venues.responsible"), row.responsible, mono=True),
         Fact(t("venue.id"), row.id, mono=True),
     ]
