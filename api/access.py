@@ -107,6 +107,10 @@ OPERATIONS: Mapping[str, Rule] = {
     "GET /api/v1/codes/{code_id}.png": _CODING,
     "POST /api/v1/codes/{code_id}/reissue": _CODING,
     "POST /api/v1/codes/{code_id}/loss": _CODING,
+    "POST /api/v1/codes/losses": _HANDLING,
+    "POST /api/v1/relatives": _HANDLING,
+    "POST /api/v1/relatives/search": Rule(may(REGISTRAR, WINDOW), asks=True),
+    "DELETE /api/v1/relatives/{relative_id}": _HANDLING,
     "POST /api/v1/verifications": Rule(
         PUBLIC, limit_bytes=17 * _MIB, body="streamed", asks=True, bucket="verifications"
     ),

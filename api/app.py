@@ -31,6 +31,7 @@ from api.http import (
     problems,
     public,
     reference,
+    relatives,
     sessions,
     uses,
     venues,
@@ -42,7 +43,8 @@ from api.http.rim import Rim
 
 ROUTERS: Final[Sequence[APIRouter]] = (
     sessions.router, accounts.router, departments.router, catalogue.router, files.router, batches.router,
-    certificates.router, evidence_sets.router, materials.router, codes.router, verifications.router,
+    certificates.router, evidence_sets.router, materials.router, codes.router, relatives.router,
+    verifications.router,
     authorisations.router, uses.router, venues.router, public.router, reference.router,
 )  # fmt: skip
 _DESCRIPTION: Final = (

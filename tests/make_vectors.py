@@ -85,6 +85,9 @@ def _presented(world: object) -> dict[str, tuple[bytes, datetime]]:
     }
     for kind in CodeKind:
         files[f"valid-code-{kind.name.lower()}.txt"] = (world.code(kind).encode(), NOON)
+    files["valid-code-venue-named.txt"] = (world.code(CodeKind.VENUE, name="随证体育馆").encode(), NOON)
+    files["code-of-unknown-venue.txt"] = (world.code(CodeKind.VENUE, subject="0" * 26).encode(), NOON)
+    files["code-printed-revoked.txt"] = (world.code(CodeKind.PRINTED, status_index=LOST_CODE).encode(), NOON)
     return files
 
 

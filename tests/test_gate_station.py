@@ -18,11 +18,11 @@ from world import NOON, VENUE_ID, World, fixed_key, make_world
 from api.gate.display import JsonDisplay, PlainDisplay
 from api.gate.errors import TrustFileError
 from api.gate.journal import Journal, read_visits
-from api.gate.station import Station, read_lines
+from api.gate.station import CONFIRM_WITHIN, Station, read_lines
 from api.gate.trust_file import TrustFile
 from codes import payload
 from verifier.admission import Decision
-from verifier.code import show_code
+from verifier.code import CodeKind, show_code
 from verifier.status import Status, StatusList
 from verifier.trust import TrustBundle, sign_trust
 from verifier.verdict import State
@@ -78,6 +78,20 @@ def test_a_code_opens_once_and_again_after_the_window(gate: Gate, world: World) 
     assert gate.scan(code).reason == "replayed"
     gate.at += timedelta(seconds=60)
     assert gate.scan(code).admit
+
+
+def test_the_staff_let_in_whose_printed_code_they_looked_at_and_only_in_time(gate: Gate, world: World) -> None:
+    code = world.code(CodeKind.PRINTED)
+    assert gate.scan("OK").reason == "not_a_code"
+    assert gate.scan(code).reason == "second_factor_due"
+    assert gate.scan("确认").reason == "bearer_seen"
+    assert gate.scan("确认").reason == "not_a_code"
+    gate.at += timedelta(seconds=61)
+    assert gate.scan(code).reason == "second_factor_due"
+    gate.at += CONFIRM_WITHIN + timedelta(seconds=1)
+    assert not gate.scan("ok").admit
+    assert gate.scan(code, world.code(CodeKind.VENUE), "ok").reason == "not_a_code"
+    assert [decision.reason for decision in gate.shown if decision.admit] == ["bearer_seen"]
 
 
 def test_a_replay_is_refused_after_a_restart_too(tmp_path: Path, world: World) -> None:

@@ -32,6 +32,7 @@ from registry.catalogue.rules import TypeDefinition, compile_definition
 from registry.catalogue.service import builtin_definitions
 from registry.errors import InvalidDraftError, NotFoundError
 from registry.log.published import Inclusion
+from registry.relatives.rules import RELATIONS
 from registry.statuses.rules import Operation
 from registry.uses.rules import REASONS
 from verifier import merkle
@@ -70,6 +71,7 @@ FAMILIES = {
     "home.": tuple(door + part for door in ("register", "use", "venues") for part in (".title", ".body", ".action")),
     "operation.": tuple(operation.label for operation in Operation),
     "progress.": ("registered", "sequenced", "anchored"),
+    "relation.": tuple(RELATIONS),
     "role.": tuple(ROLES),
     "route.": tuple(ROUTES),
     "state.": tuple(status.name.lower() for status in Status),
@@ -80,6 +82,7 @@ FAMILIES = {
     "reason.": tuple(REASONS),
     "toast.": (
         "changed", "code", "disabled", "known", "lost", "pass", "password", "registered", "revoked", "rule", "venue",
+        "relative", "relative_ended",
     ),
 }  # fmt: skip
 #: Families whose keys are looked up and may be missing.

@@ -31,6 +31,12 @@ DEPARTMENT = "11310105MB9T00011M"
 OTHER_DEPARTMENT = "12310105MB9T00038A"
 FOOD = "11100000MB0341032Y002"
 VENUE_ID = "01hq0000000000000000000001"
+NAMES = {CodeKind.ENTERPRISE: "上海随证餐饮有限公司", CodeKind.COMPONENT: "路灯"}
+SUBJECTS = {
+    CodeKind.ENTERPRISE: "91310105MA1FWT014B",
+    CodeKind.VENUE: VENUE_ID,
+    CodeKind.COMPONENT: "3101050110000123",
+}
 
 FOOD_SCHEMA: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -145,19 +151,12 @@ class World:
             status_index=900,
             issued_at=NOON - timedelta(seconds=60),
             expires_at=NOON + timedelta(seconds=240),
-            name="上海随证餐饮有限公司"
-            if kind is CodeKind.ENTERPRISE
-            else "随证体育馆"
-            if kind is CodeKind.VENUE
-            else None,
-            subject="91310105MA1FWT014B"
-            if kind is CodeKind.ENTERPRISE
-            else VENUE_ID
-            if kind is CodeKind.VENUE
-            else None,
+            name=NAMES.get(kind),
+            subject=SUBJECTS.get(kind),
             grants=(Grant(GrantKind.PASS, VENUE_ID, 1, 901, NOON + timedelta(days=1)),)
-            if kind is CodeKind.PERSON
+            if kind in (CodeKind.PERSON, CodeKind.PRINTED)
             else (),
+            place="仙霞路 100 号东侧" if kind is CodeKind.COMPONENT else None,
         )
         return replace(claims, **changes)
 
@@ -224,7 +223,7 @@ def make_world(count: int = 5) -> World:
             TrustedKey(department_key.public, DEPARTMENT, ("entries",), begin),
             TrustedKey(log_key.public, "registry", ("log",), begin),
             TrustedKey(status_key.public, "registry", ("status",), begin),
-            TrustedKey(code_key.public, "registry", ("code:person", "code:enterprise", "code:venue"), begin),
+            TrustedKey(code_key.public, "registry", tuple(kind.purpose for kind in CodeKind), begin),
         ),
         departments=(Department(DEPARTMENT, "上海市长宁区市场监督管理局", "district"),),
         scopes=(Scope(DEPARTMENT, FOOD, begin),),

@@ -8,15 +8,15 @@ from datetime import datetime, time, timedelta
 from typing import Any, NamedTuple
 
 from verifier import times
-from verifier.code import KIND_CHINESE, CodeClaims, CodeKind, Grant, GrantKind
+from verifier.code import KIND_CHINESE, SECOND_FACTOR_DUE, CodeClaims, CodeKind, Grant, GrantKind
 from verifier.errors import UnknownStatusError
 from verifier.status import CHINESE, Status
 from verifier.trust import TrustBundle
 from verifier.venue import Venue, VenueRule
 from verifier.verdict import State, Verdict
 
-ADMITTED_KINDS = (CodeKind.PERSON,)
-"""Enterprise and venue codes are public signs; whoever shows one has shown nothing about a person."""
+ADMITTED_KINDS = (CodeKind.PERSON, CodeKind.PRINTED)
+"""The other kinds are public signs; whoever shows one has shown nothing about a person."""
 
 
 class Admitted(NamedTuple):
@@ -74,14 +74,19 @@ def decide(
     trust: TrustBundle,
     at: datetime,
     seen: Mapping[bytes, Admitted],
+    *,
+    bearer_seen: bool = False,
 ) -> Decision:
     """The decision on a code whose verdict was reached at `at` with this trust bundle. Fails closed.
 
-    The steps: (1) the verdict is valid, (2) it is about a person code, (3) the venue is open, (4) the code is no
-    replay, (5) one of its grants is accepted here, has not ended and is in force. `seen` maps code ids to what opened
-    this gate.
+    The steps: (1) the verdict is valid, (2) it is about a person or printed code, (3) the venue is open, (4) the code
+    is no replay, (5) one of its grants is accepted here, has not ended and is in force, (6) the staff saw that the
+    bearer of a printed code is its holder (`bearer_seen`), or the venue does not ask for it. `seen` maps code ids to
+    what opened this gate.
     """
     answer = _judge(verdict, claims, venue, trust, at, seen)
+    if answer.state is State.VALID and claims is not None and claims.kind is CodeKind.PRINTED:
+        answer = _with_second_factor(answer, venue.rule, bearer_seen)
     if claims is None or verdict.state in (State.INVALID, State.UNDECIDED):
         return Decision(*answer, at)
     return Decision(*answer, at, claims.code_id, claims.made_at)
@@ -118,6 +123,14 @@ def _judge(
     if _is_replay(claims, at, venue.rule.anti_passback_seconds, seen):
         return _Answer(State.INVALID, "replayed", "此码刚刚已在本闸口使用过，请刷新后再试")
     return _entitlement(claims, venue, trust, at)
+
+
+def _with_second_factor(answer: _Answer, rule: VenueRule, bearer_seen: bool) -> _Answer:
+    if bearer_seen:
+        return _Answer(State.VALID, "bearer_seen", f"{answer.message}，证件或面貌已核对")
+    if rule.printed_alone:
+        return answer
+    return _Answer(State.UNDECIDED, SECOND_FACTOR_DUE, "离线码有效，请核对身份证件或本人面貌，相符后确认放行")
 
 
 def _is_replay(claims: CodeClaims, at: datetime, window_seconds: int, seen: Mapping[bytes, Admitted]) -> bool:

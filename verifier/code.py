@@ -1,10 +1,12 @@
-"""Codes (码): signed QR content for people, enterprises and venues, in one envelope.
+"""Codes (码): signed QR content for people, enterprises, venues and components, in one envelope.
 
 Text "SZ1:" + Base45 of a COSE_Sign1 whose payload is a CWT claims set (RFC 8392); the envelope's type keeps the kinds
 apart. Claims: {4: expiry, 6: issued, -65537: [code id (8 bytes), generation, status list, status index, name or null,
 subject or null, [[grant kind, reference, status list, status index, until], …], device key?]}. A code carries
 references and public facts, never a person's name or number. A code with a device key (32 bytes Ed25519, 33 bytes
-P-256) is good only as the presentation of that device (verifier.presentation).
+P-256) is good only as the presentation of that device (verifier.presentation). Components have their place there
+instead. A venue is named by its 16-byte id alone: its name and address are in the trust bundle, and the code stays
+small enough for a poster.
 """
 
 from __future__ import annotations
@@ -17,7 +19,15 @@ from typing import Any
 
 from codes import payload
 from verifier import cbor, cose, times
-from verifier.errors import Check, KindError, MalformedError, StatusError, ValidityError
+from verifier.errors import (
+    Check,
+    KindError,
+    MalformedError,
+    StatusError,
+    UntrustedIssuerError,
+    ValidityError,
+)
+from verifier.ids import ID_BYTES, id_text, id_value
 from verifier.presentation import Shown, check_proof, device_key, open_shown, present
 from verifier.status import CHINESE, Status
 from verifier.suites import PublicKey, SigningKey
@@ -27,6 +37,7 @@ from verifier.verdict import Examination, Policy, Verdict
 CODE_ID_BYTES = 8
 MAX_CODE_BYTES = 2048
 MAX_GRANTS = 16
+MAX_PLACE_CHARS = 60
 CLOCK_SKEW = timedelta(seconds=60)
 
 _EXPIRES, _ISSUED, _PRIVATE = 4, 6, -65537
@@ -53,6 +64,9 @@ class CodeKind(IntEnum):
     PERSON = 1
     ENTERPRISE = 2
     VENUE = 3
+    COMPONENT = 4
+    #: The person code on paper (离线码): it lasts for months and can be copied, so it never proves who carries it.
+    PRINTED = 5
 
     @property
     def envelope(self) -> cose.Type:
@@ -65,7 +79,16 @@ class CodeKind(IntEnum):
         return f"code:{self.name.lower()}"
 
 
-KIND_CHINESE = {CodeKind.PERSON: "个人码", CodeKind.ENTERPRISE: "企业码", CodeKind.VENUE: "场所码"}
+KIND_CHINESE = {
+    CodeKind.PERSON: "个人码",
+    CodeKind.ENTERPRISE: "企业码",
+    CodeKind.VENUE: "场所码",
+    CodeKind.COMPONENT: "部件码",
+    CodeKind.PRINTED: "离线码",
+}
+#: What a printed code leaves open, and what to do about it.
+SECOND_FACTOR_DUE = "second_factor_due"
+_SECOND_FACTOR = "离线码是印出来的，不能证明持码人就是本人，请核对身份证件或本人面貌"
 
 
 class GrantKind(IntEnum):
@@ -88,8 +111,10 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class CodeClaims:
-    """What a code says. name: public names only (enterprise, venue); subject: USCC of an enterprise or a venue's id.
+    """What a code says.
 
+    name: public names only (of an enterprise; what a component is); subject: USCC of an enterprise, id of a venue, the
+    16-digit code of a component; place: where a component stands. Venue codes from before the short form bear a name.
     device_key: of the only device that may show it; None for a code that stands alone, as on paper. shown_at: when that
     device showed it, no part of the code itself; None until its proof was read.
     """
@@ -106,6 +131,7 @@ class CodeClaims:
     grants: tuple[Grant, ...] = ()
     device_key: PublicKey | None = None
     shown_at: datetime | None = None
+    place: str | None = None
 
     @property
     def made_at(self) -> datetime:
@@ -114,17 +140,25 @@ class CodeClaims:
 
     def to_bytes(self) -> bytes:
         """The CWT claims set."""
+        is_short = self.kind is CodeKind.VENUE and self.name is None and self.subject is not None
         private: list[Any] = [
             self.code_id,
             self.generation,
             self.status_list,
             self.status_index,
             self.name,
-            self.subject,
+            id_value(self.subject or "") if is_short else self.subject,
             [
-                [int(grant.kind), grant.ref, grant.status_list, grant.status_index, int(grant.until.timestamp())]
+                [
+                    int(grant.kind),
+                    _reference(grant, self.kind),
+                    grant.status_list,
+                    grant.status_index,
+                    int(grant.until.timestamp()),
+                ]
                 for grant in self.grants
             ],
+            *([self.place] if self.kind is CodeKind.COMPONENT else []),
         ]
         if self.device_key is not None:
             private.append(self.device_key.raw)
@@ -139,7 +173,8 @@ class CodeClaims:
     def from_bytes(cls, kind: CodeKind, data: bytes) -> CodeClaims:
         """The inverse of `to_bytes`. Raises MalformedError."""
         claims = cbor.require_map(cbor.decode(data, limit=MAX_CODE_BYTES), _CLAIMS)
-        parts = cbor.require_list(claims[_PRIVATE], 8, 7)
+        is_component = kind is CodeKind.COMPONENT
+        parts = cbor.require_list(claims[_PRIVATE], 8, 8 if is_component else 7)
         return cls(
             kind=kind,
             code_id=cbor.require_bytes(parts[0], CODE_ID_BYTES),
@@ -149,9 +184,10 @@ class CodeClaims:
             issued_at=times.from_seconds(cbor.require_uint(claims[_ISSUED])),
             expires_at=times.from_seconds(cbor.require_uint(claims[_EXPIRES])),
             name=None if parts[4] is None else cbor.require_text(parts[4], 60),
-            subject=None if parts[5] is None else cbor.require_text(parts[5], 32),
-            grants=tuple(_grant(item) for item in cbor.require_list(parts[6], MAX_GRANTS)),
-            device_key=device_key(parts[7]) if len(parts) == 8 else None,
+            subject=None if parts[5] is None else _text_or_id(parts[5], ids=kind is CodeKind.VENUE),
+            grants=tuple(_grant(item, kind) for item in cbor.require_list(parts[6], MAX_GRANTS)),
+            device_key=device_key(parts[7]) if len(parts) == 8 and not is_component else None,
+            place=cbor.require_text(parts[7], MAX_PLACE_CHARS) if is_component else None,
         )
 
 
@@ -187,6 +223,7 @@ def check_code(
     _check_kind(kind, kinds)
     key = trust.key(shown.message.kid, kind.purpose, claims.issued_at)
     shown.message.check(key.public)
+    check_place(claims, trust)
     check_proof(shown, claims.device_key, at, policy)
     check_times(claims, at)
     check_status(claims, trust)
@@ -202,8 +239,9 @@ def verify_code(
 ) -> Verdict:
     """The verdict on a code's text at a time. Never raises for any text.
 
-    The steps: (0) trust fresh, (1) format, (2) kind, (3) key and its purpose when signed, (4) signature, (5) proof of
-    the device where the code is bound to one, (6) period of validity, (7) status.
+    The steps: (0) trust fresh, (1) format, (2) kind, (3) key and its purpose when signed, (4) signature, and the name
+    of a venue, (5) proof of the device where the code is bound to one, (6) period of validity, (7) status. Whether a
+    printed code's bearer is its holder stays unchecked.
     """
     return examine_code(text, trust, at, kinds, policy)[0]
 
@@ -230,11 +268,21 @@ def examine_code(
     )
     if key is not None:
         exam.run(Check.SIGNATURE, lambda: message.check(key.public), "签名与内容一致")
+        if kind is CodeKind.VENUE:
+            exam.run(Check.ISSUER, lambda: check_place(claims, trust), "签发密钥可信，场所已登记", issued_at)
     if claims.device_key is not None or shown.proof is not None:
         exam.run(Check.POSSESSION, lambda: check_proof(shown, claims.device_key, at, policy), "由绑定的手机即时出示")
+    if kind is CodeKind.PRINTED:
+        exam.skip(Check.HOLDER, SECOND_FACTOR_DUE, _SECOND_FACTOR)
     exam.run(Check.VALIDITY, lambda: check_times(claims, at), "在有效时间内")
     exam.run(Check.STATUS, lambda: check_status(claims, trust), "码未被停用", issued_at)
-    return exam.conclude(policy, _describe(claims)), claims
+    return exam.conclude(policy, _describe(claims, trust)), claims
+
+
+def check_place(claims: CodeClaims, trust: TrustBundle) -> None:
+    """Raises UntrustedIssuerError for a venue of which the trust bundle has no name and address."""
+    if claims.kind is CodeKind.VENUE:
+        trust.venue(claims.subject or "")
 
 
 def check_times(claims: CodeClaims, at: datetime) -> None:
@@ -281,7 +329,18 @@ def _check_kind(kind: CodeKind, kinds: Collection[CodeKind]) -> None:
         raise KindError("wrong_kind", f"这是{KIND_CHINESE[kind]}，此处只接受{wanted}")
 
 
-def _grant(value: Any) -> Grant:
+def _reference(grant: Grant, kind: CodeKind) -> str | bytes:
+    """Every byte counts on paper: a printed code names a venue by its 16 bytes."""
+    return id_value(grant.ref) if kind is CodeKind.PRINTED and grant.kind is GrantKind.PASS else grant.ref
+
+
+def _text_or_id(value: Any, *, ids: bool) -> str:
+    if ids and type(value) is bytes:
+        return id_text(cbor.require_bytes(value, ID_BYTES))
+    return cbor.require_text(value, 32)
+
+
+def _grant(value: Any, of: CodeKind) -> Grant:
     parts = cbor.require_list(value, 5, 5)
     try:
         kind = GrantKind(cbor.require_uint(parts[0]))
@@ -289,20 +348,28 @@ def _grant(value: Any) -> Grant:
         raise MalformedError("wrong_field", "码的权益种类不受支持") from error
     return Grant(
         kind,
-        cbor.require_text(parts[1], 32),
+        _text_or_id(parts[1], ids=of is CodeKind.PRINTED and kind is GrantKind.PASS),
         cbor.require_uint(parts[2]),
         cbor.require_uint(parts[3]),
         times.from_seconds(cbor.require_uint(parts[4])),
     )
 
 
-def _describe(claims: CodeClaims) -> dict[str, Any]:
+def _describe(claims: CodeClaims, trust: TrustBundle) -> dict[str, Any]:
+    name, place = claims.name, claims.place
+    if claims.kind is CodeKind.VENUE:
+        try:
+            venue = trust.venue(claims.subject or "")
+            name, place = venue.name, venue.address
+        except UntrustedIssuerError:
+            name, place = None, None
     return {
         "kind": claims.kind.name.lower(),
         "kind_name": KIND_CHINESE[claims.kind],
         "code_id": claims.code_id.hex(),
         "generation": claims.generation,
-        "name": claims.name,
+        "name": name,
+        "place": place,
         "subject": claims.subject,
         "issued_at": times.to_text(claims.issued_at),
         "expires_at": times.to_text(claims.expires_at),
@@ -312,4 +379,5 @@ def _describe(claims: CodeClaims) -> dict[str, Any]:
             {"kind": grant.kind.name.lower(), "ref": grant.ref, "until": times.to_text(grant.until)}
             for grant in claims.grants
         ],
+        "second_factor_due": claims.kind is CodeKind.PRINTED,
     }

@@ -12,6 +12,7 @@ from verifier.errors import MalformedError
 
 MAX_ANTI_PASSBACK_SECONDS = 86_400
 
+_FLAGS = frozenset(("dynamic_only", "printed_alone"))
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d|24:00", re.ASCII)
 
 
@@ -28,7 +29,8 @@ class Hours:
 class VenueRule:
     """Who may enter when: holders of these certificate types or of a pass, once per code in the window (seconds).
 
-    dynamic_only: only codes that their device shows at this moment, none from paper or a picture.
+    dynamic_only: only codes that their device shows at this moment, none from paper or a picture. printed_alone: a
+    printed code opens without anybody looking at its bearer.
     """
 
     hours: tuple[Hours, ...]
@@ -36,9 +38,10 @@ class VenueRule:
     admit_passes: bool
     anti_passback_seconds: int
     dynamic_only: bool = False
+    printed_alone: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """{hours: [{days, from, to}], admit: {types, pass}, anti_passback_seconds, dynamic_only if it is true}."""
+        """{hours: [{days, from, to}], admit: {types, pass}, anti_passback_seconds, and what is true of the flags}."""
         rule = {
             "hours": [
                 {"days": sorted(span.days), "from": _clock_text(span.opens), "to": _clock_text(span.closes)}
@@ -47,12 +50,13 @@ class VenueRule:
             "admit": {"types": sorted(self.admit_types), "pass": self.admit_passes},
             "anti_passback_seconds": self.anti_passback_seconds,
         }
-        return rule | ({"dynamic_only": True} if self.dynamic_only else {})
+        # Left out where it is not so, as in the bundles of earlier versions.
+        return rule | {name: True for name in _FLAGS if getattr(self, name)}
 
     @classmethod
     def from_json(cls, value: Any) -> VenueRule:
         """The inverse of `to_json`. Raises MalformedError naming the field."""
-        rule = _object(value, "rule", {"hours", "admit", "anti_passback_seconds"}, {"dynamic_only"})
+        rule = _object(value, "rule", {"hours", "admit", "anti_passback_seconds"}, _FLAGS)
         admit = _object(rule["admit"], "admit", {"types", "pass"})
         types, passes, seconds = admit["types"], admit["pass"], rule["anti_passback_seconds"]
         if not isinstance(types, list) or len(types) > 64 or not all(isinstance(code, str) for code in types):
@@ -61,13 +65,14 @@ class VenueRule:
             raise _wrong("admit.pass", "true 或 false")
         if type(seconds) is not int or not 0 <= seconds <= MAX_ANTI_PASSBACK_SECONDS:
             raise _wrong("anti_passback_seconds", f"0 至 {MAX_ANTI_PASSBACK_SECONDS} 的秒数")
-        if not isinstance(rule.get("dynamic_only", False), bool):
-            raise _wrong("dynamic_only", "true 或 false")
+        flags = {name: rule.get(name, False) for name in _FLAGS}
+        for name, flag in flags.items():
+            if not isinstance(flag, bool):
+                raise _wrong(name, "true 或 false")
         hours = rule["hours"]
         if not isinstance(hours, list) or len(hours) > 32:
             raise _wrong("hours", "开放时段的列表")
-        dynamic_only = rule.get("dynamic_only", False)
-        return cls(tuple(_hours(span) for span in hours), frozenset(types), passes, seconds, dynamic_only)
+        return cls(tuple(_hours(span) for span in hours), frozenset(types), passes, seconds, **flags)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from api.gate.trust_file import TrustFile
 from codes import payload
 from verifier import times
 from verifier.admission import ADMITTED_KINDS, Decision, decide
-from verifier.code import CLOCK_SKEW, CODE_POLICY, examine_code
+from verifier.code import CLOCK_SKEW, CODE_POLICY, SECOND_FACTOR_DUE, examine_code
 from verifier.errors import VerificationError
 from verifier.trust import TrustBundle
 from verifier.verdict import Policy, State
@@ -21,6 +21,10 @@ from verifier.visit import Visit
 
 CLOCK_TOLERANCE = timedelta(seconds=60)
 """How far the clock may be set back, as time services do, before the gate stops believing it."""
+
+CONFIRMATIONS = frozenset(("OK", "确认", "放行"))
+"""What staff type, or scan from a card at the desk, when the bearer of the printed code just shown is its holder."""
+CONFIRM_WITHIN = timedelta(seconds=60)
 
 _LINE_ENDS = (b"\r", b"\n")
 # Four bytes a character: longer lines are no code of ours in any encoding of Unicode.
@@ -48,6 +52,7 @@ class Station:
         self._trust = trust
         self._journal = journal
         self._policy = policy
+        self._to_confirm: tuple[str, datetime] | None = None
 
     def run(self, lines: Iterator[str], clock: Callable[[], datetime], display: Display) -> None:
         """Judge line after line until there are no more. Raises nothing for any line."""
@@ -63,13 +68,23 @@ class Station:
         What cannot be recorded is not let in: then the visit is None and the decision undecided.
         """
         trust = self._trust.bundle
-        decision = self._decide(typed, trust, now.replace(microsecond=0))
+        now = now.replace(microsecond=0)
+        confirmed = self._confirmed(typed, now)
+        decision = self._decide(confirmed or typed, trust, now, bearer_seen=confirmed is not None)
+        self._to_confirm = (typed, now) if decision.reason == SECOND_FACTOR_DUE else None
         try:
             return decision, self._journal.record(decision, trust.content.version, trust.content.issued_at)
         except JournalError as error:
             return replace(decision, state=State.UNDECIDED, reason="not_recorded", message=error.message), None
 
-    def _decide(self, typed: str, trust: TrustBundle, now: datetime) -> Decision:
+    def _confirmed(self, typed: str, now: datetime) -> str | None:
+        """The printed code whose bearer was looked at, if this line says so in time."""
+        if self._to_confirm is None or typed.strip().upper() not in CONFIRMATIONS:
+            return None
+        text, asked_at = self._to_confirm
+        return text if now - asked_at <= CONFIRM_WITHIN else None
+
+    def _decide(self, typed: str, trust: TrustBundle, now: datetime, *, bearer_seen: bool) -> Decision:
         """The steps: (1) the clock can be believed, (2) the venue is known, (3) the code's verdict, (4) decide."""
         doubt = self._doubt(trust, now)
         if doubt:
@@ -81,7 +96,7 @@ class Station:
             return Decision(State.UNDECIDED, error.reason, error.message, at)
         text = payload.normalise_scanned(typed)
         verdict, claims = examine_code(text, trust, at, ADMITTED_KINDS, self._policy)
-        return decide(verdict, claims, venue, trust, at, self._journal.memory)
+        return decide(verdict, claims, venue, trust, at, self._journal.memory, bearer_seen=bearer_seen)
 
     def _doubt(self, trust: TrustBundle, now: datetime) -> tuple[str, str] | None:
         """Why the clock cannot be believed: set back, every ended code and pass would be good again."""

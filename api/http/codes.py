@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
 
 from api.http.calls import Answer, Call, get_call
-from api.http.forms import USUAL, Incoming, Outgoing, problems
+from api.http.forms import USUAL, HolderReference, Incoming, Outgoing, problems
 from api.http.guard import GuardedRoute
 from codes import picture
 from registry.codes import service as codes
@@ -26,18 +26,23 @@ from verifier.suites import SigningKey
 router = APIRouter(prefix="/api/v1", tags=["码"], route_class=GuardedRoute, responses=USUAL)
 OfCall = Annotated[Call, Depends(get_call)]
 
-_KINDS: Final = {"person": CodeKind.PERSON, "enterprise": CodeKind.ENTERPRISE, "venue": CodeKind.VENUE}
+_KINDS: Final = {
+    "person": CodeKind.PERSON, "printed": CodeKind.PRINTED, "enterprise": CodeKind.ENTERPRISE, "venue": CodeKind.VENUE,
+}  # fmt: skip
 _DAY_SECONDS: Final = 86_400
 
 
 class NewCode(Incoming):
     """A code to be issued; which fields are needed depends on the kind."""
 
-    kind: Literal["person", "enterprise", "venue"] = Field(description="person 个人码，enterprise 企业码，venue 场所码")
-    holder_code: str | None = Field(default=None, max_length=64, description="个人码：持证人证件号码")
-    holder_code_type_code: str | None = Field(default=None, pattern="^[0-9]{3}$", description="个人码：证件类型")
-    certificate_types: list[str] = Field(default_factory=list, max_length=16, description="个人码：要出示的证照类型")
-    venues: list[str] = Field(default_factory=list, max_length=16, description="个人码：要出示通行证的场所")
+    kind: Literal["person", "printed", "enterprise", "venue"] = Field(
+        description="person 个人码，printed 离线码（印制），enterprise 企业码，venue 场所码"
+    )
+    holder_code: str | None = Field(default=None, max_length=64, description="个人码、离线码：持证人证件号码")
+    holder_code_type_code: str | None = Field(default=None, pattern="^[0-9]{3}$", description="持证人的证件类型")
+    certificate_types: list[str] = Field(default_factory=list, max_length=16, description="要出示的证照类型")
+    venues: list[str] = Field(default_factory=list, max_length=16, description="要出示通行证的场所")
+    relative: HolderReference | None = Field(default=None, description="离线码：代领的亲属，须已绑定")
     code: str | None = Field(default=None, max_length=18, description="企业码：统一社会信用代码")
     name: str | None = Field(default=None, max_length=100, description="企业码：企业名称")
     venue_id: str | None = Field(default=None, max_length=26, description="场所码：场所编号")
@@ -66,6 +71,11 @@ class CodeShown(Outgoing):
     replaced_by: str | None
     svg_url: str
     png_url: str
+
+
+def number_of(reference: HolderReference) -> tuple[str, str]:
+    """Code type and number."""
+    return reference.holder_code_type_code, reference.holder_code
 
 
 def code_of(row: Code) -> CodeShown:
@@ -100,7 +110,7 @@ def _lasts(seconds: int | None) -> timedelta | None:
 
 @router.post("/codes", status_code=201, response_model=CodeShown, summary="签发码", responses=problems(404, 503))
 def issue(body: NewCode, call: OfCall) -> Response:
-    """签发个人码、企业码或场所码；同一主体的旧码随即失效。"""
+    """签发个人码、离线码、企业码或场所码；同一主体的旧码随即失效。"""
     number, code_type = body.holder_code, body.holder_code_type_code
     request = CodeRequest(
         kind=_KINDS[body.kind],
@@ -110,6 +120,7 @@ def issue(body: NewCode, call: OfCall) -> Response:
         types=tuple(body.certificate_types),
         venues=tuple(body.venues),
         lasts=_lasts(body.valid_seconds),
+        relative=None if body.relative is None else number_of(body.relative),
     )
     key = signing_key(call)
     return call.answer(lambda work: Answer(HTTPStatus.CREATED, code_of(codes.issue(work, request, key))))
@@ -173,6 +184,12 @@ def reissue(code_id: str, call: OfCall, body: Reissue | None = None) -> Response
 def report_loss(code_id: str, call: OfCall) -> Response:
     """挂失后该码立即失效；重复操作无妨。"""
     return call.answer(lambda work: Answer(HTTPStatus.OK, code_of(codes.report_loss(work, code_id))))
+
+
+@router.post("/codes/losses", response_model=CodeShown, summary="按证件号码挂失离线码", responses=problems(404, 409))
+def report_loss_of_holder(body: HolderReference, call: OfCall) -> Response:
+    """丢了纸的人说不出码的编号：凭本人或亲属报的证件号码挂失，不论由哪个部门签发，立即失效。"""
+    return call.answer(lambda work: Answer(HTTPStatus.OK, code_of(codes.lose_printed(work, number_of(body)))))
 
 
 def _own(work: Work, code_id: str) -> Code:

@@ -31,7 +31,10 @@ router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 OfCall = Annotated[Call, Depends(get_call)]
 OfForm = Annotated[Form, Depends(get_form)]
 
-_KINDS: Final = {kind.name.lower(): kind for kind in CodeKind}
+_KINDS: Final = {
+    kind.name.lower(): kind
+    for kind in (CodeKind.PERSON, CodeKind.PRINTED, CodeKind.ENTERPRISE, CodeKind.VENUE)
+}  # fmt: skip
 _RECENT: Final = 10
 #: Printed sheets are scanned at an angle, folded and dirty: they get the stronger error correction.
 _FOR_PRINT: Final = "Q"
@@ -39,7 +42,7 @@ _FOR_PRINT: Final = "Q"
 
 @router.get("/codes")
 def codes_form(request: Request, call: OfCall, kind: str = "person") -> Response:
-    """制码：个人码、企业码、场所码。"""
+    """制码：个人码、离线码、企业码、场所码。"""
     chosen = kind if kind in _KINDS else "person"
     return show(request, "codes.html", _page(call, chosen, Form({}, {}), texts_for(request)))
 
@@ -60,10 +63,12 @@ def issue(request: Request, call: OfCall, form: OfForm) -> Response:
 
 
 def _request(kind: str, form: Form) -> CodeRequest:
-    if kind == "person":
+    if kind in ("person", "printed"):
         holder = (form.text("holder_code_type_code"), form.text("holder_code"))
         types, passes = tuple(form.all("certificate_types")), tuple(form.all("venues"))
-        return CodeRequest(CodeKind.PERSON, holder=holder, types=types, venues=passes)
+        relative = (form.text("relative_code_type_code"), form.text("relative_code"))
+        by_relative = relative if kind == "printed" and relative[1] else None
+        return CodeRequest(_KINDS[kind], holder=holder, types=types, venues=passes, relative=by_relative)
     if kind == "enterprise":
         return CodeRequest(CodeKind.ENTERPRISE, subject=form.text("code").upper(), name=form.text("name"))
     return CodeRequest(CodeKind.VENUE, subject=form.text("venue_id"))
@@ -71,7 +76,7 @@ def _request(kind: str, form: Form) -> CodeRequest:
 
 def _named(errors: Mapping[str, str]) -> dict[str, str]:
     """The registry's field names as the inputs' names."""
-    inputs = {"holder": "holder_code", "subject": "code"}
+    inputs = {"holder": "holder_code", "subject": "code", "relative": "relative_code"}
     return {inputs.get(name, name): message for name, message in errors.items()}
 
 
@@ -128,7 +133,7 @@ def _code_page(work: Work, row: Code, t: Texts, problem: ProblemView | None = No
         id=row.id, title=wording.kind_name(kind, t), live=row.status == Status.VALID and not over,
         status=t("codes.over") if over and row.status == Status.VALID else wording.status_name(row.status, t),
         name=row.name or "", expires_at=row.expires_at, replaced_by=row.replaced_by, facts=facts, text=row.text,
-        file_name=f"{kind.name.lower()}-{row.id}", problem=problem,
+        file_name=f"{kind.name.lower()}-{row.id}", claim_again=kind is CodeKind.PRINTED, problem=problem,
     )  # fmt: skip
 
 
@@ -147,6 +152,19 @@ def get_picture(code_id: str, form: str, call: OfCall) -> Response:
     if form == "png":
         return Response(picture.draw_png(row.text, _FOR_PRINT), media_type="image/png")
     raise NotFoundError("picture_unknown", "图片只有 svg 与 png 两种格式。")
+
+
+@router.post("/codes/losses")
+def report_loss_of_holder(request: Request, call: OfCall, form: OfForm) -> Response:
+    """按证件号码挂失离线码，立即失效。"""
+    t = texts_for(request)
+    holder = form.text("holder_code_type_code"), form.text("holder_code")
+    try:
+        call.write(lambda work: codes.lose_printed(work, holder))
+    except SHOWN_ERRORS as refused:
+        view = _page(call, "printed", Form({}, {}), t, problem_view(refused, t))
+        return show(request, "codes.html", view, status=status_of(refused))
+    return go("/codes", kind="printed", done="lost")
 
 
 @router.post("/codes/{code_id}/reissue")

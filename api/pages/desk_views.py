@@ -143,6 +143,8 @@ class CodePage:
     facts: Sequence[Fact]
     text: str
     file_name: str
+    #: A printed code is not reissued here but claimed again, with the holder's number.
+    claim_again: bool = False
     problem: ProblemView | None = None
 
 
@@ -168,6 +170,7 @@ class VenueForm:
     admit_pass: bool
     anti_passback: str
     dynamic_only: bool = False
+    printed_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,6 +158,7 @@ def _rule(form: Form, t: Texts) -> dict[str, Any]:
         "hours": hours,
         "admit": {"types": form.all("admit"), "pass": form.text("admit_pass") == "yes"},
         "anti_passback_seconds": int(passback),
+        **({"printed_alone": True} if form.text("printed_alone") == "yes" else {}),
     }
     return rule | ({"dynamic_only": True} if form.text("dynamic_only") == "yes" else {})
 
@@ -176,6 +177,7 @@ def _sent(form: Form) -> VenueForm:
         responsible=form.text("responsible"), hours=_hours(form), admit=form.all("admit"),
         admit_pass=form.text("admit_pass") == "yes", anti_passback=form.text("anti_passback"),
         dynamic_only=form.text("dynamic_only") == "yes",
+        printed_alone=form.text("printed_alone") == "yes",
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from api.pages import (
     hosting,
     listing,
     registering,
+    relatives,
     single,
     staffing,
     state,
@@ -38,6 +39,7 @@ for part in (
     detail,
     using,
     coding,
+    relatives,
     hosting,
     staffing,
 ):

@@ -237,7 +237,8 @@ def _scanned(call: Call, text: str, t: Texts) -> Applicant:
 
     def ask(work: Work) -> Applicant:
         code = codes.find(work, str(subject.get("code_id")))
-        if code is None or code.kind == CodeKind.VENUE:
+        # A printed code does not prove who carries it, so nobody applies with one.
+        if code is None or code.kind not in (CodeKind.PERSON, CodeKind.ENTERPRISE):
             raise InvalidDraftError([FieldError("text", "not_an_applicant", t("use.not_an_applicant"))])
         kind = wording.kind_name(CodeKind(code.kind), t)
         if code.kind == CodeKind.PERSON:

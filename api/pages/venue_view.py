@@ -57,6 +57,7 @@ def form_of(row: Venue, hours_rows: int) -> VenueForm:
         name=row.name, address=row.address, area_code=row.area_code, responsible=row.responsible,
         hours=[*spans, *empty], admit=row.rule["admit"]["types"], admit_pass=row.rule["admit"]["pass"],
         anti_passback=str(row.rule["anti_passback_seconds"]), dynamic_only=row.rule.get("dynamic_only", False),
+        printed_alone=row.rule.get("printed_alone", False),
     )  # fmt: skip
 
 
@@ -86,12 +87,13 @@ def venue_page(
 
 
 def _facts(row: Venue, type_names: Mapping[str, str], t: Texts) -> list[Fact]:
-    seconds = row.rule["anti_passback_seconds"]
+    seconds, printed_alone = row.rule["anti_passback_seconds"], row.rule.get("printed_alone", False)
     return [
         Fact(t("venue.hours"), hours_text(row.rule, t)),
         Fact(t("venue.admit"), admits_text(row.rule, type_names, t)),
         Fact(t("venue.anti_passback"), str(seconds) if seconds else t("venue.none")),
         Fact(t("venue.codes"), t("venue.dynamic_only") if row.rule.get("dynamic_only") else t("venue.any_code")),
+        Fact(t("venue.printed"), t("venue.printed_open") if printed_alone else t("venue.printed_looked")),
         Fact(t("venues.responsible"), row.responsible, mono=True),
         Fact(t("venue.id"), row.id, mono=True),
     ]

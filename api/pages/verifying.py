@@ -75,6 +75,7 @@ def verdict_page(work: Work, verdict: Verdict, trust_at: str, t: Texts) -> Verdi
             failed=counts[Outcome.FAILED],
             open=counts[Outcome.NOT_CHECKED],
         ),
+        second_factor=state is State.VALID and bool(verdict.subject.get("second_factor_due")),
     )
 
 
@@ -131,10 +132,9 @@ def _code_facts(work: Work, subject: Mapping[str, Any], t: Texts) -> list[Fact]:
     facts = [Fact(t("codes.kind"), t.said(f"codes.{subject['kind']}", str(subject["kind_name"])))]
     if subject.get("name"):
         facts.append(Fact(t("codes.name"), str(subject["name"])))
-    if subject["kind"] == "venue":
-        venue = venues.find(work, str(subject["subject"]))
-        if venue is not None:
-            facts.append(Fact(t("venues.address"), venue.address))
+    # What the code and the trust bundle say, both signed; never what the database says.
+    if subject.get("place"):
+        facts.append(Fact(t("venues.address" if subject["kind"] == "venue" else "fact.place"), str(subject["place"])))
     grants = [_grant(work, grant) for grant in subject.get("grants", ())]
     if grants:
         facts.append(Fact(t("fact.grants"), t("list.separator").join(grants)))

@@ -130,6 +130,8 @@ class VerdictPage:
     what_next: str
     checks: Sequence[CheckView]
     tally: str
+    #: The bearer of a printed code has to be looked at.
+    second_factor: bool = False
 
     @property
     def open_checks(self) -> bool:

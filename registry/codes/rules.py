@@ -10,13 +10,19 @@ from registry.errors import FieldError
 from verifier.code import MAX_GRANTS, CodeKind
 from verifier.identifiers import IdentifierError, check_uscc, is_organisation
 
-#: How long codes of a kind last at most, and by default. Printed person codes: 180 days as practised; enterprise codes
-#: stand for years; all are parameters of this registry.
+#: How long codes of a kind last at most, and by default. Printed codes: 180 days as practised; enterprise codes stand
+#: for years; all are parameters of this registry.
 LONGEST = {
     CodeKind.PERSON: timedelta(days=180),
     CodeKind.ENTERPRISE: timedelta(days=3650),
     CodeKind.VENUE: timedelta(days=3650),
+    CodeKind.COMPONENT: timedelta(days=3650),
+    CodeKind.PRINTED: timedelta(days=180),
 }
+#: Codes of a person: what they show is what that person holds.
+OF_PEOPLE = (CodeKind.PERSON, CodeKind.PRINTED)
+#: What a QR of version 12 holds at level Q (ISO/IEC 18004 table 7): larger ones cannot be read when printed small.
+MAX_PRINTED_CHARS = 296
 SHORTEST = timedelta(seconds=30)
 
 
@@ -24,7 +30,8 @@ SHORTEST = timedelta(seconds=30)
 class CodeRequest:
     """A code to be issued. Give what the kind needs.
 
-    PERSON: `holder` (code type, number), `types` (certificates to show), `venues` (passes to show).
+    PERSON, PRINTED: `holder` (code type, number), `types` (certificates to show), `venues` (passes to show).
+    PRINTED: `relative` (code type, number) where a bound relative claims it.
     ENTERPRISE: `subject` (USCC) and `name`. VENUE: `subject` (venue id). `lasts` None: as long as the kind allows.
     """
 
@@ -35,6 +42,7 @@ class CodeRequest:
     types: tuple[str, ...] = ()
     venues: tuple[str, ...] = ()
     lasts: timedelta | None = None
+    relative: tuple[str, str] | None = None
 
 
 def check_request(request: CodeRequest) -> list[FieldError]:
@@ -45,10 +53,12 @@ def check_request(request: CodeRequest) -> list[FieldError]:
         errors.append(FieldError("lasts", "out_of_range", message))
     if len(request.types) + len(request.venues) > MAX_GRANTS:
         errors.append(FieldError("types", "too_many_grants", f"一个码最多承载 {MAX_GRANTS} 项权益。"))
-    if request.kind is CodeKind.PERSON:
+    if request.relative is not None and request.kind is not CodeKind.PRINTED:
+        errors.append(FieldError("relative", "not_for_this_kind", "只有离线码可以由亲属代领。"))
+    if request.kind in OF_PEOPLE:
         return errors + _check_person(request)
     if request.holder is not None or request.types or request.venues:
-        errors.append(FieldError("holder", "not_for_this_kind", "只有个人码可以指明持证人和权益。"))
+        errors.append(FieldError("holder", "not_for_this_kind", "只有个人码和离线码可以指明持证人和权益。"))
     if request.kind is CodeKind.ENTERPRISE:
         return errors + _check_enterprise(request)
     if request.subject is None:
@@ -58,9 +68,9 @@ def check_request(request: CodeRequest) -> list[FieldError]:
 
 def _check_person(request: CodeRequest) -> list[FieldError]:
     if request.holder is None or is_organisation(request.holder[0]):
-        return [FieldError("holder", "holder_missing", "个人码应指明自然人的证件代码类型和证件号码。")]
+        return [FieldError("holder", "holder_missing", "个人码、离线码应指明自然人的证件代码类型和证件号码。")]
     if request.subject is not None or request.name is not None:
-        return [FieldError("name", "nothing_personal", "个人码不能含姓名或号码。")]
+        return [FieldError("name", "nothing_personal", "个人码、离线码不能含姓名或号码。")]
     return []
 
 

@@ -10,12 +10,13 @@ from sqlalchemy.exc import IntegrityError
 
 from registry.certificates import service as certificates
 from registry.certificates.names import normalise_code
-from registry.codes import rules
+from registry.codes import printing, rules
 from registry.codes.tables import Code
 from registry.departments import service as departments
 from registry.errors import BusyError, FieldError, InvalidDraftError, NotFoundError, NotPermittedError, TransitionError
 from registry.ids import id_bytes, id_text, new_id
 from registry.log import service as log
+from registry.relatives import service as relatives
 from registry.statuses import service as statuses
 from registry.venues import service as venues
 from registry.work import Work
@@ -35,24 +36,27 @@ def issue(work: Work, request: rules.CodeRequest, key: SigningKey) -> Code:
     """Issue the next generation of a code; an older one of the same kind and subject is dead from now on (SUPERSEDED).
 
     `key` must be in force for the kind's purpose. Raises InvalidDraftError (also when the person holds nothing of what
-    is to be shown), NotFoundError (venue), NotPermittedError, BusyError (the same code is being issued elsewhere).
+    is to be shown, or may have no printed code), NotFoundError (venue), NotPermittedError (also a relative who is not
+    bound), BusyError (the same code is being issued elsewhere).
     """
     errors = rules.check_request(request)
     if errors:
         raise InvalidDraftError(errors)
     subject, name = _subject(work, request)
+    claimed_by = printing.check_claim(work, request) if request.kind is CodeKind.PRINTED else None
     wanted = {"types": list(request.types), "venues": list(request.venues)}
-    grants = _grants(work, bytes.fromhex(subject), wanted) if request.kind is CodeKind.PERSON else ()
+    grants = _grants(work, bytes.fromhex(subject), wanted) if request.kind in rules.OF_PEOPLE else ()
     older = _newest(work, request.kind, subject)
     lasts = request.lasts or rules.LONGEST[request.kind]
     code = _store(work, request.kind, subject, name, grants, wanted, lasts, (older.generation if older else 0) + 1, key)
+    code.claimed_by = claimed_by
     if older is not None:
         _retire(work, older, Status.SUPERSEDED, code)
     return code
 
 
 def _subject(work: Work, request: rules.CodeRequest) -> tuple[str, str | None]:
-    if request.kind is CodeKind.PERSON and request.holder is not None:
+    if request.kind in rules.OF_PEOPLE and request.holder is not None:
         code_type, number = request.holder[0], normalise_code(request.holder[1])
         try:
             check_holder_number(code_type, number, "holder")
@@ -120,16 +124,20 @@ def _store(
     issued_at = work.at.replace(microsecond=0)
     claims = CodeClaims(
         kind=kind, code_id=work.draw(CODE_ID_BYTES), generation=generation, status_list=list_id, status_index=slot,
-        issued_at=issued_at, expires_at=issued_at + lasts, name=name,
-        subject=None if kind is CodeKind.PERSON else subject, grants=grants,
+        issued_at=issued_at, expires_at=issued_at + lasts, name=None if kind is CodeKind.VENUE else name,
+        subject=None if kind in rules.OF_PEOPLE else subject, grants=grants,
     )  # fmt: skip
+    text = sign_code(claims, key)
+    if kind is CodeKind.PRINTED and len(text) > rules.MAX_PRINTED_CHARS:
+        message = "印制的码放不下这么多权益，请减少：大约可放一项证照加一张通行证，或两张通行证。"
+        raise InvalidDraftError([FieldError("types", "too_large_for_print", message)])
     item = new_id(work.at, work.draw)
     department = work.actor.department or departments.operator(work).code
     code = Code(
         id=claims.code_id.hex(), item_id=id_text(item), kind=int(kind), subject=subject, generation=generation,
         name=name, department=department, status=int(Status.VALID), status_list=list_id, status_index=slot,
         wanted=wanted, issued_at=issued_at, issued_by=work.actor.id, expires_at=claims.expires_at,
-        text=sign_code(claims, key),
+        text=text,
     )  # fmt: skip
     try:
         with work.session.begin_nested():
@@ -172,14 +180,18 @@ def _retire(work: Work, code: Code, status: Status, replaced_by: Code | None = N
 def reissue(work: Work, code_id: str, key: SigningKey, lasts: timedelta | None = None) -> Code:
     """A new generation for the subject of a code, with the same grants as far as they still hold; the old one is dead.
 
-    Raises NotFoundError, NotPermittedError, InvalidDraftError, TransitionError (not the newest generation), BusyError.
+    Raises NotFoundError, NotPermittedError, InvalidDraftError, TransitionError (not the newest generation; a printed
+    code, which is claimed again with the holder's number, so that age and relation are looked at again), BusyError.
     """
     code = _own(work, code_id)
     kind = CodeKind(code.kind)
+    if kind is CodeKind.PRINTED:
+        message = "离线码请凭证件号码再次申领，原码随即失效。"
+        raise TransitionError(Status(code.status).name.lower(), "reissue", message, reason="claim_again")
     newest = _newest(work, kind, code.subject)
     if newest is None or newest.id != code.id:
         raise TransitionError("superseded", "reissue", "该码已被新码替代，请对最新的码操作。", reason="not_the_newest")
-    grants = _grants(work, bytes.fromhex(code.subject), code.wanted) if kind is CodeKind.PERSON else ()
+    grants = _grants(work, bytes.fromhex(code.subject), code.wanted) if kind in rules.OF_PEOPLE else ()
     lasts = min(lasts or code.expires_at - code.issued_at, rules.LONGEST[kind])
     fresh = _store(work, kind, code.subject, code.name, grants, code.wanted, lasts, code.generation + 1, key)
     _retire(work, code, Status.SUPERSEDED, fresh)
@@ -191,7 +203,10 @@ def report_loss(work: Work, code_id: str) -> Code:
 
     Raises NotFoundError, NotPermittedError, TransitionError (out of force for another reason).
     """
-    code = _own(work, code_id)
+    return _lose(work, _own(work, code_id))
+
+
+def _lose(work: Work, code: Code) -> Code:
     if code.status == Status.LOST:
         return code
     if code.status != Status.VALID:
@@ -199,6 +214,17 @@ def report_loss(work: Work, code_id: str) -> Code:
         raise TransitionError(Status(code.status).name.lower(), "report_loss", message)
     _retire(work, code, Status.LOST)
     return code
+
+
+def lose_printed(work: Work, holder: tuple[str, str]) -> Code:
+    """Put a person's printed code out of force as lost, whichever department issued it: whoever lost the paper has no
+    number of it to tell. Repeating it changes nothing. Raises InvalidDraftError, NotFoundError, TransitionError.
+    """
+    subject = relatives.index_of(work, holder, "holder").hex()
+    code = _newest(work, CodeKind.PRINTED, subject)
+    if code is None:
+        raise NotFoundError("no_printed_code", "此人没有领过离线码，请核对证件号码。")
+    return _lose(work, code)
 
 
 def _own(work: Work, code_id: str) -> Code:

@@ -40,3 +40,5 @@ class Code(Base):
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     text: Mapped[str] = mapped_column(Text)
     replaced_by: Mapped[str | None] = mapped_column(ForeignKey("codes.id"))
+    #: The relation (relatives.id) by which a relative claimed it; None: by the holder.
+    claimed_by: Mapped[str | None] = mapped_column(IdText)

@@ -18,6 +18,7 @@ import registry.idempotency.tables
 import registry.keys.tables
 import registry.log.tables
 import registry.materials.tables
+import registry.relatives.tables
 import registry.statuses.tables
 import registry.trust.tables
 import registry.uses.tables

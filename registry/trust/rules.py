@@ -12,7 +12,7 @@ from verifier.times import SHANGHAI
 from verifier.trust import REGISTRY
 from verifier.trust_content import Scope, TrustedKey, TrustedType
 
-_PURPOSES = {
+PURPOSES = {
     key_rules.LOG: ("log",),
     key_rules.STATUS: ("status",),
     key_rules.CODES: tuple(kind.purpose for kind in CodeKind),
@@ -24,7 +24,7 @@ def trusted_key(key: KnownKey) -> TrustedKey | None:
     department = key_rules.department_of(key.purpose)
     if department is not None:
         return TrustedKey(key.public, department, ("entries",), key.valid_from, key.valid_to)
-    purposes = _PURPOSES.get(key.purpose)
+    purposes = PURPOSES.get(key.purpose)
     return None if purposes is None else TrustedKey(key.public, REGISTRY, purposes, key.valid_from, key.valid_to)
 
 

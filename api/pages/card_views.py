@@ -1,0 +1,32 @@
+"""What the templates of printed codes and relatives see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from api.pages.views import Option, ProblemView
+
+
+@dataclass(frozen=True, slots=True)
+class RelativeLine:
+    """A relation of a holder; whose it is, is not shown."""
+
+    id: str
+    relation: str
+    document: str
+    bound_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RelativesPage:
+    """The form of a new relation, and those of a holder who was looked up (None: nobody was)."""
+
+    code_types: Sequence[Option]
+    relations: Sequence[Option]
+    values: Mapping[str, str]
+    most: int
+    found: Sequence[RelativeLine] | None = None
+    errors: Mapping[str, str] = field(default_factory=dict)
+    problem: ProblemView | None = None
