@@ -111,6 +111,12 @@ OPERATIONS: Mapping[str, Rule] = {
     "POST /api/v1/relatives": _HANDLING,
     "POST /api/v1/relatives/search": Rule(may(REGISTRAR, WINDOW), asks=True),
     "DELETE /api/v1/relatives/{relative_id}": _HANDLING,
+    "POST /api/v1/enrolments": Rule(may(WINDOW)),
+    "POST /api/v1/devices/search": Rule(may(WINDOW), asks=True),
+    "POST /api/v1/devices/{device_id}/end": Rule(may(WINDOW)),
+    "POST /api/v1/devices": Rule(PUBLIC, asks=True, bucket="logins"),
+    "POST /api/v1/devices/code": Rule(PUBLIC, asks=True, bucket="verifications"),
+    "POST /api/v1/devices/uses": Rule(PUBLIC, asks=True, bucket="verifications"),
     "POST /api/v1/verifications": Rule(
         PUBLIC, limit_bytes=17 * _MIB, body="streamed", asks=True, bucket="verifications"
     ),

@@ -25,6 +25,7 @@ from api.http import (
     certificates,
     codes,
     departments,
+    devices,
     evidence_sets,
     files,
     materials,
@@ -43,7 +44,7 @@ from api.http.rim import Rim
 
 ROUTERS: Final[Sequence[APIRouter]] = (
     sessions.router, accounts.router, departments.router, catalogue.router, files.router, batches.router,
-    certificates.router, evidence_sets.router, materials.router, codes.router, relatives.router,
+    certificates.router, evidence_sets.router, materials.router, codes.router, devices.router, relatives.router,
     verifications.router,
     authorisations.router, uses.router, venues.router, public.router, reference.router,
 )  # fmt: skip

@@ -105,6 +105,10 @@ def test_only_a_handful_of_operations_are_public() -> None:
     assert public == {
         "POST /api/v1/sessions",
         "POST /api/v1/verifications",
+        # Phones: their key signs each request, and a ticket of a window stands before the first.
+        "POST /api/v1/devices",
+        "POST /api/v1/devices/code",
+        "POST /api/v1/devices/uses",
         "GET /api/v1/trust",
         "GET /api/v1/status",
         "GET /healthz",

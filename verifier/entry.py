@@ -35,6 +35,7 @@ class Kind(IntEnum):
     VISITS = 7
     DEPARTMENT = 8
     TYPE = 9
+    DEVICE = 13
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta
 from typing import Any
 
@@ -25,7 +26,7 @@ from verifier.commitment import seal
 from verifier.entry import Entry, Kind
 from verifier.identifiers import IdentifierError, check_holder_number
 from verifier.status import CHINESE, Status
-from verifier.suites import SigningKey
+from verifier.suites import PublicKey, SigningKey
 from verifier.times import SHANGHAI, shanghai_day
 
 #: An end for grants of certificates without one (长期); the code itself ends long before.
@@ -45,13 +46,13 @@ def issue(work: Work, request: rules.CodeRequest, key: SigningKey) -> Code:
     subject, name = _subject(work, request)
     claimed_by = printing.check_claim(work, request) if request.kind is CodeKind.PRINTED else None
     wanted = {"types": list(request.types), "venues": list(request.venues)}
-    grants = _grants(work, bytes.fromhex(subject), wanted) if request.kind in rules.OF_PEOPLE else ()
-    older = _newest(work, request.kind, subject)
+    grants = grants_of(work, bytes.fromhex(subject), wanted) if request.kind in rules.OF_PEOPLE else ()
+    older = newest(work, request.kind, subject)
     lasts = request.lasts or rules.LONGEST[request.kind]
-    code = _store(work, request.kind, subject, name, grants, wanted, lasts, (older.generation if older else 0) + 1, key)
+    code = store(work, request.kind, subject, name, grants, wanted, lasts, (older.generation if older else 0) + 1, key)
     code.claimed_by = claimed_by
     if older is not None:
-        _retire(work, older, Status.SUPERSEDED, code)
+        retire(work, older, Status.SUPERSEDED, code)
     return code
 
 
@@ -71,8 +72,13 @@ def _subject(work: Work, request: rules.CodeRequest) -> tuple[str, str | None]:
     return request.subject or "", (request.name or "").strip()
 
 
-def _grants(work: Work, holder_index: bytes, wanted: dict[str, list[str]]) -> tuple[Grant, ...]:
-    """What the person holds of what is wanted, the longest lasting of each. Raises InvalidDraftError if one lacks."""
+def grants_of(
+    work: Work, holder_index: bytes, wanted: Mapping[str, Sequence[str]], *, all_of_them: bool = True
+) -> tuple[Grant, ...]:
+    """What the person holds of what is wanted, the longest lasting of each.
+
+    Raises InvalidDraftError if one lacks; with all_of_them=False that one is left out.
+    """
     today = shanghai_day(work.at)
     held = [
         rules.Holding(row.type_code, (row.status_list, row.status_index), _end(row.valid_to_on))
@@ -87,7 +93,7 @@ def _grants(work: Work, holder_index: bytes, wanted: dict[str, list[str]]) -> tu
     missing = [ref for ref in wanted["types"] if ref not in shown[0]] + [
         ref for ref in wanted["venues"] if ref not in shown[1]
     ]
-    if missing:
+    if missing and all_of_them:
         raise InvalidDraftError([FieldError("types", "holds_nothing_of_it", f"此人没有有效的 {missing[0]}。")])
     return tuple(
         Grant(kind, holding.ref, *holding.slot, holding.until)
@@ -102,13 +108,14 @@ def _end(valid_to_on: Any) -> datetime:
     return datetime.combine(valid_to_on, time.min, SHANGHAI) + timedelta(days=1)
 
 
-def _newest(work: Work, kind: CodeKind, subject: str) -> Code | None:
+def newest(work: Work, kind: CodeKind, subject: str) -> Code | None:
+    """The newest generation of a kind and subject, locked."""
     query = select(Code).where(Code.kind == int(kind), Code.subject == subject)
-    newest = query.order_by(Code.generation.desc()).limit(1).with_for_update()
-    return work.session.scalars(newest.execution_options(populate_existing=True)).first()
+    query = query.order_by(Code.generation.desc()).limit(1).with_for_update()
+    return work.session.scalars(query.execution_options(populate_existing=True)).first()
 
 
-def _store(
+def store(
     work: Work,
     kind: CodeKind,
     subject: str,
@@ -118,26 +125,29 @@ def _store(
     lasts: timedelta,
     generation: int,
     key: SigningKey,
+    department: str | None = None,
+    device: PublicKey | None = None,
 ) -> Code:
+    """Store a new code with its entry: a generation of a line that the caller has looked up. Raises BusyError."""
     ((list_id, slot),) = statuses.allot(work, 1)
     # Codes carry whole seconds; a code must not end before it begins.
     issued_at = work.at.replace(microsecond=0)
     claims = CodeClaims(
         kind=kind, code_id=work.draw(CODE_ID_BYTES), generation=generation, status_list=list_id, status_index=slot,
         issued_at=issued_at, expires_at=issued_at + lasts, name=None if kind is CodeKind.VENUE else name,
-        subject=None if kind in rules.OF_PEOPLE else subject, grants=grants,
+        subject=None if kind in rules.OF_PEOPLE else subject, grants=grants, device_key=device,
     )  # fmt: skip
     text = sign_code(claims, key)
     if kind is CodeKind.PRINTED and len(text) > rules.MAX_PRINTED_CHARS:
         message = "印制的码放不下这么多权益，请减少：大约可放一项证照加一张通行证，或两张通行证。"
         raise InvalidDraftError([FieldError("types", "too_large_for_print", message)])
     item = new_id(work.at, work.draw)
-    department = work.actor.department or departments.operator(work).code
+    department = department or work.actor.department or departments.operator(work).code
     code = Code(
         id=claims.code_id.hex(), item_id=id_text(item), kind=int(kind), subject=subject, generation=generation,
         name=name, department=department, status=int(Status.VALID), status_list=list_id, status_index=slot,
         wanted=wanted, issued_at=issued_at, issued_by=work.actor.id, expires_at=claims.expires_at,
-        text=text,
+        text=text, device_key=None if device is None else device.raw,
     )  # fmt: skip
     try:
         with work.session.begin_nested():
@@ -145,11 +155,12 @@ def _store(
             work.session.flush()
     except IntegrityError as rival:
         raise BusyError("code_contended", "同一对象的码正在被另一请求签发，请稍后重试。") from rival
-    _log(work, code)
+    record(work, code)
     return code
 
 
-def _log(work: Work, code: Code) -> None:
+def record(work: Work, code: Code) -> None:
+    """Put the code as it is now into the log."""
     content = {"code_id": code.id, "kind": code.kind, "generation": code.generation, "text": code.text}
     entry = Entry(
         kind=Kind.CODE,
@@ -168,11 +179,12 @@ def _log(work: Work, code: Code) -> None:
     log.submit(work, entry)
 
 
-def _retire(work: Work, code: Code, status: Status, replaced_by: Code | None = None) -> None:
+def retire(work: Work, code: Code, status: Status, replaced_by: Code | None = None) -> None:
+    """Put a code out of force; one that is so already keeps its state."""
     if code.status == Status.VALID:
         code.status = int(status)
         statuses.set_status(work, code.status_list, code.status_index, status)
-        _log(work, code)
+        record(work, code)
     code.replaced_by = replaced_by.id if replaced_by else code.replaced_by
     work.session.flush()
 
@@ -188,13 +200,16 @@ def reissue(work: Work, code_id: str, key: SigningKey, lasts: timedelta | None =
     if kind is CodeKind.PRINTED:
         message = "离线码请凭证件号码再次申领，原码随即失效。"
         raise TransitionError(Status(code.status).name.lower(), "reissue", message, reason="claim_again")
-    newest = _newest(work, kind, code.subject)
-    if newest is None or newest.id != code.id:
+    if code.device_key is not None:
+        message = "手机上的码由手机自动换发；换手机或手机遗失请在“手机登记”中办理。"
+        raise TransitionError("bound", "reissue", message, reason="bound_to_a_device")
+    last = newest(work, kind, code.subject)
+    if last is None or last.id != code.id:
         raise TransitionError("superseded", "reissue", "该码已被新码替代，请对最新的码操作。", reason="not_the_newest")
-    grants = _grants(work, bytes.fromhex(code.subject), code.wanted) if kind in rules.OF_PEOPLE else ()
+    grants = grants_of(work, bytes.fromhex(code.subject), code.wanted) if kind in rules.OF_PEOPLE else ()
     lasts = min(lasts or code.expires_at - code.issued_at, rules.LONGEST[kind])
-    fresh = _store(work, kind, code.subject, code.name, grants, code.wanted, lasts, code.generation + 1, key)
-    _retire(work, code, Status.SUPERSEDED, fresh)
+    fresh = store(work, kind, code.subject, code.name, grants, code.wanted, lasts, code.generation + 1, key)
+    retire(work, code, Status.SUPERSEDED, fresh)
     return fresh
 
 
@@ -212,7 +227,7 @@ def _lose(work: Work, code: Code) -> Code:
     if code.status != Status.VALID:
         message = f"该码{CHINESE[Status(code.status)]}，不能挂失。"
         raise TransitionError(Status(code.status).name.lower(), "report_loss", message)
-    _retire(work, code, Status.LOST)
+    retire(work, code, Status.LOST)
     return code
 
 
@@ -221,7 +236,7 @@ def lose_printed(work: Work, holder: tuple[str, str]) -> Code:
     number of it to tell. Repeating it changes nothing. Raises InvalidDraftError, NotFoundError, TransitionError.
     """
     subject = relatives.index_of(work, holder, "holder").hex()
-    code = _newest(work, CodeKind.PRINTED, subject)
+    code = newest(work, CodeKind.PRINTED, subject)
     if code is None:
         raise NotFoundError("no_printed_code", "此人没有领过离线码，请核对证件号码。")
     return _lose(work, code)
@@ -251,8 +266,13 @@ def get(work: Work, code_id: str) -> Code:
 
 
 def list_page(work: Work, department: str | None = None, limit: int = 50) -> list[Code]:
-    """The newest codes, of one department if given."""
-    query = select(Code).order_by(Code.issued_at.desc(), Code.id).limit(max(1, min(limit, 200)))
+    """The newest codes that stand alone, of one department if given."""
+    query = (
+        select(Code)
+        .where(Code.device_key.is_(None))
+        .order_by(Code.issued_at.desc(), Code.id)
+        .limit(max(1, min(limit, 200)))
+    )
     return list(work.session.scalars(query if department is None else query.where(Code.department == department)))
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Integer, SmallInteger, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, Integer, LargeBinary, SmallInteger, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from registry.database import Base, IdText, Json, UsccText, UtcDateTime
 
 
 class Code(Base):
-    """A signed code. `id` is 8 random bytes in hex; `subject` is a holder's blind index in hex, a USCC or a venue id.
+    """A signed code. `id` is 8 random bytes in hex; `subject` is a holder's blind index in hex, a USCC or a venue id;
+    of a phone's code, a blind index of the holder's phones.
 
     Of one kind and subject only the newest generation can be valid.
     """
@@ -39,6 +40,8 @@ class Code(Base):
     issued_by: Mapped[str] = mapped_column(String(64))
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     text: Mapped[str] = mapped_column(Text)
+    #: Of the phone that alone may show the code (verifier.presentation); None for a code that stands alone.
+    device_key: Mapped[bytes | None] = mapped_column(LargeBinary(33))
     replaced_by: Mapped[str | None] = mapped_column(ForeignKey("codes.id"))
     #: The relation (relatives.id) by which a relative claimed it; None: by the holder.
     claimed_by: Mapped[str | None] = mapped_column(IdText)

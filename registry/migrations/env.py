@@ -13,6 +13,7 @@ import registry.catalogue.tables
 import registry.certificates.tables
 import registry.codes.tables
 import registry.departments.tables
+import registry.devices.tables
 import registry.files.tables
 import registry.idempotency.tables
 import registry.keys.tables

@@ -266,6 +266,12 @@ def list_visits(work: Work, venue_id: str, limit: int = 100) -> list[VisitRow]:
     return list(work.session.scalars(query.order_by(VisitRow.decided_at.desc(), VisitRow.event_id).limit(limit)))
 
 
+def visits_of_code(work: Work, code_id: str, limit: int = 100) -> list[VisitRow]:
+    """Where a code was shown, newest first, as far as gates have handed in and visits are still kept."""
+    query = select(VisitRow).where(VisitRow.code_id == code_id).order_by(VisitRow.decided_at.desc()).limit(limit)
+    return list(work.session.scalars(query))
+
+
 def forget_old_visits(work: Work) -> int:
     """Delete visits older than `VISITS_KEPT_FOR`, but each gate's newest: its next hand-in continues it; how many."""
     newest = select(VisitRow.gate, VisitRow.venue_id, VisitRow.sequence, VisitRow.decided_at, VisitRow.event_id)
