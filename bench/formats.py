@@ -1,25 +1,22 @@
-"""Benches of the formats: canonical JSON, codes, evidence bundles."""
+"""Benches of the formats: canonical JSON, evidence bundles."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from typing import Any
 
 import rfc8785
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from world import NOON, food_face, make_world
 
-from bench.measure import Result, at_least, at_most, in_turns
-from verifier import State, check_code, verify_evidence
+from bench.coding import bare_check
+from bench.measure import Result, at_least, at_most, each, in_turns
+from verifier import State, verify_evidence
 from verifier.canonical import canonicalise
-from verifier.code import open_code, show_code
 from verifier.cose import Type, open1, open_typed, to_be_signed
 from verifier.merkle import Frontier
-from verifier.receipt import sign_root
-from verifier.suites import SoftwareKey, Suite
 
 ROUNDS = 15
+#: Many short turns: on a busy machine most of them are undisturbed.
+SHORT_ROUNDS, BUNDLES = 151, 20
 
 
 def canonicalise_bench() -> Result:
@@ -30,75 +27,30 @@ def canonicalise_bench() -> Result:
         if canonicalise(face) != rfc8785.dumps(face):
             raise AssertionError("canonicalise differs from rfc8785")
     part = faces[:1000]
-    pairs = in_turns(_each(canonicalise, part), _each(rfc8785.dumps, part), ROUNDS)
+    pairs = in_turns(each(canonicalise, part), each(rfc8785.dumps, part), ROUNDS)
     return at_least("canonicalise", pairs, len(part), 10)
 
 
-def code_verify() -> Result:
-    """Text to claims, with signature, key, period and status, against the bare signature verification."""
-    world = make_world()
-    trust, text, calls = world.trust(), world.code(), 400
-    _, message, _ = open_code(text)
-    signed = to_be_signed(message.protected, message.payload or b"")
-    bare = _bare(world.code_key.public.raw, message.signature, signed)
-    pairs = in_turns(_times(lambda: check_code(text, trust, NOON), calls), _times(bare, calls), ROUNDS)
-    return at_most("code_verify", pairs, calls, 2)
-
-
-def dynamic_verify() -> Result:
-    """Text to claims of dynamic codes, each of another phone, against one bare verification; two signatures are due."""
-    world = make_world()
-    trust = world.trust()
-    # P-256, as wallets make them: every browser has it.
-    devices = [SoftwareKey.generate(Suite.ES256) for _ in range(400)]
-    texts = [show_code(world.code(device_key=device.public), device, NOON) for device in devices]
-    _, message, _ = open_code(texts[0])
-    bare = _bare(world.code_key.public.raw, message.signature, to_be_signed(message.protected, message.payload or b""))
-    pairs = in_turns(_each(lambda text: check_code(text, trust, NOON), texts), _times(bare, len(texts)), ROUNDS)
-    return at_most("dynamic_verify", pairs, len(texts), 2.5)
-
-
 def verify_bundle() -> Result:
-    """A whole evidence bundle against the two bare signature verifications that it needs: entry and receipt."""
+    """Whole evidence bundles, all different, against the two bare signature checks of each: entry and receipt."""
     world = make_world(1000)
-    trust, data, calls = world.trust(), world.bundle(700).to_bytes(), 200
-    if verify_evidence(data, trust, NOON).state is not State.VALID:
-        raise AssertionError("the bundle of the bench is not valid")
-    entry, payload = open_typed(world.signed_entries[700], Type.ENTRY, limit=8192)
-    first = _bare(world.department_key.public.raw, entry.signature, to_be_signed(entry.protected, payload))
+    trust, numbers = world.trust(), range(700, 700 + BUNDLES)
+    bundles = [world.bundle(number).to_bytes() for number in numbers]
+    if any(verify_evidence(data, trust, NOON).state is not State.VALID for data in bundles):
+        raise AssertionError("a bundle of the bench is not valid")
     root = Frontier().append_many(world.leaves).root()
-    receipt_protected = _receipt_protected(world.bundle(700).receipt)
-    signature = sign_root(root, world.content.origin, world.log_key)
-    second = _bare(world.log_key.public.raw, signature, to_be_signed(receipt_protected, root))
+    receipt = open1(world.bundle(numbers[0]).receipt, limit=8192)
+    of_root = bare_check(world.log_key.public, receipt.signature, to_be_signed(receipt.protected, root))
+    of_entries = []
+    for number in numbers:
+        entry, payload = open_typed(world.signed_entries[number], Type.ENTRY, limit=8192)
+        signed = to_be_signed(entry.protected, payload)
+        of_entries.append(bare_check(world.department_key.public, entry.signature, signed))
 
-    def both() -> None:
-        first()
-        second()
+    def bare() -> None:
+        for of_entry in of_entries:
+            of_entry()
+            of_root()
 
-    pairs = in_turns(_times(lambda: verify_evidence(data, trust, NOON), calls), _times(both, calls), ROUNDS)
-    return at_most("verify_bundle", pairs, calls, 2)
-
-
-def _receipt_protected(receipt: bytes) -> bytes:
-    return open1(receipt, limit=8192).protected
-
-
-def _bare(raw: bytes, signature: bytes, message: bytes) -> Callable[[], object]:
-    key = Ed25519PublicKey.from_public_bytes(raw)
-    return lambda: key.verify(signature, message)
-
-
-def _each(work: Callable[[Any], object], items: Sequence[Any]) -> Callable[[], object]:
-    def run() -> None:
-        for item in items:
-            work(item)
-
-    return run
-
-
-def _times(work: Callable[[], object], calls: int) -> Callable[[], object]:
-    def run() -> None:
-        for _ in range(calls):
-            work()
-
-    return run
+    pairs = in_turns(each(lambda data: verify_evidence(data, trust, NOON), bundles), bare, SHORT_ROUNDS)
+    return at_most("verify_bundle", pairs, len(bundles), 2)

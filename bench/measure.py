@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
+from typing import TypeVar
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,17 @@ def in_turns(subject: Callable[[], object], limit: Callable[[], object], rounds:
     subject()
     limit()
     return [(seconds(subject), seconds(limit)) for _ in range(rounds)]
+
+
+def each(work: Callable[[_T], object], items: Iterable[_T]) -> Callable[[], object]:
+    """What does the work for each of the items once, whenever it is called."""
+    kept = list(items)
+
+    def run() -> None:
+        for item in kept:
+            work(item)
+
+    return run
 
 
 def at_most(name: str, pairs: list[tuple[float, float]], calls: int, goal: float) -> Result:

@@ -125,6 +125,15 @@ def test_a_line_longer_than_any_code_is_not_worked_on() -> None:
     assert refused.value.reason == "too_long"
 
 
+def test_every_two_bytes_have_the_three_characters_that_the_rfc_computes() -> None:
+    alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"
+    for first in range(0, 65536, 256):
+        data = b"".join([value.to_bytes(2, "big") for value in range(first, first + 256)])
+        groups = [alphabet[v % 45] + alphabet[v // 45 % 45] + alphabet[v // 2025] for v in range(first, first + 256)]
+        assert encode(data) == PREFIX + "".join(groups)
+        assert decode(encode(data)) == data
+
+
 def test_the_payload_needs_nothing_outside_the_standard_library() -> None:
     program = (
         "import sys; import codes.payload; "

@@ -216,6 +216,29 @@ def test_an_entry_comes_back_from_its_bytes() -> None:
             Entry.from_bytes(wrong.to_bytes())
 
 
+def test_an_entry_in_another_encoding_is_refused() -> None:
+    data = _entry(facts={"a": 1, "b": 2}).to_bytes()
+    entry = cbor.decode(data, limit=4096)
+    others = {
+        "a longer integer": data.replace(b"\x01\x01", b"\x01\x18\x01", 1),
+        "an integer as a bignum": data.replace(b"\x61a\x01", b"\x61a\xc2\x41\x01", 1),
+        "a map of open length": b"\xbf" + data[1:] + b"\xff",
+        "facts in another order": data.replace(b"\x61a\x01\x61b\x02", b"\x61b\x02\x61a\x01", 1),
+        "a key twice": b"\xa9" + data[1:] + b"\x01\x01",
+        "truth for one": data.replace(b"\x01\x01", b"\x01\xf5", 1),
+        "a byte behind": data + b"\x00",
+    }
+    for how, other in others.items():
+        assert other != data, how
+        with pytest.raises(MalformedError):
+            Entry.from_bytes(other)
+    beyond = cbor.encode(entry | {8: {"a": 2**64}})
+    with pytest.raises(MalformedError, match="64"):
+        Entry.from_bytes(beyond)
+    for fact in (2**64 - 1, -(2**64)):
+        assert Entry.from_bytes(cbor.encode(entry | {8: {"a": fact}})).facts == {"a": fact}
+
+
 @pytest.mark.parametrize("suite", list(Suite))
 def test_a_signature_holds_for_its_message_key_and_type_only(suite: Suite) -> None:
     key, other = SoftwareKey.generate(suite), SoftwareKey.generate(suite)

@@ -22,12 +22,14 @@ from verifier import (
     State,
     TrustBundle,
     Verdict,
+    cbor,
     check_code,
     sign_trust,
     verify,
     verify_code,
     verify_evidence,
 )
+from verifier.anchor import AnchorProof
 from verifier.commitment import seal
 from verifier.cose import Type, sign1
 from verifier.entry import Entry, Kind
@@ -37,6 +39,7 @@ from verifier.errors import (
     StaleTrustError,
     VerificationError,
 )
+from verifier.evidence import MAGIC, EvidenceBundle
 from verifier.status import Status
 from verifier.trust_content import Scope, TrustedKey
 
@@ -78,6 +81,68 @@ def test_no_truncation_and_no_addition_to_a_bundle_is_valid() -> None:
     for end in range(len(BUNDLE)):
         assert verify(BUNDLE[:end], TRUST, NOON).state is State.INVALID
     assert verify(BUNDLE + b"\0", TRUST, NOON).state is State.INVALID
+
+
+@given(
+    st.binary(max_size=300),
+    st.lists(st.binary(max_size=300), max_size=3),
+    st.none() | st.lists(st.binary(min_size=32, max_size=32), max_size=3),
+    st.none() | st.binary(max_size=300),
+)
+def test_a_bundles_bytes_are_those_of_the_general_encoder(
+    salts: bytes, files: list[bytes], path: list[bytes] | None, cosigned: bytes | None
+) -> None:
+    proof = None if path is None else AnchorProof(b"proof", tuple(path))
+    bundle = replace(WORLD.bundle(1), salts=salts, files=tuple(files), proof=proof, cosigned=cosigned)
+    value: dict[int, Any] = {
+        1: "suizheng-evidence/1", 2: bundle.face, 3: salts, 4: bundle.signed_entry, 5: bundle.receipt,
+        6: bundle.anchor.to_list(), 7: files,
+    }  # fmt: skip
+    value |= {} if path is None else {8: [b"proof", path]}
+    value |= {} if cosigned is None else {9: cosigned}
+    assert bundle.to_bytes() == MAGIC + cbor.encode(value)
+    assert EvidenceBundle.from_bytes(bundle.to_bytes()) == bundle
+
+
+def test_a_bundle_in_another_encoding_is_refused() -> None:
+    bundle = WORLD.bundle(1)
+    anchor = cbor.encode(bundle.anchor.to_list())
+    others = {
+        "a length in more bytes": BUNDLE.replace(b"\x03\x58\xe0", b"\x03\x59\x00\xe0", 1),
+        "a map of open length": MAGIC + b"\xbf" + BUNDLE[4:] + b"\xff",
+        "a list of open length": BUNDLE.replace(anchor, b"\x9f" + anchor[1:] + b"\xff", 1),
+        "an integer in more bytes": BUNDLE.replace(
+            anchor, anchor[:1] + b"\x1b" + bytes(4) + anchor[2:6] + anchor[6:], 1
+        ),
+        "truth for the block's number": BUNDLE.replace(
+            anchor, cbor.encode([*bundle.anchor.to_list()[:5], True, *bundle.anchor.to_list()[6:]]), 1
+        ),
+        "a key twice": MAGIC + b"\xa8" + BUNDLE[4:] + b"\x07\x80",
+        "a byte behind": BUNDLE + b"\x00",
+    }
+    for how, other in others.items():
+        assert other != BUNDLE, how
+        verdict = verify_evidence(other, TRUST, NOON)
+        assert (verdict.state, outcome(verdict, Check.FORMAT)) == (State.INVALID, Outcome.FAILED), how
+
+
+def test_a_receipt_in_another_encoding_is_refused() -> None:
+    bundle = WORLD.bundle(1)
+    receipt, proof = bundle.receipt, b"\x19\x01\x8c\xa1\x20\x81"
+    assert receipt.count(proof) == 1
+    others = {
+        "a list of open length": receipt.replace(proof, proof[:-1] + b"\x9f", 1).replace(
+            b"\xf6\x58\x40", b"\xff\xf6\x58\x40"
+        ),
+        "a key in more bytes": receipt.replace(proof, b"\x1a\x00\x00" + proof[1:], 1),
+        "two proofs": receipt.replace(proof, proof[:-1] + b"\x82\x40", 1),
+        "nothing": receipt.replace(proof, b"", 1),
+        "another header": receipt.replace(proof, b"\x19\x01\x8d" + proof[3:], 1),
+    }
+    for how, other in others.items():
+        verdict = verify_evidence(replace(bundle, receipt=other).to_bytes(), TRUST, NOON)
+        assert verdict.state is State.INVALID, how
+        assert outcome(verdict, Check.INCLUSION) is Outcome.FAILED, how
 
 
 def test_evidence_of_one_item_does_not_serve_another() -> None:

@@ -53,6 +53,11 @@ class Anchor:
     @classmethod
     def from_list(cls, value: Any) -> Anchor:
         """The inverse of `to_list`. Raises MalformedError."""
+        return cls.with_bytes(value)[0]
+
+    @classmethod
+    def with_bytes(cls, value: Any) -> tuple[Anchor, bytes]:
+        """As `from_list`, and the one encoding of the list. Raises MalformedError."""
         try:
             return _anchor(*cbor.require_list(value, 9, 9))
         except TypeError as error:
@@ -121,7 +126,7 @@ def _anchor(
     block_hash: bytes,
     seconds: int,
     transaction: bytes,
-) -> Anchor:
+) -> tuple[Anchor, bytes]:
     # All evidence under one head carries the same anchor: it is checked once. Types count, lest True pass for 1.
     if not _ADDRESS.fullmatch(cbor.require_text(contract, 42)):
         raise MalformedError("wrong_field", "合约地址应为 0x 加 40 位十六进制")
@@ -130,7 +135,8 @@ def _anchor(
     for count in (chain_id, size, number, seconds):
         cbor.require_uint(count, MAX_SIZE)
     at = times.from_seconds(seconds)
-    return Anchor(chain_id, contract, log_id, size, root, number, block_hash, at, transaction)
+    anchor = Anchor(chain_id, contract, log_id, size, root, number, block_hash, at, transaction)
+    return anchor, cbor.encode(anchor.to_list())
 
 
 _JSON_ORDER = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
 
@@ -42,16 +43,26 @@ def decode(data: bytes, *, limit: int) -> Any:
 
     Raises MalformedError for anything else: other encodings of the same value, trailing bytes, nesting too deep.
     """
-    if len(data) > limit:
-        raise MalformedError("too_long", f"内容 {len(data)} 字节，超过上限 {limit} 字节", evidence={"bytes": len(data)})
+    check_length(data, limit)
     value = decode_any(data)
     try:
         again = encode(value)
     except _CBOR_ERRORS as error:
         raise MalformedError("not_cbor", "内容不是有效的 CBOR") from error
+    require_canonical(again, data)
+    return value
+
+
+def check_length(data: bytes, limit: int) -> None:
+    """Raises MalformedError for more than `limit` bytes."""
+    if len(data) > limit:
+        raise MalformedError("too_long", f"内容 {len(data)} 字节，超过上限 {limit} 字节", evidence={"bytes": len(data)})
+
+
+def require_canonical(again: bytes, data: bytes) -> None:
+    """Raises MalformedError unless what was read, encoded again, is what was read."""
     if again != data:
         raise MalformedError("not_canonical", "内容不是确定性 CBOR 编码（RFC 8949 4.2）")
-    return value
 
 
 def decode_any(data: bytes) -> Any:
@@ -123,6 +134,11 @@ def byte_string(data: bytes) -> bytes:
     """The encoding of a byte string, without the general encoder."""
     length = len(data)
     return (_BYTE_STRINGS[length] if length < 0x100 else head(2, length)) + data
+
+
+def byte_strings(items: Sequence[bytes], length: int) -> bytes:
+    """The encodings of byte strings, one after another, that the caller knows to be of this length, or compares."""
+    return _BYTE_STRINGS[length].join((b"", *items))
 
 
 def text_string(text: str) -> bytes:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from itertools import count
 from typing import NamedTuple
 
 import orjson
@@ -73,17 +74,20 @@ def parse_object(canonical: bytes) -> dict[str, JSON]:
 
 
 def _seal(fields: Mapping[str, JSON], salts: bytes) -> Sealed:
-    digests: list[bytes] = []
-    parts: list[bytes] = []
-    sha256, at = hashlib.sha256, 0
-    for name, preimage_name, member_name in _layout(tuple(fields)):
-        value = fields[name]
-        # Plain text, nearly every field, needs no guard.
-        value = orjson.dumps(value) if type(value) is str and value.isprintable() else canonicalise(value)
-        digests.append(sha256(b"\x02" + salts[at : at + SALT_BYTES] + preimage_name + value).digest())
-        parts.append(member_name + value)
-        at += SALT_BYTES
-    canonical = b"{" + b",".join(parts) + b"}"
+    sha256, dumps = hashlib.sha256, orjson.dumps
+    preimages: list[bytes] = []
+    members: list[bytes] = []
+    try:
+        for name, low, high, preimage_name, member_name in _layout(tuple(fields)):
+            value = fields[name]
+            # Text, nearly every field, needs no guard.
+            value = dumps(value) if type(value) is str else canonicalise(value)
+            preimages.append(b"\x02" + salts[low:high] + preimage_name + value)
+            members.append(member_name + value)
+    except orjson.JSONEncodeError as error:
+        raise MalformedError("not_json", "数据不能表示为规范 JSON（RFC 8785）") from error
+    digests = [sha256(preimage).digest() for preimage in preimages]
+    canonical = b"{" + b",".join(members) + b"}"
     if len(canonical) > MAX_FACE_BYTES:
         raise MalformedError("too_long", f"照面数据超过上限 {MAX_FACE_BYTES} 字节")
     digest = DoubleDigest(sha256(_SCHEME + b"".join(digests)).digest(), sm3(_SCHEME + salts + canonical))
@@ -91,13 +95,14 @@ def _seal(fields: Mapping[str, JSON], salts: bytes) -> Sealed:
 
 
 @lru_cache(maxsize=1024)
-def _layout(names: tuple[str, ...]) -> tuple[tuple[str, bytes, bytes], ...]:
-    """The fields in canonical order, each with its name as it stands in its digest and in the object.
+def _layout(names: tuple[str, ...]) -> tuple[tuple[str, int, int, bytes, bytes], ...]:
+    """The fields in canonical order: name, where its salt begins and ends, name as in its digest and in the object.
 
     The faces of a type have the same few names again and again.
     """
     layout = []
-    for name in canonical_order(names):
+    for low, name in zip(count(0, SALT_BYTES), canonical_order(names)):
         key = name.encode()
-        layout.append((name, len(key).to_bytes(2, "big") + key, canonicalise(name) + b":"))
+        length = len(key).to_bytes(2, "big")
+        layout.append((name, low, low + SALT_BYTES, length + key, canonicalise(name) + b":"))
     return tuple(layout)

@@ -23,6 +23,7 @@ _TAG = b"\xd2"
 #: The tag and an array of four; an array of four whose first item is the context of a single signature.
 _TAGGED = _TAG + b"\x84"
 _SIGNED = b"\x84\x6aSignature1"
+_BEFORE_SIGNATURE = cbor.head(2, SIGNATURE_BYTES)
 _HEADER = frozenset((ALG, KID, TYP))
 _MAX_HEADER_BYTES = 512
 
@@ -68,42 +69,50 @@ def to_be_signed(protected: bytes, payload: bytes) -> bytes:
 
 def sign1(payload: bytes, key: SigningKey, typ: int | str) -> bytes:
     """A tagged COSE_Sign1 over the payload."""
-    return signer(key, typ)(payload)
+    before = _before_payload(key.public, typ)
+    body = cbor.byte_string(payload)
+    return before.assembled + body + _BEFORE_SIGNATURE + key.sign(before.signed + body)
 
 
 def signer(key: SigningKey, typ: int | str) -> Callable[[bytes], bytes]:
     """What makes a tagged COSE_Sign1 of each payload: for many under one key, whose header is then encoded once."""
     sign, byte_string = key.sign, cbor.byte_string
-    protected = byte_string(_protected(key.public, typ))
-    signed, assembled = _SIGNED + protected + b"\x40", _TAGGED + protected + b"\xa0"
-    before_signature = cbor.head(2, SIGNATURE_BYTES)
+    signed, assembled = _before_payload(key.public, typ)
 
     def sign_one(payload: bytes) -> bytes:
         body = byte_string(payload)
-        return assembled + body + before_signature + sign(signed + body)
+        return assembled + body + _BEFORE_SIGNATURE + sign(signed + body)
 
     return sign_one
 
 
-def detached(protected: bytes, unprotected: dict[Any, Any], signature: bytes) -> bytes:
-    """A tagged COSE_Sign1 whose payload travels elsewhere."""
+def detached(protected: bytes, unprotected: bytes, signature: bytes) -> bytes:
+    """A tagged COSE_Sign1 whose payload travels elsewhere; `unprotected` is the header's encoding."""
     return _assemble(protected, unprotected, None, signature)
 
 
 def open1(data: bytes, *, limit: int) -> Sign1:
     """Parse a tagged COSE_Sign1 of at most `limit` bytes. Nothing is verified yet. Raises MalformedError."""
-    if len(data) > limit:
-        raise MalformedError("too_long", f"内容 {len(data)} 字节，超过上限 {limit} 字节")
+    return open_with(data, _encoded_unprotected, limit=limit)
+
+
+def open_with(data: bytes, encode_unprotected: Callable[[dict[Any, Any]], bytes], *, limit: int) -> Sign1:
+    """`open1` for who knows the one encoding of the unprotected header that belongs there. Raises MalformedError."""
+    cbor.check_length(data, limit)
     if data[:1] != _TAG:
         raise MalformedError("not_signed", "内容不是 COSE 签名")
-    parts = cbor.require_list(cbor.decode_any(data[1:]), 4, 4)
-    protected, unprotected = cbor.require_bytes(parts[0]), parts[1]
-    payload = None if parts[2] is None else cbor.require_bytes(parts[2])
-    signature = cbor.require_bytes(parts[3], SIGNATURE_BYTES)
+    protected, unprotected, payload, signature = cbor.require_list(cbor.decode_any(data[1:]), 4, 4)
+    if payload is not None:
+        cbor.require_bytes(payload)
     if not isinstance(unprotected, dict):
         raise MalformedError("wrong_field", "COSE 头应为映射")
-    if _assemble(protected, unprotected, payload, signature) != data:
-        raise MalformedError("not_canonical", "内容不是确定性 CBOR 编码（RFC 8949 4.2）")
+    again = _assemble(
+        cbor.require_bytes(protected),
+        encode_unprotected(unprotected),
+        payload,
+        cbor.require_bytes(signature, SIGNATURE_BYTES),
+    )
+    cbor.require_canonical(again, data)
     return Sign1(protected, _header(protected), unprotected, payload, signature)
 
 
@@ -113,7 +122,7 @@ def from_parts(protected: Any, payload: Any, signature: Any) -> tuple[Sign1, byt
     Raises MalformedError.
     """
     parts = cbor.require_bytes(protected), cbor.require_bytes(payload), cbor.require_bytes(signature, SIGNATURE_BYTES)
-    return Sign1(parts[0], _header(parts[0]), {}, parts[1], parts[2]), _assemble(parts[0], {}, parts[1], parts[2])
+    return Sign1(parts[0], _header(parts[0]), {}, parts[1], parts[2]), _assemble(parts[0], b"\xa0", parts[1], parts[2])
 
 
 def open_typed(data: bytes, typ: int | str, *, limit: int) -> tuple[Sign1, bytes]:
@@ -134,15 +143,27 @@ def require_typed(message: Sign1, typ: int | str) -> bytes:
     return message.payload
 
 
-def _assemble(protected: bytes, unprotected: dict[Any, Any], payload: bytes | None, signature: bytes) -> bytes:
-    middle = cbor.encode(unprotected) if unprotected else b"\xa0"
-    body = b"\xf6" if payload is None else cbor.byte_string(payload)
-    return _TAGGED + cbor.byte_string(protected) + middle + body + cbor.byte_string(signature)
+def _assemble(protected: bytes, unprotected: bytes, payload: bytes | None, signature: bytes) -> bytes:
+    byte_string = cbor.byte_string
+    body = b"\xf6" if payload is None else byte_string(payload)
+    return _TAGGED + byte_string(protected) + unprotected + body + byte_string(signature)
+
+
+def _encoded_unprotected(header: dict[Any, Any]) -> bytes:
+    return cbor.encode(header) if header else b"\xa0"
+
+
+class _BeforePayload(NamedTuple):
+    """What stands before the payload: in what is signed, and in the message."""
+
+    signed: bytes
+    assembled: bytes
 
 
 @lru_cache(maxsize=1024)
-def _protected(key: PublicKey, typ: int | str) -> bytes:
-    return cbor.encode({ALG: int(key.suite), KID: key.kid, TYP: typ})
+def _before_payload(key: PublicKey, typ: int | str) -> _BeforePayload:
+    protected = cbor.byte_string(cbor.encode({ALG: int(key.suite), KID: key.kid, TYP: typ}))
+    return _BeforePayload(_SIGNED + protected + b"\x40", _TAGGED + protected + b"\xa0")
 
 
 @lru_cache(maxsize=1024)

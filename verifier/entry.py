@@ -21,6 +21,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _KEYS = frozenset(range(1, 9))
 _PREVIOUS = 9
+_OPTIONAL = frozenset((_PREVIOUS,))
+#: Integers of CBOR itself (RFC 8949 3.1, major types 0 and 1): no bignums.
+_LEAST, _MOST = -(2**64), 2**64 - 1
 
 
 class Kind(IntEnum):
@@ -81,14 +84,15 @@ class Entry:
     @classmethod
     def from_bytes(cls, data: bytes) -> Entry:
         """The entry in its one encoding. Raises MalformedError."""
-        value = cbor.require_map(cbor.decode(data, limit=MAX_ENTRY_BYTES), _KEYS, frozenset((_PREVIOUS,)))
+        cbor.check_length(data, MAX_ENTRY_BYTES)
+        value = cbor.require_map(cbor.decode_any(data), _KEYS, _OPTIONAL)
         if value[1] != VERSION or type(value[1]) is not int:
             raise MalformedError("unknown_version", "存证条目的版本不受支持", evidence={"version": str(value[1])[:20]})
         kind = _KINDS.get(cbor.require_uint(value[2]))
         if kind is None:
             raise MalformedError("unknown_kind", "存证条目的种类不受支持")
         previous = value.get(_PREVIOUS)
-        return cls(
+        entry = cls(
             kind=kind,
             item=cbor.require_bytes(value[3], ITEM_BYTES),
             department=cbor.require_text(value[4], 18),
@@ -97,9 +101,13 @@ class Entry:
             facts=_facts(value[8]),
             previous=None if previous is None else cbor.require_bytes(previous, DIGEST_BYTES),
         )
+        # There is one writer of these bytes: what it would write otherwise is another encoding of the same.
+        cbor.require_canonical(entry.to_bytes(), data)
+        return entry
 
 
 _KINDS = {int(kind): kind for kind in Kind}
+_FACTS = frozenset((int, str, bytes))
 
 
 def _facts_bytes(facts: Mapping[str, int | str | bytes]) -> bytes:
@@ -133,6 +141,8 @@ def _facts(value: Any) -> dict[str, int | str | bytes]:
     if not isinstance(value, dict):
         raise MalformedError("wrong_field", "存证条目的事实应为映射")
     for name, fact in value.items():
-        if type(name) is not str or type(fact) not in (int, str, bytes):
+        if type(name) is not str or type(fact) not in _FACTS:
             raise MalformedError("wrong_field", "存证条目的事实只能是整数、文本或字节串")
+        if type(fact) is int and not _LEAST <= fact <= _MOST:
+            raise MalformedError("wrong_field", "存证条目的整数超出 64 位")
     return value

@@ -47,6 +47,8 @@ LONG_TERM = "长期"
 _KEYS = frozenset(range(1, 8))
 _PROOF, _COSIGNED = 8, 9
 _OPTIONAL = frozenset((_PROOF, _COSIGNED))
+#: Up to the face, by the number of fields.
+_HEADS = {count: MAGIC + cbor.head(5, count) + b"\x01" + cbor.text_string(FORMAT) + b"\x02" for count in (7, 8, 9)}
 
 EVIDENCE_POLICY = Policy(
     frozenset(
@@ -86,41 +88,54 @@ class EvidenceBundle:
 
     def to_bytes(self) -> bytes:
         """The one encoding."""
-        value: dict[int, Any] = {
-            1: FORMAT,
-            2: self.face,
-            3: self.salts,
-            4: self.signed_entry,
-            5: self.receipt,
-            6: self.anchor.to_list(),
-            7: list(self.files),
-        }
-        if self.proof is not None:
-            value[_PROOF] = self.proof.to_list()
-        if self.cosigned is not None:
-            value[_COSIGNED] = self.cosigned
-        return MAGIC + cbor.encode(value)
+        return self._encode(cbor.encode(self.anchor.to_list()))
+
+    def _encode(self, anchor: bytes) -> bytes:
+        # By hand, for every reader compares with it; a test holds it against the general encoder.
+        byte_string, proof, cosigned = cbor.byte_string, self.proof, self.cosigned
+        return b"".join(
+            (
+                _HEADS[7 + (proof is not None) + (cosigned is not None)],
+                byte_string(self.face),
+                b"\x03",
+                byte_string(self.salts),
+                b"\x04",
+                byte_string(self.signed_entry),
+                b"\x05",
+                byte_string(self.receipt),
+                b"\x06",
+                anchor,
+                b"\x07",
+                cbor.head(4, len(self.files)),
+                *[byte_string(content) for content in self.files],
+                b"" if proof is None else b"\x08" + cbor.encode(proof.to_list()),
+                b"" if cosigned is None else b"\x09" + byte_string(cosigned),
+            )
+        )
 
     @classmethod
     def from_bytes(cls, data: bytes) -> EvidenceBundle:
         """Parse. Raises MalformedError."""
         if not data.startswith(MAGIC):
             raise MalformedError("not_evidence", "文件不是证据包")
-        value = cbor.require_map(cbor.decode(data[3:], limit=MAX_BUNDLE_BYTES), _KEYS, _OPTIONAL)
+        cbor.check_length(data, MAX_BUNDLE_BYTES)
+        value = cbor.require_map(cbor.decode_any(data[3:]), _KEYS, _OPTIONAL)
         if value[1] != FORMAT:
             raise MalformedError("unknown_version", "证据包的格式版本不受支持")
+        anchor, anchor_bytes = Anchor.with_bytes(value[6])
         bundle = cls(
             face=cbor.require_bytes(value[2]),
             salts=cbor.require_bytes(value[3]),
             signed_entry=cbor.require_bytes(value[4]),
             receipt=cbor.require_bytes(value[5]),
-            anchor=Anchor.from_list(value[6]),
+            anchor=anchor,
             files=tuple(cbor.require_bytes(item) for item in cbor.require_list(value[7], MAX_FILES)),
             proof=AnchorProof.from_list(value[_PROOF]) if _PROOF in value else None,
             cosigned=cbor.require_bytes(value[_COSIGNED]) if _COSIGNED in value else None,
         )
         if len(bundle.face) > MAX_FACE_BYTES or len(bundle.receipt) > MAX_RECEIPT_BYTES:
             raise MalformedError("too_long", "证据包的部分内容超过上限")
+        cbor.require_canonical(bundle._encode(anchor_bytes), data)
         return bundle
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from verifier import cbor, cose
 from verifier.errors import MalformedError, SignatureError
@@ -18,7 +19,9 @@ MAX_RECEIPT_BYTES = 4096
 
 _CWT_CLAIMS, _ISSUER = 15, 1
 _VDS, _VDP, _RFC9162_SHA256, _INCLUSION = 395, 396, 1, -1
-_HASH_HEAD = cbor.head(2, HASH_BYTES)
+#: {396: {-1: [proof]}} up to the proof.
+_BEFORE_PROOF = cbor.encode({_VDP: {_INCLUSION: [b""]}})[:-1]
+_UNPROTECTED, _PROOFS = frozenset((_VDP,)), frozenset((_INCLUSION,))
 _HEADER = frozenset((cose.ALG, cose.KID, _CWT_CLAIMS, _VDS))
 
 
@@ -52,14 +55,14 @@ def build_receipt(
     *, origin: str, key: PublicKey, root_signature: bytes, size: int, index: int, path: list[bytes]
 ) -> bytes:
     """The receipt of one entry: tagged COSE_Sign1, detached payload, inclusion proof in the unprotected header."""
-    proof = _proof_bytes(size, index, path)
-    return cose.detached(_protected(origin, key), {_VDP: {_INCLUSION: [proof]}}, root_signature)
+    proof = cbor.byte_string(_proof_bytes(size, index, path))
+    return cose.detached(_protected(origin, key), _BEFORE_PROOF + proof, root_signature)
 
 
 def _proof_bytes(size: int, index: int, path: list[bytes]) -> bytes:
     """[size, index, [hash, …]] (RFC 9942 5.2)."""
     try:
-        hashes = b"".join([_HASH_HEAD + sibling for sibling in path])
+        hashes = cbor.byte_strings(path, HASH_BYTES)
     except TypeError as error:
         raise MalformedError("wrong_field", "回执的路径应为字节串") from error
     return b"\x83" + cbor.head(0, size) + cbor.head(0, index) + cbor.head(4, len(path)) + hashes
@@ -72,7 +75,7 @@ def check_receipt(
 
     Raises MalformedError, SignatureError, InclusionError. Says nothing about anchoring.
     """
-    message = cose.open1(receipt, limit=MAX_RECEIPT_BYTES)
+    message = cose.open_with(receipt, _encoded_unprotected, limit=MAX_RECEIPT_BYTES)
     header = message.header
     if header.keys() != _HEADER:
         raise MalformedError("wrong_fields", "回执保护头的字段与格式不符")
@@ -80,8 +83,7 @@ def check_receipt(
         raise SignatureError("wrong_log", "回执属于另一个日志或另一种结构")
     if message.payload is not None:
         raise MalformedError("wrong_fields", "回执的内容应为分离式")
-    proofs = cbor.require_map(cbor.require_map(message.unprotected, frozenset((_VDP,)))[_VDP], frozenset((_INCLUSION,)))
-    proof = cbor.require_bytes(cbor.require_list(proofs[_INCLUSION], 1, 1)[0])
+    proof = _proof_in(message.unprotected)
     size, index, hashes = cbor.require_list(cbor.decode_any(proof), 3, 3)
     if cbor.require_uint(index, MAX_SIZE) >= cbor.require_uint(size, MAX_SIZE):
         raise MalformedError("index_out_of_range", "回执的序号超出日志大小")
@@ -91,3 +93,12 @@ def check_receipt(
     root = root_from_path(leaf, index, size, hashes)
     message.check(key if isinstance(key, PublicKey) else key(message.kid), root)
     return ReceiptFacts(origin, size, index, root)
+
+
+def _proof_in(unprotected: dict[Any, Any]) -> bytes:
+    proofs = cbor.require_map(cbor.require_map(unprotected, _UNPROTECTED)[_VDP], _PROOFS)
+    return cbor.require_bytes(cbor.require_list(proofs[_INCLUSION], 1, 1)[0])
+
+
+def _encoded_unprotected(unprotected: dict[Any, Any]) -> bytes:
+    return _BEFORE_PROOF + cbor.byte_string(_proof_in(unprotected))

@@ -78,15 +78,15 @@ def z_value(point: bytes, identity: bytes = DEFAULT_ID) -> bytes:
 
 def check(point: bytes, signature: bytes, message: bytes, identity: bytes = DEFAULT_ID) -> None:
     """Raises SignatureError unless the 64 bytes r || s sign the message. Raises MalformedError, Sm2UnavailableError."""
-    der, crypto = signature_to_der(signature), _require()
-    if not crypto.verify(_loaded(compress(point)), der, message, identity):
+    der, crypto = signature_to_der(signature), library()
+    if not crypto.verify(loaded(point), der, message, identity):
         raise SignatureError("wrong_signature", "签名与内容不符：内容被改动，或不是该密钥签的")
 
 
 def check_digest(point: bytes, signature: bytes, digest: bytes) -> None:
     """`check` where the 32-byte digest itself was signed as e, without Z: some old e-seal engines do so."""
-    der, crypto = signature_to_der(signature), _require()
-    if not crypto.verify_digest(_loaded(compress(point)), der, digest):
+    der, crypto = signature_to_der(signature), library()
+    if not crypto.verify_digest(loaded(point), der, digest):
         raise SignatureError("wrong_signature", "签名与摘要不符：内容被改动，或不是该密钥签的")
 
 
@@ -125,8 +125,8 @@ class PrivateKey:
     """A private SM2 key inside libcrypto. `point` is its compressed public point, 33 bytes."""
 
     def __init__(self, handle: _Handle) -> None:
-        self._handle = handle
-        spki = _require().public_bytes(handle)
+        self.handle = handle
+        spki = library().public_bytes(handle)
         if not spki.startswith(_SPKI):
             raise MalformedError("unknown_suite", "私钥不是 SM2 密钥")
         self.point = compress(spki[len(_SPKI) :])
@@ -134,20 +134,20 @@ class PrivateKey:
     @classmethod
     def generate(cls) -> PrivateKey:
         """A fresh key from the library's random source. Raises Sm2UnavailableError."""
-        return cls(_require().generate())
+        return cls(library().generate())
 
     @classmethod
     def from_pkcs8(cls, der: bytes) -> PrivateKey:
         """The key of unencrypted PKCS #8 DER. Raises MalformedError, Sm2UnavailableError."""
-        return cls(_require().load_private(der))
+        return cls(library().load_private(der))
 
     def to_pkcs8(self) -> bytes:
         """Unencrypted PKCS #8 DER; the caller keeps it secret."""
-        return _require().private_bytes(self._handle)
+        return library().private_bytes(self.handle)
 
     def sign(self, message: bytes, identity: bytes = DEFAULT_ID) -> bytes:
         """64 bytes r || s over the message."""
-        return signature_from_der(_require().sign(self._handle, message, identity))
+        return signature_from_der(library().sign(self.handle, message, identity))
 
 
 def is_sm2_pkcs8(der: bytes) -> bool:
@@ -170,7 +170,7 @@ class _Handle:
         self._library.EVP_PKEY_free(self.pointer)
 
 
-class _Libcrypto:
+class Libcrypto:
     """The few calls of OpenSSL 3 that SM2 needs."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
@@ -317,7 +317,8 @@ class _Libcrypto:
         return result
 
 
-def _require() -> _Libcrypto:
+def library() -> Libcrypto:
+    """The system's OpenSSL. Raises Sm2UnavailableError."""
     found = _find()
     if found is None:
         raise _unavailable()
@@ -331,10 +332,10 @@ def _unavailable() -> Sm2UnavailableError:
 
 
 @lru_cache(maxsize=1)
-def _find() -> _Libcrypto | None:
+def _find() -> Libcrypto | None:
     for name in _names():
         try:
-            return _Libcrypto(ctypes.CDLL(name))
+            return Libcrypto(ctypes.CDLL(name))
         except (OSError, AttributeError):
             # Not there, or older than OpenSSL 3.
             continue
@@ -356,6 +357,7 @@ def _names() -> Iterator[str]:
 
 
 @lru_cache(maxsize=1024)
-def _loaded(point: bytes) -> _Handle:
+def loaded(point: bytes) -> _Handle:
+    """A public key inside libcrypto, kept: reading a point takes a square root. Raises MalformedError."""
     x, y = affine(point)
-    return _require().load_public(_SPKI + b"\x04" + x.to_bytes(32, "big") + y.to_bytes(32, "big"))
+    return library().load_public(_SPKI + b"\x04" + x.to_bytes(32, "big") + y.to_bytes(32, "big"))

@@ -14,7 +14,7 @@ _FORM = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 
 def to_text(at: datetime) -> str:
     """2026-11-22T06:05:00Z; fractions of a second are dropped."""
-    return at.astimezone(UTC).isoformat()[:19] + "Z"
+    return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat()[:19] + "Z"
 
 
 def from_text(text: object) -> datetime:
@@ -39,7 +39,7 @@ def compact_date(text: object) -> date:
     if not isinstance(text, str) or len(text) != 8 or not text.isascii() or not text.isdigit():
         raise MalformedError("not_a_date", "日期应为 yyyymmdd 的形式")
     try:
-        return date(int(text[:4]), int(text[4:6]), int(text[6:]))
+        return date.fromisoformat(text)
     except ValueError as error:
         raise MalformedError("not_a_date", f"日期 {text} 不存在") from error
 

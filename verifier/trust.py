@@ -103,11 +103,10 @@ class TrustBundle:
         key = self._keys.get(kid)
         if key is None:
             raise UntrustedIssuerError("unknown_key", "签名密钥不在信任包中", evidence={"kid": kid.hex()})
-        evidence = {"kid": kid.hex(), "owner": key.owner}
         if purpose not in key.purposes:
-            raise ScopeError("wrong_purpose_of_key", "签名密钥不得用于此类内容", evidence=evidence)
+            raise ScopeError("wrong_purpose_of_key", "签名密钥不得用于此类内容", evidence=_of_key(key))
         if at < key.valid_from or (key.valid_to is not None and at >= key.valid_to):
-            raise ScopeError("key_not_valid_then", "签名密钥在签署时间无效", evidence=evidence)
+            raise ScopeError("key_not_valid_then", "签名密钥在签署时间无效", evidence=_of_key(key))
         return key
 
     def log_key(self, kid: bytes) -> PublicKey:
@@ -224,6 +223,10 @@ class TrustBundle:
                 raise MalformedError("no_status_key", "信任包中没有状态列表的签名密钥")
             opened[number] = StatusList.from_token(token, status_subject(self.content.origin, number), signer.public)
         return opened
+
+
+def _of_key(key: TrustedKey) -> dict[str, str]:
+    return {"kid": key.public.kid.hex(), "owner": key.owner}
 
 
 def status_subject(origin: str, number: int) -> str:

@@ -171,8 +171,8 @@ class Examination:
         for check in policy.required - results.keys():
             self.skip(check, "not_reached", "前面的检查没有通过，未能核验")
         state, reason, message = self._decide(policy)
-        ordered = [results[check] for check in _ORDER if check in results]
-        return Verdict(state, reason, message, tuple(ordered), self.at, subject or {})
+        ordered = tuple([results[check] for check in _ORDER if check in results])
+        return Verdict(state, reason, message, ordered, self.at, subject or {})
 
     def _decide(self, policy: Policy) -> tuple[State, str, str]:
         for error in self._errors:
@@ -187,7 +187,7 @@ class Examination:
         open_checks = [
             result
             for result in self.results.values()
-            if result.outcome is not Outcome.PASSED and result.check in policy.required
+            if result.outcome is not _PASSED and result.check in policy.required
         ]
         # The first error explains more than the checks it kept from being reached.
         open_checks.sort(key=lambda result: result.reason == "not_reached")
