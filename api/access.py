@@ -117,6 +117,13 @@ OPERATIONS: Mapping[str, Rule] = {
     "POST /api/v1/devices": Rule(PUBLIC, asks=True, bucket="logins"),
     "POST /api/v1/devices/code": Rule(PUBLIC, asks=True, bucket="verifications"),
     "POST /api/v1/devices/uses": Rule(PUBLIC, asks=True, bucket="verifications"),
+    "POST /api/v1/delegations": _HANDLING,
+    "POST /api/v1/delegations/search": Rule(may(REGISTRAR, WINDOW, AUDITOR), asks=True),
+    "GET /api/v1/delegations/{delegation_id}": _READING,
+    "POST /api/v1/delegations/{delegation_id}/signature": _HANDLING,
+    "GET /api/v1/delegations/{delegation_id}/chain": _HANDLING,
+    "GET /api/v1/delegations/{delegation_id}/cascade": _HANDLING,
+    "POST /api/v1/delegations/{delegation_id}/revoke": _HANDLING,
     "POST /api/v1/verifications": Rule(
         PUBLIC, limit_bytes=17 * _MIB, body="streamed", asks=True, bucket="verifications"
     ),

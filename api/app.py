@@ -24,6 +24,7 @@ from api.http import (
     catalogue,
     certificates,
     codes,
+    delegations,
     departments,
     devices,
     evidence_sets,
@@ -45,7 +46,7 @@ from api.http.rim import Rim
 ROUTERS: Final[Sequence[APIRouter]] = (
     sessions.router, accounts.router, departments.router, catalogue.router, files.router, batches.router,
     certificates.router, evidence_sets.router, materials.router, codes.router, devices.router, relatives.router,
-    verifications.router,
+    delegations.router, verifications.router,
     authorisations.router, uses.router, venues.router, public.router, reference.router,
 )  # fmt: skip
 _DESCRIPTION: Final = (

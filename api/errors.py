@@ -126,6 +126,7 @@ TABLE: Mapping[type[Exception], Row] = {
     verifier.UnwitnessedError: _NOT_VALID,
     verifier.KindError: _NOT_VALID,
     verifier.ProofError: _NOT_VALID,
+    verifier.DelegationError: _NOT_VALID,
     verifier.NotInForceError: _NOT_VALID,
     verifier.StatusError: _NOT_VALID,
     verifier.ValidityError: _NOT_VALID,

@@ -30,13 +30,17 @@ from registry.certificates.drafts import parse_draft
 from registry.certificates.rules import CertificateDraft
 from registry.codes import service as codes
 from registry.codes.rules import CodeRequest
+from registry.delegations import service as delegations
+from registry.delegations.rules import DelegationDraft
 from registry.departments import service as departments
 from registry.keys import rules as keys
 from registry.uses import service as uses
 from registry.uses.rules import ReuseRequest
 from registry.venues import service as venues
-from registry.work import REGISTRY, Actor
+from registry.work import REGISTRY, Actor, Work
 from verifier.code import CodeKind
+from verifier.delegation import Role
+from verifier.suites import SigningKey, SoftwareKey
 
 PASSWORD = "Suizheng-2026"
 COMPANY, COMPANY_CODE = "上海长宁虹桥食品有限公司（示例）", "91310105MA1FWT014B"
@@ -81,6 +85,7 @@ class Site:
     code_id: str
     code_text: str
     venue_id: str
+    delegation_id: str
 
 
 def settings_in(folder: Path) -> Settings:
@@ -147,10 +152,39 @@ def populate(services: Services) -> dict[str, object]:
         key = services.keys.key_for(keys.CODES, services.clock())
         code = codes.issue(work, CodeRequest(CodeKind.ENTERPRISE, subject=COMPANY_CODE, name=COMPANY), key)
         codes.issue(work, CodeRequest(CodeKind.VENUE, subject=venue.id), key)
+        delegation_id = delegate(work, key)
     return {
         "types": types, "certificate_id": certificate_id, "use_id": use.id, "code_id": code.id,
         "code_text": code_of(code).text, "venue_id": venue.id,
+        "delegation_id": delegation_id,
     }  # fmt: skip
+
+
+MANAGER_DEVICE, HANDLER_DEVICE = SoftwareKey.generate(), SoftwareKey.generate()
+
+
+def delegate(work: Work, key: SigningKey) -> str:
+    """A manager of the company with a handler for one matter; the handler's id."""
+    public = MANAGER_DEVICE.public
+    manager = delegations.grant(
+        work,
+        DelegationDraft(
+            COMPANY_CODE, Role.MANAGER, "张三丰", ("111", PERSON_CODE), int(public.suite), public.raw, work.at,
+            work.at + timedelta(days=300), document="委托书 2026-001",
+        ),
+        key,
+    )  # fmt: skip
+    public = HANDLER_DEVICE.public
+    handler = delegations.grant(
+        work,
+        DelegationDraft(
+            COMPANY_CODE, Role.HANDLER, "李四", ("111", PERSON_CODE), int(public.suite), public.raw, work.at,
+            work.at + timedelta(days=30), ("CN-FOOD-01",), parent_id=manager.id,
+        ),
+        key,
+    )  # fmt: skip
+    delegations.complete(work, handler.id, MANAGER_DEVICE.sign(delegations.to_be_signed(work, handler)))
+    return handler.id
 
 
 def draft(type_code: str, number: str) -> CertificateDraft:
@@ -255,7 +289,9 @@ def pages_of(site: Site) -> dict[str, str]:
         "single": f"/register/single?type={site.types[2]}", "certificates": "/certificates",
         "certificate": f"/certificates/{site.certificate_id}", "use": "/use", "use-result": f"/uses/{site.use_id}",
         "codes": "/codes?kind=person", "code": f"/codes/{site.code_id}", "venues": "/venues",
-        "venue": f"/venues/{site.venue_id}", "accounts": "/accounts", "not-found": "/certificates/nothing",
+        "venue": f"/venues/{site.venue_id}", "accounts": "/accounts",
+        "delegations": "/delegations", "delegation": f"/delegations/{site.delegation_id}",
+        "not-found": "/certificates/nothing",
     }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,7 +12,10 @@ import cbor2
 import pytest
 from code_vectors import FILE, make_code_vectors
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cwt import COSE, COSEHeaders, COSEKey, CWTError
+from delegation_vectors import FILE as DELEGATION_FILE
+from delegation_vectors import make_delegation_vectors
 from world import make_world
 
 from codes import payload
@@ -128,3 +132,40 @@ def test_a_code_made_by_anothers_library_is_ours(kind: CodeKind) -> None:
     made = COSE.new().encode(claims, signer, protected=header)
     mine = {"suite": int(Suite.ED25519), "public": key.public.raw.hex()}
     assert verify(payload.encode(made).encode(), trusting(mine), AT).state is State.VALID
+
+
+DELEGATIONS: dict[str, Any] = json.loads(DELEGATION_FILE.read_text(encoding="utf-8"))
+
+
+def test_the_delegation_vectors_are_the_same_today() -> None:
+    assert make_delegation_vectors() == DELEGATIONS
+
+
+def test_a_reader_made_of_the_page_follows_the_chain_from_the_registry_to_the_proof() -> None:
+    def check(public: bytes, signature: bytes, kid: bytes, typ: int, external: bytes, body: bytes) -> None:
+        protected = cbor2.dumps({1: -19, 4: kid, 16: typ}, canonical=True)
+        signed = cbor2.dumps(["Signature1", protected, external, body], canonical=True)
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, signed)
+
+    def kid_of(public: bytes) -> bytes:
+        return hashlib.sha256(b"ED25519\x00" + public).digest()[:8]
+
+    protected, _, body, proof = cbor2.loads(base45(DELEGATIONS["valid"].removeprefix("SZ1:"))).value
+    enterprise, kid, links, issued, lasts = cbor2.loads(body)
+    assert issued <= AT.timestamp() < issued + lasts
+    _, _, inner, signature = cbor2.loads(enterprise).value
+    signer = bytes.fromhex(DELEGATIONS["registry"]["public"])
+    check(signer, signature, kid_of(signer), 65002, b"", inner)
+    external = cbor2.loads(inner)[-65537][5].encode()
+    assert kid == kid_of(signer)
+    for payload_bytes, signature in links:
+        check(signer, signature, kid_of(signer), 65007, external, payload_bytes)
+        signer, external = cbor2.loads(payload_bytes)[2], hashlib.sha256(payload_bytes + signature).digest()
+    assert cbor2.loads(protected)[4] == kid_of(signer)
+    check(signer, proof, kid_of(signer), 65008, b"", body)
+
+
+@pytest.mark.parametrize("vector", DELEGATIONS["refused"], ids=lambda one: one["fault"])
+def test_our_reader_refuses_every_bad_delegation(vector: dict[str, Any]) -> None:
+    verdict = verify(vector["text"].encode(), trusting(DELEGATIONS["registry"]), AT)
+    assert verdict.state is State.INVALID

@@ -37,6 +37,7 @@ from registry.statuses.rules import Operation
 from registry.uses.rules import REASONS
 from verifier import merkle
 from verifier.code import CodeKind
+from verifier.delegation import Role
 from verifier.entry import Kind
 from verifier.errors import Check
 from verifier.identifiers import HOLDER_CODE_TYPES
@@ -58,7 +59,12 @@ FAMILIES = {
     "check.name.": tuple(Check),
     "check.ok.": tuple(Check),
     "code_type.": tuple(HOLDER_CODE_TYPES),
-    "codes.": tuple(kind.name.lower() + suffix for kind in CodeKind for suffix in ("", ".form", ".about")),
+    "delegations.role.": tuple(role.name.lower() for role in Role),
+    "delegations.state.": ("awaiting", "live", "revoked"),
+    "codes.": (
+        "delegated",
+        *(kind.name.lower() + suffix for kind in CodeKind for suffix in ("", ".form", ".about")),
+    ),
     "condition.": tuple(
         name + suffix
         for name in CONDITIONS
@@ -83,6 +89,9 @@ FAMILIES = {
     "toast.": (
         "changed", "code", "disabled", "known", "lost", "pass", "password", "registered", "revoked", "rule", "venue",
         "relative", "relative_ended",
+        "changed", "code", "delegation", "disabled", "known", "lost", "pass", "password", "registered", "revoked",
+        "rule", "undelegated",
+        "venue",
     ),
 }  # fmt: skip
 #: Families whose keys are looked up and may be missing.

@@ -37,6 +37,8 @@ class Type(IntEnum):
     COMPONENT_CODE = 65004
     PRINTED_CODE = 65005
     POSSESSION = 65006
+    DELEGATION = 65007
+    DELEGATED_CODE = 65008
     ENTRY = 65010
 
 
@@ -62,9 +64,14 @@ class Sign1(NamedTuple):
         key.check(self.signature, to_be_signed(self.protected, body or b""))
 
 
-def to_be_signed(protected: bytes, payload: bytes) -> bytes:
-    """The Sig_structure of RFC 9052 4.4: ["Signature1", protected, h'', payload]."""
-    return _SIGNED + cbor.byte_string(protected) + b"\x40" + cbor.byte_string(payload)
+def to_be_signed(protected: bytes, payload: bytes, external: bytes = b"") -> bytes:
+    """The Sig_structure of RFC 9052 4.4: ["Signature1", protected, external_aad, payload]."""
+    return _SIGNED + cbor.byte_string(protected) + cbor.byte_string(external) + cbor.byte_string(payload)
+
+
+def protected_header(key: PublicKey, typ: int | str) -> bytes:
+    """The protected header of everything that a key signs as one type: who knows both need not be told it."""
+    return _protected(key, typ)
 
 
 def sign1(payload: bytes, key: SigningKey, typ: int | str) -> bytes:

@@ -39,6 +39,7 @@ class Kind(IntEnum):
     DEPARTMENT = 8
     TYPE = 9
     DEVICE = 13
+    DELEGATION = 16
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ class Check(StrEnum):
     STATUS = "status"
     VALIDITY = "validity"
     KIND = "kind"
+    DELEGATION = "delegation"
     FRESHNESS = "freshness"
     HOLDER = "holder"
     POSSESSION = "possession"
@@ -110,6 +111,10 @@ class ProofError(VerificationError):
     """The device that a code is bound to did not prove that it shows the code."""
 
     check = Check.POSSESSION
+class DelegationError(VerificationError):
+    """A link of a delegation gives what its delegator had not got, or the links do not fit together."""
+
+    check = Check.DELEGATION
 
 
 class NotInForceError(VerificationError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -171,6 +171,8 @@ class TrustContent:
     witnesses: tuple[Witness, ...] = ()
     witness_threshold: int = 0
     seal_makers: tuple[bytes, ...] = ()
+    #: Names of matters by code, so that a scope can be read without a network.
+    matters: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object that is signed."""
@@ -206,6 +208,8 @@ class TrustContent:
         }
         if self.seal_makers:
             optional["seal_makers"] = [base64.b64encode(one).decode() for one in self.seal_makers]
+        if self.matters:
+            optional["matters"] = dict(self.matters)
         return optional | ({"witness_threshold": self.witness_threshold} if self.witnesses else {})
 
     @classmethod
@@ -253,6 +257,7 @@ def _content(value: Any) -> TrustContent:
         witnesses=tuple(_list(item.get("witnesses", []), Witness.from_json)),
         witness_threshold=item.get("witness_threshold", 0),
         seal_makers=tuple(_list(item.get("seal_makers", []), _base64)),
+        matters={_text(code): _text(name) for code, name in item.get("matters", {}).items()},
     )
     _check_witnesses(content)
     if content.to_json() != value:
@@ -277,7 +282,7 @@ _CONTENT_KEYS = {
     "venues",
     "statuses",
 }
-_OPTIONAL_KEYS = frozenset(("issuers", "chains", "witnesses", "witness_threshold", "seal_makers"))
+_OPTIONAL_KEYS = frozenset(("issuers", "chains", "witnesses", "witness_threshold", "seal_makers", "matters"))
 
 
 def _check_witnesses(content: TrustContent) -> None:

@@ -47,6 +47,7 @@ CHECK_CHINESE = {
     Check.STATUS: "证照状态",
     Check.VALIDITY: "有效期",
     Check.KIND: "码的种类",
+    Check.DELEGATION: "逐级委托",
     Check.FRESHNESS: "信任包时效",
     Check.HOLDER: "持证人一致",
     Check.POSSESSION: "手机即时证明",

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from codes import payload
 from verifier.code import CODE_POLICY, verify_code
+from verifier.delegated_code import is_delegated, verify_delegated
 from verifier.errors import Check, MalformedError
 from verifier.evidence import MAGIC, verify_evidence
 from verifier.foreign.verify import adapter_of, verify_foreign
@@ -28,7 +29,7 @@ def verify(presented: bytes, trust: TrustBundle, at: datetime) -> Verdict:
         except UnicodeDecodeError:
             text = ""
         if payload.is_code(text):
-            return verify_code(text, trust, at)
+            return verify_delegated(text, trust, at) if is_delegated(text) else verify_code(text, trust, at)
         adapter = adapter_of(text)
         if adapter is not None:
             return verify_foreign(text, adapter, trust, at)

@@ -79,6 +79,7 @@ def _parser() -> Parser:
     _add_audit(commands)
     _add_witness(commands)
     add_governance(commands)
+    _add_delegation(commands)
     demo = commands.add_parser(
         "demo", help="演示完整过程（需要服务器组件）", description="在本机演示登记、存证、核验、复用与闸口"
     )
@@ -220,6 +221,26 @@ def _add_trust_making(actions: argparse._SubParsersAction[Parser]) -> None:
         action.add_argument("--key", metavar="密钥", type=Path, required=action is sign, help="根密钥（PEM）")
     for action in (show, new, sign, issuer):
         action.set_defaults(module="trust_making")
+
+
+def _add_delegation(commands: argparse._SubParsersAction[Parser]) -> None:
+    delegation = commands.add_parser(
+        "delegation",
+        help="企业委托：被委托人的设备",
+        description="在被委托人的设备上生成密钥、签署下级委托、出示企业授权码。离线，不访问网络。",
+    )
+    actions = delegation.add_subparsers(title="命令", dest="action", required=True, metavar="命令", parser_class=Parser)
+    key = actions.add_parser("key", help="生成设备密钥并显示公钥")
+    key.add_argument("--suite", choices=("ED25519", "ES256", "SM2"), default="ED25519", help="签名套件")
+    key.add_argument("--out", metavar="文件", type=Path, required=True, help="私钥写到这个文件（PEM）")
+    sign = actions.add_parser("sign", help="签署一项下级委托")
+    sign.add_argument("bytes", metavar="待签字节", help="登记机构给出的待签字节（十六进制）")
+    show = actions.add_parser("show", help="出示：输出企业授权码，一分钟内有效")
+    show.add_argument("--chain", metavar="文件", type=Path, required=True, help="委托链文件")
+    show.add_argument("--at", metavar="时间", type=moment, help="以此时间代替本机时钟（ISO 8601，须带时区）")
+    for action in (sign, show):
+        action.add_argument("--key", metavar="密钥", type=Path, required=True, help="设备私钥（PEM）")
+    delegation.set_defaults(module="delegating")
 
 
 def _add_network(commands: argparse._SubParsersAction[Parser]) -> None:

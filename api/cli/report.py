@@ -32,6 +32,7 @@ _DAYS = ("issue_date", "valid_from", "valid_to")
 _LABELS = {
     "kind_name": "种类",
     "name": "名称",
+    "chain": "委托",
     "country": "国家或地区",
     "issuer": "签发机构",
     "day": "日期",

@@ -11,9 +11,10 @@ from pydantic import Field
 
 from api.http import receipts
 from api.http.calls import Answer, Call, get_call
+from api.http.delegations import shown_code
 from api.http.forms import USUAL, Cursor, HolderReference, Incoming, Limit, Outgoing, problems
 from api.http.guard import GuardedRoute
-from registry.errors import NotPermittedError
+from registry.errors import FieldError, InvalidDraftError, NotPermittedError
 from registry.log.receipts import receipt_of
 from registry.log.standing import places_of
 from registry.uses import service as uses
@@ -34,7 +35,10 @@ class NewUse(Incoming):
     matter_code: str = Field(max_length=32, description="事项编码")
     case_no: str = Field(max_length=64, description="办件编号")
     purpose: str = Field(max_length=200, description="用途，须与事项和授权一致")
-    authorisation_id: str = Field(max_length=26, description="授权编号")
+    authorisation_id: str | None = Field(default=None, max_length=26, description="授权编号")
+    delegated_code: str | None = Field(
+        default=None, max_length=2048, description="企业授权码（经办人当场出示），代替授权编号"
+    )
     slot_code: str | None = Field(default=None, max_length=32, description="材料项编码，缺省为第一个可接受的材料项")
     subject: HolderReference | None = Field(default=None, description="申请人；给出时须为持证主体之一")
     operator: str = Field(max_length=64, description="经办人工号（不填姓名）")
@@ -96,6 +100,11 @@ def _shown(work: Work, rows: list[Use]) -> list[UseShown]:
 def reuse(body: NewUse, call: OfCall) -> Response:
     """按授权使用另一部门持有的证照或材料。不能复用时答复 409，reason 为具名原因，并记录在案。"""
 
+    if (body.authorisation_id is None) == (body.delegated_code is None):
+        message = "授权编号与企业授权码应填且只填一项。"
+        raise InvalidDraftError([FieldError("authorisation_id", "authorisation_or_code", message)])
+    shown = None if body.delegated_code is None else shown_code(call.services, body.delegated_code, "delegated_code")
+
     def act(work: Work) -> Answer:
         subject = body.subject
         index = (
@@ -107,7 +116,8 @@ def reuse(body: NewUse, call: OfCall) -> Response:
             matter_code=body.matter_code,
             case_no=body.case_no,
             purpose=body.purpose,
-            authorisation_id=body.authorisation_id,
+            authorisation_id=body.authorisation_id or "",
+            shown=shown,
             subject_index=index,
             operator=body.operator,
             device=body.device,

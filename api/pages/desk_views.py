@@ -59,6 +59,8 @@ class ItemView:
     status: str
     in_force: bool
     authorisation: AuthorisationView | None
+    #: Whether the delegated code that was shown covers it; None where none was shown.
+    delegated: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,8 @@ class ChoosePage:
     code_type: str
     holder_code: str
     slots: Sequence[SlotView]
+    #: The delegated code that was shown for the applicant; empty without one.
+    delegated: str = ""
     problem: ProblemView | None = None
 
 

@@ -37,6 +37,7 @@ _WAYS: Final[tuple[tuple[str, str, str, frozenset[str]], ...]] = (
     ("/certificates", "nav.certificates", "certificate", frozenset({REGISTRAR, WINDOW, AUDITOR})),
     ("/use", "nav.use", "briefcase", frozenset({WINDOW})),
     ("/codes", "nav.codes", "qr", frozenset({REGISTRAR, WINDOW, VENUE})),
+    ("/delegations", "nav.delegations", "tree", frozenset({REGISTRAR, WINDOW, AUDITOR})),
     ("/venues", "nav.venues", "building", frozenset({VENUE, ADMINISTRATOR, AUDITOR})),
     ("/explore", "nav.explore", "tree", frozenset()),
     ("/status", "nav.status", "status", frozenset()),

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from api.http.guard import GuardedRoute
 from api.pages import (
     coding,
+    delegating,
     detail,
     entrance,
     exploring,
@@ -40,6 +41,7 @@ for part in (
     using,
     coding,
     relatives,
+    delegating,
     hosting,
     staffing,
 ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -31,8 +32,13 @@ from verifier.status import Status
 from verifier.times import shanghai_day
 
 
-def slots_of(work: Work, matter: Matter, holder: bytes, t: Texts) -> list[SlotView]:
-    """Each slot of the matter with what the applicant has for it: what is in force first."""
+def slots_of(
+    work: Work, matter: Matter, holder: bytes, t: Texts, delegated: bool = False, limit: frozenset[str] | None = None
+) -> list[SlotView]:
+    """Each slot of the matter with what the applicant has for it: what is in force first.
+
+    delegated: a delegated code was shown, so that it is the authorisation, for the types of `limit` or for all.
+    """
     names = {row.code: row.name for row in catalogue.list_types(work)}
     granted = authorisations.list_granted(work, matter.department)
     held: list[Certificate | Material] = [*certificates.of_holder(work, holder), *materials.of_holder(work, holder)]
@@ -40,6 +46,11 @@ def slots_of(work: Work, matter: Matter, holder: bytes, t: Texts) -> list[SlotVi
     for slot in catalogue.slots_of(work, matter.code):
         fitting = [row for row in held if row.type_code in slot.accepts]
         items = [_item(work, row, matter, holder, granted, names, t) for row in fitting]
+        if delegated:
+            items = [
+                replace(item, authorisation=None, delegated=limit is None or row.type_code in limit)
+                for item, row in zip(items, fitting, strict=True)
+            ]
         items.sort(key=lambda item: (not item.in_force, item.authorisation is None))
         slots.append(SlotView(slot.name, [names.get(code, code) for code in slot.accepts], items))
     return slots

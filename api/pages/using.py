@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Request, Response
 
 from api.http.calls import Call, get_call
+from api.http.delegations import digest_of, shown_code
 from api.http.guard import GuardedRoute
 from api.http.verifications import verify_presented
 from api.pages import wording
@@ -20,18 +21,23 @@ from api.pages.rendering import go, show, texts_for
 from api.pages.texts import Texts
 from api.pages.use_view import item_name, receipt_page, refused_page, slots_of
 from api.pages.views import ProblemView
+from codes import payload
 from registry.authorisations import service as authorisations
 from registry.authorisations.rules import AuthorisationDraft
 from registry.catalogue import service as catalogue
 from registry.catalogue.tables import Matter
 from registry.certificates.names import normalise_code
 from registry.codes import service as codes
+from registry.delegations import showing
+from registry.delegations.rules import Shown
 from registry.errors import FieldError, InvalidDraftError, NotFoundError, NotPermittedError, ReuseRefusedError
 from registry.uses import service as uses
 from registry.uses.rules import ReuseRequest
 from registry.uses.tables import Use
 from registry.work import Work
 from verifier.code import CodeKind
+from verifier.delegated_code import is_delegated, open_delegated
+from verifier.delegation import reach_of
 from verifier.identifiers import IdentifierError, check_holder_number
 from verifier.verdict import State
 
@@ -52,6 +58,8 @@ class Applicant:
     index: bytes
     shown: str
     number: tuple[str, str] | None = None
+    #: The text of the delegated code by which somebody acts for the applicant.
+    delegated: str = ""
 
 
 @router.get("/use")
@@ -66,6 +74,8 @@ def find_items(request: Request, call: OfCall, form: OfForm) -> Response:
     t = texts_for(request)
     try:
         applicant = _applicant(call, form, t)
+        if applicant.delegated:
+            _accept(call, form, applicant.delegated)
         view = call.read(lambda work: _choices(work, form, applicant, t))
     except SHOWN_ERRORS as refused:
         errors = field_errors(refused, t)
@@ -110,15 +120,18 @@ def use_item(request: Request, call: OfCall, form: OfForm) -> Response:
     """用证第三步：用于本办件；不能用时说明原因，并记录在案。"""
     t = texts_for(request)
     applicant = _carried(form)
+    delegated = applicant.delegated
 
     def act(work: Work) -> Use:
+        shown = _accepted(call, work, form, delegated) if delegated else None
         reuse = ReuseRequest(
             item_kind=form.text("item_kind"),
             item_id=form.text("item_id"),
             matter_code=form.text("matter"),
             case_no=form.text("case_no"),
             purpose=_matter(work, form.text("matter")).purpose,
-            authorisation_id=form.text("authorisation_id"),
+            authorisation_id="" if shown else form.text("authorisation_id"),
+            shown=shown,
             subject_index=applicant.index,
             operator=work.actor.id,
             device=_device(request),
@@ -134,6 +147,22 @@ def use_item(request: Request, call: OfCall, form: OfForm) -> Response:
         choices = call.read(lambda work: _choices(work, form, applicant, t, problem))
         return show(request, "use_choose.html", choices, status=status_of(error))
     return go(f"/uses/{use.id}")
+
+
+def _case(work: Work, form: Form) -> showing.Case:
+    return showing.Case(work.actor.department or "", _matter(work, form.text("matter")).code, form.text("case_no"))
+
+
+def _accept(call: Call, form: Form, text: str) -> None:
+    """Take the delegated code for this case while its proof is fresh. Raises InvalidDraftError."""
+    shown = shown_code(call.services, text, "text")
+    call.write(lambda work: showing.accept(work, shown, _case(work, form)))
+
+
+def _accepted(call: Call, work: Work, form: Form, text: str) -> Shown:
+    """The code that was taken for this case; its chain is held against the newest trust bundle once more."""
+    at = showing.shown_at(work, digest_of(text), _case(work, form))
+    return shown_code(call.services, text, "text", at)
 
 
 def _refused(request: Request, call: Call, form: Form, refused: ReuseRefusedError) -> Response:
@@ -201,8 +230,17 @@ def _choices(work: Work, form: Form, applicant: Applicant, t: Texts, problem: Pr
     return ChoosePage(
         matter_code=matter.code, matter_name=matter.name, case_no=case_no, purpose=matter.purpose,
         subject=applicant.index.hex(), holder=applicant.shown, code_type=number[0], holder_code=number[1],
-        slots=slots_of(work, matter, applicant.index, t), problem=problem,
+        slots=slots_of(work, matter, applicant.index, t, bool(applicant.delegated), _limit(applicant)),
+        delegated=applicant.delegated,
+        problem=problem,
     )  # fmt: skip
+
+
+def _limit(applicant: Applicant) -> frozenset[str] | None:
+    """The types that a delegated code allows; None without one, and for one without limits."""
+    if not applicant.delegated:
+        return None
+    return reach_of(open_delegated(applicant.delegated).claims).types
 
 
 def _carried(form: Form) -> Applicant:
@@ -212,7 +250,10 @@ def _carried(form: Form) -> Applicant:
     except ValueError:
         index = b""
     code_type, number = form.text("holder_code_type_code"), form.text("holder_code")
-    return Applicant(index, form.text("holder"), (code_type, number) if number else None)
+    delegated = form.exact("delegated")
+    if not is_delegated(delegated):
+        delegated = ""
+    return Applicant(index, form.text("holder"), (code_type, number) if number else None, delegated)
 
 
 def _applicant(call: Call, form: Form, t: Texts) -> Applicant:
@@ -230,6 +271,11 @@ def _applicant(call: Call, form: Form, t: Texts) -> Applicant:
 
 def _scanned(call: Call, text: str, t: Texts) -> Applicant:
     """The applicant behind a code that is valid now. Raises InvalidDraftError for any other."""
+    plain = payload.normalise_scanned(text)
+    if is_delegated(plain):
+        shown = shown_code(call.services, plain, "text")
+        index = call.read(lambda work: uses.subject_index(work, "001", shown.enterprise))
+        return Applicant(index, shown.words, ("001", shown.enterprise), plain)
     verdict = verify_presented(call.services, text)
     if verdict.state is not State.VALID:
         raise InvalidDraftError([FieldError("text", verdict.reason, f"{verdict.message}。")])

@@ -135,6 +135,8 @@ def _code_facts(work: Work, subject: Mapping[str, Any], t: Texts) -> list[Fact]:
     # What the code and the trust bundle say, both signed; never what the database says.
     if subject.get("place"):
         facts.append(Fact(t("venues.address" if subject["kind"] == "venue" else "fact.place"), str(subject["place"])))
+    if subject.get("chain"):
+        facts.append(Fact(t("delegations.chain"), str(subject["chain"])))
     grants = [_grant(work, grant) for grant in subject.get("grants", ())]
     if grants:
         facts.append(Fact(t("fact.grants"), t("list.separator").join(grants)))

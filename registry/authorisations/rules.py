@@ -38,6 +38,7 @@ class AuthorisationDraft:
     subject: tuple[str, str] | None = None
     max_uses: int | None = None
     parent_id: str | None = None
+    delegation_id: str | None = None
 
 
 class Grant(Protocol):
@@ -82,7 +83,7 @@ def check_draft(draft: AuthorisationDraft, now: datetime) -> list[FieldError]:
             draft.max_uses is not None and not 1 <= draft.max_uses <= MAX_USES
         ),
         ("parent_id", "parent_missing", "委托授权应指明上级授权，其他方式不填。"): (
-            (draft.route == "delegation") != (draft.parent_id is not None)
+            (draft.route == "delegation") != ((draft.parent_id is None) != (draft.delegation_id is None))
         ),
     }
     return [FieldError(field, reason, message) for (field, reason, message), is_wrong in wrong.items() if is_wrong]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import select, update
 
 from registry.authorisations import rules
@@ -33,7 +35,8 @@ def grant(work: Work, draft: rules.AuthorisationDraft) -> Authorisation:
     row = Authorisation(
         id=id_text(item), route=draft.route, grantee=draft.grantee, subject_index=subject_index,
         item_kind=draft.item_kind, item_id=draft.item_id, type_code=draft.type_code, matter_code=draft.matter_code,
-        purpose=draft.purpose.strip(), parent_id=draft.parent_id, max_uses=draft.max_uses, used=0,
+        purpose=draft.purpose.strip(), parent_id=draft.parent_id, delegation_id=draft.delegation_id,
+        max_uses=draft.max_uses, used=0,
         valid_from_at=draft.valid_from_at, valid_to_at=draft.valid_to_at, granted_at=work.at,
         granted_by=work.actor.id, department=department,
     )  # fmt: skip
@@ -92,6 +95,17 @@ def revoke(work: Work, authorisation_id: str, reason: str) -> Authorisation:
         work.session.flush()
         _log(work, row, "revoked", None)
     return row
+
+
+def end_delegated(work: Work, delegation_ids: Collection[str], reason: str) -> None:
+    """End every authorisation that rests on one of these delegations, whoever recorded it."""
+    query = select(Authorisation).where(
+        Authorisation.delegation_id.in_(delegation_ids), Authorisation.revoked_at.is_(None)
+    )
+    for row in work.session.scalars(query.with_for_update()):
+        row.revoked_at, row.revoked_reason = work.at, reason
+        work.session.flush()
+        _log(work, row, "revoked", None)
 
 
 def _log(work: Work, row: Authorisation, action: str, item: bytes | None) -> None:

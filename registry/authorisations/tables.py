@@ -13,8 +13,8 @@ from registry.database import Base, Digest, IdText, TypeCodeText, UsccText, UtcD
 class Authorisation(Base):
     """Who (grantee department) may use what (one item or a type) of whom (subject), for which matter and purpose.
 
-    Routes: `function` (依职能: no subject needed), `holder` (持证人授权), `delegation` (委托: under a parent, at most
-    as wide and as long as it; when a parent is revoked, so is everything under it).
+    Routes: `function` (依职能: no subject needed), `holder` (持证人授权), `delegation` (委托: under a parent or an
+    enterprise's delegation, at most as wide and as long as it; when that is revoked, so is everything under it).
     """
 
     __tablename__ = "authorisations"
@@ -34,6 +34,8 @@ class Authorisation(Base):
     matter_code: Mapped[str] = mapped_column(ForeignKey("matters.code"), index=True)
     purpose: Mapped[str] = mapped_column(String(200))
     parent_id: Mapped[str | None] = mapped_column(ForeignKey("authorisations.id"), index=True)
+    #: The enterprise's delegation that was shown at the window, on the route `delegation`.
+    delegation_id: Mapped[str | None] = mapped_column(ForeignKey("delegations.id"), index=True)
     #: How often it may be used; None is without limit.
     max_uses: Mapped[int | None] = mapped_column(Integer)
     used: Mapped[int] = mapped_column(Integer, default=0)

@@ -265,6 +265,12 @@ def get(work: Work, code_id: str) -> Code:
     return found
 
 
+def newest(work: Work, kind: CodeKind, subject: str) -> Code | None:
+    """The newest generation of a kind and subject, whatever its state."""
+    query = select(Code).where(Code.kind == int(kind), Code.subject == subject)
+    return work.session.scalars(query.order_by(Code.generation.desc()).limit(1)).first()
+
+
 def list_page(work: Work, department: str | None = None, limit: int = 50) -> list[Code]:
     """The newest codes that stand alone, of one department if given."""
     query = (

@@ -7,6 +7,7 @@ from typing import Any
 
 from registry.keys import rules as key_rules
 from registry.keys.service import KnownKey
+from verifier import delegation
 from verifier.code import CodeKind
 from verifier.times import SHANGHAI
 from verifier.trust import REGISTRY
@@ -15,7 +16,7 @@ from verifier.trust_content import Scope, TrustedKey, TrustedType
 PURPOSES = {
     key_rules.LOG: ("log",),
     key_rules.STATUS: ("status",),
-    key_rules.CODES: tuple(kind.purpose for kind in CodeKind),
+    key_rules.CODES: (*(kind.purpose for kind in CodeKind), delegation.PURPOSE),
 }
 
 

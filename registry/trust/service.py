@@ -12,7 +12,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from registry import upserts
-from registry.catalogue.tables import TypeVersion
+from registry.catalogue.tables import Matter, TypeVersion
 from registry.departments.tables import Department, Scope
 from registry.errors import KeyUnavailableError
 from registry.keys import rules as key_rules
@@ -100,6 +100,7 @@ def _content_digest(session: Session) -> bytes:
         ),
         select(KeyRow.kid, KeyRow.purpose, KeyRow.valid_from, KeyRow.valid_to).order_by(KeyRow.kid),
         select(TypeVersion.code, TypeVersion.version).order_by(TypeVersion.code, TypeVersion.version),
+        select(Matter.code, Matter.name).order_by(Matter.code),
         select(Venue.id, Venue.rule_version).order_by(Venue.id),
         select(func.count(), func.max(AnchorRow.size)).select_from(AnchorRow),
         select(AnchorChainRow.chain_id, AnchorChainRow.contract, AnchorChainRow.valid_to).order_by(
@@ -183,4 +184,5 @@ def _content(
         chains=chains.trusted_chains(session),
         witnesses=witnesses,
         witness_threshold=witness_threshold,
+        matters={row.code: row.name for row in session.scalars(select(Matter).order_by(Matter.code))},
     )

@@ -9,6 +9,8 @@ from datetime import date
 
 from registry.authorisations import rules as authorisations
 from registry.catalogue.rules import Slot
+from registry.delegations import rules as delegations
+from registry.delegations.rules import Shown
 from registry.errors import FieldError
 from verifier.status import CHINESE, Status
 
@@ -23,6 +25,7 @@ REASONS = {
     "authorisation_revoked": "授权已被撤销。",
     "authorisation_expired": "授权不在有效时间内。",
     "authorisation_exhausted": "授权的使用次数已用完。",
+    **delegations.REASONS,
     "not_in_validity": "该证照或材料不在有效期内。",
     "item_erased": "该材料的核验信息已依法删除，不能再使用。",
     "already_used": "该证照或材料只能使用一次，已经使用过。",
@@ -34,6 +37,7 @@ REASONS = {
 class ReuseRequest:
     """What a window asks for. `subject_index` is the applicant's blind index, if one is named.
 
+    `shown` is a delegated code instead of an authorisation, whose id is then empty.
     `slot_code` names the material slot; without it the first slot that accepts the item's type is taken. `operator` and
     `device` say who relied on it and where; neither is a natural person's name or number.
     """
@@ -48,6 +52,7 @@ class ReuseRequest:
     operator: str
     device: str
     slot_code: str | None = None
+    shown: Shown | None = None
 
 
 def check_request(request: ReuseRequest) -> list[FieldError]:
@@ -59,7 +64,7 @@ def check_request(request: ReuseRequest) -> list[FieldError]:
         ("device", request.device, 64),
         ("matter_code", request.matter_code, 32),
         ("item_id", request.item_id, 26),
-        ("authorisation_id", request.authorisation_id, 26),
+        *(() if request.shown else (("authorisation_id", request.authorisation_id, 26),)),
     )
     errors = [
         FieldError(name, "wrong_length", f"{name} 应为 1 至 {limit} 个字符。")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from sqlalchemy import insert, select
@@ -12,6 +13,8 @@ from registry.authorisations import service as authorisations
 from registry.authorisations.tables import Authorisation
 from registry.catalogue import service as catalogue
 from registry.certificates.names import normalise_code
+from registry.delegations import showing
+from registry.delegations.rules import Shown
 from registry.departments import service as departments
 from registry.errors import InvalidDraftError, NotFoundError, NotPermittedError, ReuseRefusedError
 from registry.ids import id_bytes, id_text, new_id, new_id_text
@@ -46,12 +49,35 @@ def reuse(work: Work, request: ReuseRequest) -> Use:
     item = find_item(work, request.item_kind, request.item_id)
     if item is None:
         raise NotFoundError("item_unknown", "没有登记该证照或材料，请核对编号。")
-    chain = authorisations.lock_chain(work, request.authorisation_id)
+    chain = [] if request.shown else authorisations.lock_chain(work, request.authorisation_id)
     facts = _gather(work, request, department, item, chain)
     reason = rules.refusal(request, facts)
+    if request.shown is not None and reason == "authorisation_missing":
+        request, chain, reason = _by_delegation(work, request, request.shown, facts)
     if reason is not None:
         _refuse(work, request, department, reason, {"item_status": item.status.name.lower()})
     return _store(work, request, department, item, chain, facts)
+
+
+def _by_delegation(
+    work: Work, request: ReuseRequest, shown: Shown, facts: rules.Facts
+) -> tuple[ReuseRequest, list[Authorisation], str | None]:
+    """The request under the authorisation that the shown code gives; or why it gives none, and then nothing stays."""
+    case = showing.Case(facts.department, request.matter_code, request.case_no.strip())
+    reason = showing.refusal(work, shown, case, facts.type_code)
+    if reason is not None:
+        return request, [], reason
+    if work.blind.of("001", shown.enterprise) not in facts.holders:
+        return request, [], "delegation_wrong_enterprise"
+    tried = work.session.begin_nested()
+    row = showing.authorise(work, shown, case, facts.type_code)
+    chain = authorisations.lock_chain(work, row.id)
+    reason = rules.refusal(request, replace(facts, chain=chain))
+    if reason is not None:
+        tried.rollback()
+        return request, [], reason
+    tried.commit()
+    return replace(request, authorisation_id=row.id), chain, None
 
 
 def _gather(work: Work, request: ReuseRequest, department: str, item: Item, chain: list[Authorisation]) -> rules.Facts:

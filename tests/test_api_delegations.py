@@ -1,0 +1,122 @@
+"""Delegations over HTTP: from the device's key to a use at a window, and to the refusal after a revocation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from api_office import COMPANY, ISSUER, LICENCE, PERSON, USER, OpenOffice, open_office, reason, register, settings_in
+
+from api.cli.main import main
+
+MATTER = {
+    "code": "CN-0001", "name": "食品经营许可延续", "department": USER, "purpose": "办理食品经营许可延续",
+    "slots": [{"code": "CL01", "name": "主体资格证明", "accepts": [LICENCE], "required": True}],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenOffice]:
+    with open_office(settings_in(tmp_path_factory.mktemp("office"))) as office:
+        assert office.send("POST", "/api/v1/matters", json=MATTER).status_code == 201
+        code = {"kind": "enterprise", "code": COMPANY, "name": "上海长宁示例商贸有限公司"}
+        assert office.send("POST", "/api/v1/codes", "window", USER, json=code).status_code == 201
+        yield office
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(list(arguments)) == 0
+    return capsys.readouterr().out.strip().splitlines()[-1]
+
+
+def grant(office: OpenOffice, key: str, **more: Any) -> dict[str, Any]:
+    suite, public = key.split(":")
+    body = {
+        "enterprise": COMPANY, "role": "manager", "name": "张三丰", "holder_code": PERSON, "suite": suite,
+        "public": public, "valid_to_at": (datetime.now(UTC) + timedelta(days=30)).isoformat(),
+        "document": "委托书 2026-001", **more,
+    }  # fmt: skip
+    answer = office.send("POST", "/api/v1/delegations", "window", USER, json=body)
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+def use(office: OpenOffice, item_id: str, code: str, case_no: str = "2026-1") -> Any:
+    body = {
+        "item_id": item_id, "matter_code": "CN-0001", "case_no": case_no, "purpose": MATTER["purpose"],
+        "delegated_code": code, "operator": "staff:1", "device": "window-3",
+    }  # fmt: skip
+    return office.send("POST", "/api/v1/uses", "window", USER, json=body)
+
+
+def test_a_handlers_device_shows_a_code_that_verifies_and_is_the_authorisation_until_it_is_revoked(
+    office: OpenOffice, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    item = register(office, 1)["id"]
+    manager_key, handler_key = tmp_path / "manager.pem", tmp_path / "handler.pem"
+    manager = grant(office, run(capsys, "delegation", "key", "--out", str(manager_key)))
+    public = run(capsys, "delegation", "key", "--suite", "ES256", "--out", str(handler_key))
+    handler = grant(
+        office, public, role="handler", name="李四", parent_id=manager["id"], document=None, matters=["CN-0001"],
+        types=[LICENCE], valid_to_at=(datetime.now(UTC) + timedelta(days=9)).isoformat(),
+    )  # fmt: skip
+    assert (manager["state"], handler["state"], handler["name"]) == ("live", "awaiting", "李*")
+    signature = run(capsys, "delegation", "sign", handler["to_be_signed"], "--key", str(manager_key))
+    path = f"/api/v1/delegations/{handler['id']}"
+    assert office.send("POST", f"{path}/signature", "window", USER, json={"signature": signature}).status_code == 200
+    chain = tmp_path / "chain.json"
+    chain.write_bytes(office.send("GET", f"{path}/chain", "window", USER).content)
+    code = run(capsys, "delegation", "show", "--chain", str(chain), "--key", str(handler_key))
+    shown = office.client.post("/api/v1/verifications", json={"text": code}).json()
+    assert shown["state"] == "valid"
+    assert "→ 张*丰 证照管理员 → 李* 经办人，限 食品经营许可延续，限 营业执照" in shown["subject"]["chain"]
+    trust = tmp_path / "trust.json"
+    trust.write_bytes(office.client.get("/api/v1/trust").content)
+    assert "张*丰 证照管理员" in _said(capsys, "verify", code, "--trust", str(trust))
+    made = use(office, item, code)
+    assert made.status_code == 201, made.text
+    assert reason(use(office, item, code, "2026-2"), 409) == "delegation_code_reused"
+    cascade = office.send("GET", f"/api/v1/delegations/{manager['id']}/cascade", "window", USER).json()["items"]
+    assert [one["id"] for one in cascade] == [manager["id"], handler["id"]]
+    refused = office.send(
+        "POST", f"/api/v1/delegations/{manager['id']}/revoke", "window", ISSUER, json={"reason": "离职"}
+    )
+    assert reason(refused, 403) == "not_the_grantor"
+    ended = office.send("POST", f"/api/v1/delegations/{manager['id']}/revoke", "window", USER, json={"reason": "离职"})
+    assert [one["state"] for one in ended.json()["items"]] == ["revoked", "revoked"]
+    fresh = run(capsys, "delegation", "show", "--chain", str(chain), "--key", str(handler_key))
+    after = office.client.post("/api/v1/verifications", json={"text": fresh}).json()
+    assert (after["state"], after["reason"]) == ("not_in_force", "delegation_revoked")
+    assert use(office, item, fresh).json()["errors"][0]["reason"] == "delegation_revoked"
+    listed = office.send("POST", "/api/v1/delegations/search", "auditor", USER, json={"enterprise": COMPANY}).json()[
+        "items"
+    ]
+    assert [one["revoked_with"] for one in listed] == [manager["id"], manager["id"]]
+
+
+def _said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(list(arguments)) == 0
+    return capsys.readouterr().out
+
+
+def test_a_use_names_an_authorisation_or_a_code_and_not_both(office: OpenOffice) -> None:
+    item = register(office, 2)["id"]
+    answer = use(office, item, "SZ1:ABC")
+    assert answer.status_code == 422 and answer.json()["errors"][0]["field"] == "delegated_code"
+    body = orjson.loads(answer.request.content)
+    del body["delegated_code"]
+    refused = office.send("POST", "/api/v1/uses", "window", USER, json=body)
+    assert refused.json()["errors"][0]["reason"] == "authorisation_or_code"
+
+
+def test_a_device_signs_nothing_but_delegations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key = tmp_path / "device.pem"
+    run(capsys, "delegation", "key", "--out", str(key))
+    for asked in ("00ff", "zz", "846a5369676e617475726531404040"):
+        assert main(["delegation", "sign", asked, "--key", str(key)]) == 64
+    assert main(["delegation", "key", "--out", str(key)]) == 64
