@@ -71,7 +71,7 @@ def to_be_signed(protected: bytes, payload: bytes, external: bytes = b"") -> byt
 
 def protected_header(key: PublicKey, typ: int | str) -> bytes:
     """The protected header of everything that a key signs as one type: who knows both need not be told it."""
-    return _protected(key, typ)
+    return cbor.encode({ALG: int(key.suite), KID: key.kid, TYP: typ})
 
 
 def sign1(payload: bytes, key: SigningKey, typ: int | str) -> bytes:

@@ -111,6 +111,8 @@ class ProofError(VerificationError):
     """The device that a code is bound to did not prove that it shows the code."""
 
     check = Check.POSSESSION
+
+
 class DelegationError(VerificationError):
     """A link of a delegation gives what its delegator had not got, or the links do not fit together."""
 

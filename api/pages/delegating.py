@@ -110,7 +110,7 @@ def _list(
     errors: Mapping[str, str] | None = None,
 ) -> DelegationsPage:
     rows = delegations.of_enterprise(work, enterprise) if enterprise else []
-    code = codes.newest(work, CodeKind.ENTERPRISE, enterprise) if enterprise else None
+    code = codes.find_newest(work, CodeKind.ENTERPRISE, enterprise) if enterprise else None
     recent = [] if enterprise else delegations.recent(work, work.actor.department)
     names = _names(work)
     return DelegationsPage(
@@ -191,7 +191,7 @@ def _page(
 ) -> DelegationPage:
     path = delegations.path_to(work, delegation_id)
     row, state = path[-1], state_of(path[-1])
-    code = codes.newest(work, CodeKind.ENTERPRISE, row.enterprise)
+    code = codes.find_newest(work, CodeKind.ENTERPRISE, row.enterprise)
     names = _names(work)
     claims = [delegations.link_of(one).claims for one in path]
     words = in_words(

@@ -265,7 +265,7 @@ def get(work: Work, code_id: str) -> Code:
     return found
 
 
-def newest(work: Work, kind: CodeKind, subject: str) -> Code | None:
+def find_newest(work: Work, kind: CodeKind, subject: str) -> Code | None:
     """The newest generation of a kind and subject, whatever its state."""
     query = select(Code).where(Code.kind == int(kind), Code.subject == subject)
     return work.session.scalars(query.order_by(Code.generation.desc()).limit(1)).first()

@@ -103,7 +103,7 @@ def _claims(work: Work, draft: rules.DelegationDraft, above: tuple[LinkClaims, .
 
 def _enterprise_code(work: Work, enterprise: str) -> bytes:
     """The enterprise's code in force. Raises InvalidDraftError where there is none."""
-    code = codes.newest(work, CodeKind.ENTERPRISE, enterprise)
+    code = codes.find_newest(work, CodeKind.ENTERPRISE, enterprise)
     if code is None or code.status != Status.VALID or code.expires_at <= work.at:
         message = "该企业没有有效的企业码，请先签发企业码。"
         raise InvalidDraftError([FieldError("enterprise", "no_enterprise_code", message)])
