@@ -28,7 +28,7 @@ from codes import payload
 from codes.picture import draw_svg
 from verifier import State, cbor, cose
 from verifier.cose import Type
-from verifier.delegated_code import MAX_SHOWN_CHARS, examine_delegated, open_delegated
+from verifier.delegated_code import MAX_SHOWN_CHARS, examine_delegated, is_delegated, open_delegated
 from verifier.delegation import Link, LinkClaims, Role, reach_of, sign_link
 from verifier.errors import DelegationError, MalformedError
 from verifier.status import Status
@@ -321,6 +321,13 @@ def test_a_link_reads_back_as_it_was_written(links: list[LinkClaims]) -> None:
         else:
             with pytest.raises(MalformedError):
                 LinkClaims.from_bytes(link.to_bytes())
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(min_size=1, max_size=60))
+def test_a_beginning_of_any_bytes_is_read_without_a_fault(data: bytes) -> None:
+    assert not is_delegated(payload.encode(data)) or data[:2] == b"\xd2\x84"
+    assert not is_delegated("SZ1:A")
 
 
 def test_a_scope_out_of_order_is_not_read() -> None:

@@ -76,7 +76,7 @@ def is_delegated(text: str) -> bool:
         data = payload.decode_base45(text[len(payload.PREFIX) : len(payload.PREFIX) + _HEAD_CHARS])
     except payload.PayloadError:
         return False
-    return payload.is_code(text) and data[3 : 3 + (data[2] & 31)].endswith(_TYPE)
+    return payload.is_code(text) and len(data) > 3 and data[3 : 3 + (data[2] & 31)].endswith(_TYPE)
 
 
 def open_delegated(text: str) -> DelegatedCode:
