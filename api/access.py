@@ -33,7 +33,7 @@ class Rule:
     limit_bytes: int = 64 * _KIB
     body: Body = "json"
     asks: bool = False
-    bucket: Literal["verifications", "logins"] | None = None
+    bucket: Literal["verifications", "logins", "reports"] | None = None
     while_password_due: bool = False
 
     @property
@@ -138,6 +138,17 @@ OPERATIONS: Mapping[str, Rule] = {
     "GET /api/v1/venues": Rule(may(VENUE, ADMINISTRATOR, AUDITOR)),
     "POST /api/v1/venues/{venue_id}/passes": _HOSTING,
     "POST /api/v1/venues/{venue_id}/visits": Rule(may(VENUE), limit_bytes=16 * _MIB),
+    "POST /api/v1/components": _HOSTING,
+    "POST /api/v1/components/batch": Rule(may(VENUE), limit_bytes=256 * _KIB),
+    "GET /api/v1/components": Rule(may(VENUE, ADMINISTRATOR, AUDITOR)),
+    "GET /api/v1/components/{code}": _PUBLIC,
+    "POST /api/v1/components/{code}/place": _HOSTING,
+    "DELETE /api/v1/components/{code}": _HOSTING,
+    "POST /api/v1/components/{code}/faults": Rule(PUBLIC, bucket="reports"),
+    "POST /api/v1/components/{code}/inspections": _HOSTING,
+    "GET /api/v1/faults": Rule(may(VENUE, ADMINISTRATOR, AUDITOR)),
+    "POST /api/v1/faults/{fault_id}/handling": _HOSTING,
+    "POST /api/v1/faults/{fault_id}/closing": _HOSTING,
     "GET /api/v1/trust": _PUBLIC,
     "GET /api/v1/status": _PUBLIC,
     "GET /healthz": _PUBLIC,

@@ -24,6 +24,7 @@ from api.http import (
     catalogue,
     certificates,
     codes,
+    components,
     delegations,
     departments,
     devices,
@@ -46,8 +47,8 @@ from api.http.rim import Rim
 ROUTERS: Final[Sequence[APIRouter]] = (
     sessions.router, accounts.router, departments.router, catalogue.router, files.router, batches.router,
     certificates.router, evidence_sets.router, materials.router, codes.router, devices.router, relatives.router,
-    delegations.router, verifications.router,
-    authorisations.router, uses.router, venues.router, public.router, reference.router,
+    delegations.router, verifications.router, authorisations.router, uses.router, venues.router, components.router,
+    public.router, reference.router,
 )  # fmt: skip
 _DESCRIPTION: Final = (
     "区级电子证照与电子材料登记、存证、用码、核验与复用。写入接口支持 Idempotency-Key；错误为 RFC 9457 问题详情。"

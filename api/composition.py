@@ -59,6 +59,7 @@ class Services:
     worker: Worker
     verifications: RateLimit
     logins: RateLimit
+    reports: RateLimit
     in_flight: InFlight
     clock: Callable[[], datetime]
     draw: Callable[[int], bytes]
@@ -112,6 +113,7 @@ def compose(
         trust=PublishedTrust(registry, keys), chain=chain,
         worker=Worker(pipeline.tick, _chores(registry, files), clock),
         verifications=_limit(settings.verifications_per_minute), logins=_limit(settings.logins_per_minute),
+        reports=_limit(settings.reports_per_minute),
         in_flight=InFlight(), clock=clock, draw=draw, first_password=first_password, witnesses=client,
     )  # fmt: skip
 

@@ -31,7 +31,7 @@ class Settings:
     """How this server runs. `data` holds registry.db, keys/, log/, files/ and chain/; it is never served as a whole.
 
     chain: "embedded", "none", or the http(s) address of a node.
-    verifications_per_minute, logins_per_minute: what one anonymous address may ask.
+    verifications_per_minute, logins_per_minute, reports_per_minute: what one anonymous address may ask.
     witnesses: who is asked to cosign the log's heads; witness_threshold: how many of them verifiers must ask for;
     distrusted_witnesses: former keys of witnesses whose secrets leaked.
     """
@@ -43,6 +43,7 @@ class Settings:
     public_url: str = f"http://127.0.0.1:{DEFAULT_PORT}"
     verifications_per_minute: int = 240
     logins_per_minute: int = 60
+    reports_per_minute: int = 12
     witnesses: tuple[Address, ...] = ()
     witness_threshold: int = 0
     distrusted_witnesses: tuple[PublicKey, ...] = ()
@@ -64,6 +65,7 @@ class Settings:
             public_url=_public_url(environment.get("SUIZHENG_PUBLIC_URL") or f"http://127.0.0.1:{port}"),
             verifications_per_minute=_number(environment, "SUIZHENG_VERIFICATIONS_PER_MINUTE", 240, 1, 1_000_000),
             logins_per_minute=_number(environment, "SUIZHENG_LOGINS_PER_MINUTE", 60, 1, 1_000_000),
+            reports_per_minute=_number(environment, "SUIZHENG_REPORTS_PER_MINUTE", 12, 1, 1_000_000),
             witnesses=witnesses,
             distrusted_witnesses=_distrusted(environment.get("SUIZHENG_WITNESSES_DISTRUSTED") or ""),
             witness_threshold=_number(environment, "SUIZHENG_WITNESS_THRESHOLD", 0, 0, len(witnesses)),

@@ -6,7 +6,7 @@ import re
 import struct
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html import escape
 from io import BytesIO
 from itertools import groupby
@@ -33,6 +33,7 @@ MAX_PICTURE_PIXELS = 50_000_000
 """What the largest telephones take."""
 MAX_PICTURE_SAMPLES = 120_000_000
 """Bytes that a decoded picture may take: 30 million pixels with transparency, 40 million in colour."""
+PHOTO_SIDE = 1600
 
 _TEXT = re.compile(rf"[0-9A-Z $%*+\-./:]{{1,{MAX_TEXT_CHARS}}}")
 _FORMATS = ("PNG", "JPEG", "WEBP")
@@ -149,10 +150,31 @@ def read_all(picture: bytes) -> list[str]:
     """As `read`, with the texts of all QR codes, whosever they are. Raises the same but ForeignCodeError."""
     if len(picture) > MAX_PICTURE_BYTES:
         raise TooLargePictureError("too_many_bytes", f"图片超过 {MAX_PICTURE_BYTES // 2**20} MB，请换一张小一些的图片")
-    found = _scan(_from_svg(picture) if picture.lstrip()[:5] in (b"<svg ", b"<?xml") else _open(picture))
+    found = _scan(_from_svg(picture) if picture.lstrip()[:5] in (b"<svg ", b"<?xml") else _open(picture, _grey))
     if not found:
         raise NoCodeError("no_code", "图片中没有读到二维码，请对准、靠近后重新拍摄")
     return found
+
+
+def photo(picture: bytes) -> bytes:
+    """A photo as a JPEG of at most PHOTO_SIDE pixels a side, with nothing of what the camera wrote beside it: neither
+    where nor when nor by which phone. Raises TooLargePictureError, UnreadablePictureError.
+    """
+    if len(picture) > MAX_PICTURE_BYTES:
+        raise TooLargePictureError("too_many_bytes", f"图片超过 {MAX_PICTURE_BYTES // 2**20} MB，请换一张小一些的图片")
+    out = BytesIO()
+    _open(picture, _plain).save(out, "JPEG", quality=80)
+    return out.getvalue()
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    image.draft("RGB", (PHOTO_SIDE, PHOTO_SIDE))
+    upright = ImageOps.exif_transpose(image).convert("RGB")
+    upright.thumbnail((PHOTO_SIDE, PHOTO_SIDE))
+    # A new picture has no metadata to lose.
+    bare = Image.new("RGB", upright.size)
+    bare.paste(upright)
+    return bare
 
 
 def _matrix(text: str, level: Level) -> tuple[int, bytes]:
@@ -216,8 +238,8 @@ def _from_svg(picture: bytes) -> Image.Image:
     return Image.frombytes("L", (side, side), bytes(rows)).resize((4 * side, 4 * side), Image.Resampling.NEAREST)
 
 
-def _open(picture: bytes) -> Image.Image:
-    """The picture in grey on white paper."""
+def _open(picture: bytes, take: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """What `take` makes of the picture, which is decoded under every limit."""
     try:
         with Image.open(BytesIO(picture), formats=_FORMATS) as image:
             # The size stands in the header: a decompression bomb is refused before it is unpacked.
@@ -227,7 +249,7 @@ def _open(picture: bytes) -> Image.Image:
                 image.format != "JPEG" and samples > MAX_PICTURE_SAMPLES
             ):
                 raise _too_many_pixels()
-            return _grey(image)
+            return take(image)
     except TooLargePictureError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

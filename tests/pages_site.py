@@ -30,6 +30,8 @@ from registry.certificates.drafts import parse_draft
 from registry.certificates.rules import CertificateDraft
 from registry.codes import service as codes
 from registry.codes.rules import CodeRequest
+from registry.components import service as components
+from registry.components.rules import ComponentDraft
 from registry.delegations import service as delegations
 from registry.delegations.rules import DelegationDraft
 from registry.departments import service as departments
@@ -45,6 +47,7 @@ from verifier.suites import SigningKey, SoftwareKey
 PASSWORD = "Suizheng-2026"
 COMPANY, COMPANY_CODE = "上海长宁虹桥食品有限公司（示例）", "91310105MA1FWT014B"
 PERSON_CODE = "31010518991231999X"
+LAMP = "3101050118000123"
 FLAGS = [
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -153,6 +156,11 @@ def populate(services: Services) -> dict[str, object]:
         code = codes.issue(work, CodeRequest(CodeKind.ENTERPRISE, subject=COMPANY_CODE, name=COMPANY), key)
         codes.issue(work, CodeRequest(CodeKind.VENUE, subject=venue.id), key)
         delegation_id = delegate(work, key)
+        lamp = ComponentDraft(LAMP, "虹桥路 1000 号东侧人行道", COMPANY_CODE, "长宁区示例照明管理所")
+        components.register(work, lamp, key)
+        components.report_fault(work, LAMP, "晚上不亮，灯罩有裂缝")
+        components.handle_fault(work, components.report_fault(work, LAMP, "灯杆上贴了小广告").id, "已清除")
+        components.inspect(work, LAMP, "damaged", "灯罩破裂，已报修")
     return {
         "types": types, "certificate_id": certificate_id, "use_id": use.id, "code_id": code.id,
         "code_text": code_of(code).text, "venue_id": venue.id,
@@ -300,4 +308,6 @@ def variants_of(site: Site) -> dict[str, str]:
     return {
         "single-many": f"/register/single?type={site.types[3]}", "certificates-none": "/certificates?q=NOTHING",
         "codes-enterprise": "/codes?kind=enterprise", "codes-venue": "/codes?kind=venue",
+        "codes-printed": "/codes?kind=printed", "relatives": "/relatives", "components": "/components",
+        "component": f"/components/{LAMP}", "faults": "/components/faults",
     }  # fmt: skip

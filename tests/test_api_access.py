@@ -109,6 +109,8 @@ def test_only_a_handful_of_operations_are_public() -> None:
         "POST /api/v1/devices",
         "POST /api/v1/devices/code",
         "POST /api/v1/devices/uses",
+        "GET /api/v1/components/{code}",
+        "POST /api/v1/components/{code}/faults",
         "GET /api/v1/trust",
         "GET /api/v1/status",
         "GET /healthz",

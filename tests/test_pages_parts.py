@@ -30,6 +30,7 @@ from registry.accounts.rules import ROLES
 from registry.authorisations.rules import ROUTES
 from registry.catalogue.rules import TypeDefinition, compile_definition
 from registry.catalogue.service import builtin_definitions
+from registry.components.rules import RESULTS, STATES
 from registry.errors import InvalidDraftError, NotFoundError
 from registry.log.published import Inclusion
 from registry.relatives.rules import RELATIONS
@@ -77,6 +78,8 @@ FAMILIES = {
     "home.": tuple(door + part for door in ("register", "use", "venues") for part in (".title", ".body", ".action")),
     "operation.": tuple(operation.label for operation in Operation),
     "progress.": ("registered", "sequenced", "anchored"),
+    "fault.": tuple(STATES),
+    "inspection.": tuple(RESULTS),
     "relation.": tuple(RELATIONS),
     "role.": tuple(ROLES),
     "route.": tuple(ROUTES),
@@ -88,10 +91,8 @@ FAMILIES = {
     "reason.": tuple(REASONS),
     "toast.": (
         "changed", "code", "disabled", "known", "lost", "pass", "password", "registered", "revoked", "rule", "venue",
-        "relative", "relative_ended",
-        "changed", "code", "delegation", "disabled", "known", "lost", "pass", "password", "registered", "revoked",
-        "rule", "undelegated",
-        "venue",
+        "relative", "relative_ended", "fault", "fault_handled", "fault_closed", "inspection", "component_moved",
+        "component_removed", "delegation", "undelegated",
     ),
 }  # fmt: skip
 #: Families whose keys are looked up and may be missing.
@@ -185,7 +186,7 @@ def test_every_write_of_a_page_is_a_form_and_no_page_is_open_to_all_by_mistake()
     public = {operation for operation, rule in PAGE_ACCESS.items() if rule.is_public}
     assert public == {
         "GET /", "GET /login", "POST /login", "GET /verify", "POST /verify", "GET /status", "POST /settings",
-        "GET /explore", "GET /explore/{index}",
+        "GET /explore", "GET /explore/{index}", "GET /components/{code}", "POST /components/{code}/faults",
     }  # fmt: skip
     assert all(rule.body == "form" for operation, rule in PAGE_ACCESS.items() if operation.startswith("POST"))
 

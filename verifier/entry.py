@@ -39,6 +39,7 @@ class Kind(IntEnum):
     DEPARTMENT = 8
     TYPE = 9
     DEVICE = 13
+    COMPONENT = 14
     DELEGATION = 16
 
 

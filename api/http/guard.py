@@ -142,7 +142,8 @@ def _check_roles(rule: Rule, caller: Caller | None) -> None:
 
 
 def _check_rate(services: Services, rule: Rule, request: Request) -> None:
-    limit = services.verifications if rule.bucket == "verifications" else services.logins
+    limits = {"verifications": services.verifications, "logins": services.logins, "reports": services.reports}
+    limit = limits[rule.bucket or "verifications"]
     wait_seconds = limit.take(request.client.host if request.client else "")
     if wait_seconds > 0:
         raise ProblemError(

@@ -39,6 +39,7 @@ _WAYS: Final[tuple[tuple[str, str, str, frozenset[str]], ...]] = (
     ("/codes", "nav.codes", "qr", frozenset({REGISTRAR, WINDOW, VENUE})),
     ("/delegations", "nav.delegations", "tree", frozenset({REGISTRAR, WINDOW, AUDITOR})),
     ("/venues", "nav.venues", "building", frozenset({VENUE, ADMINISTRATOR, AUDITOR})),
+    ("/components", "nav.components", "list", frozenset({VENUE})),
     ("/explore", "nav.explore", "tree", frozenset()),
     ("/status", "nav.status", "status", frozenset()),
     ("/accounts", "nav.accounts", "users", frozenset({ADMINISTRATOR})),

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from api.http.guard import GuardedRoute
 from api.pages import (
     coding,
+    components,
     delegating,
     detail,
     entrance,
@@ -43,6 +44,7 @@ for part in (
     relatives,
     delegating,
     hosting,
+    components,
     staffing,
 ):
     router.include_router(part.router)

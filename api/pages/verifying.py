@@ -76,7 +76,14 @@ def verdict_page(work: Work, verdict: Verdict, trust_at: str, t: Texts) -> Verdi
             open=counts[Outcome.NOT_CHECKED],
         ),
         second_factor=state is State.VALID and bool(verdict.subject.get("second_factor_due")),
+        component_href=_component(verdict),
     )
+
+
+def _component(verdict: Verdict) -> str | None:
+    subject = verdict.subject
+    is_genuine = verdict.state is State.VALID and subject.get("kind") == "component"
+    return f"/components/{subject['subject']}" if is_genuine else None
 
 
 def _age(verdict: Verdict, trust_at: str, t: Texts) -> str:

@@ -132,6 +132,8 @@ class VerdictPage:
     tally: str
     #: The bearer of a printed code has to be looked at.
     second_factor: bool = False
+    #: The page of the component whose label it is.
+    component_href: str | None = None
 
     @property
     def open_checks(self) -> bool:

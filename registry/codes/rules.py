@@ -32,7 +32,8 @@ class CodeRequest:
 
     PERSON, PRINTED: `holder` (code type, number), `types` (certificates to show), `venues` (passes to show).
     PRINTED: `relative` (code type, number) where a bound relative claims it.
-    ENTERPRISE: `subject` (USCC) and `name`. VENUE: `subject` (venue id). `lasts` None: as long as the kind allows.
+    ENTERPRISE: `subject` (USCC) and `name`. VENUE: `subject` (venue id). COMPONENT: `subject` (16-digit code), `name`,
+    `place`, checked by registry.components. `lasts` None: as long as the kind allows.
     """
 
     kind: CodeKind
@@ -43,6 +44,7 @@ class CodeRequest:
     venues: tuple[str, ...] = ()
     lasts: timedelta | None = None
     relative: tuple[str, str] | None = None
+    place: str | None = None
 
 
 def check_request(request: CodeRequest) -> list[FieldError]:
@@ -62,7 +64,8 @@ def check_request(request: CodeRequest) -> list[FieldError]:
     if request.kind is CodeKind.ENTERPRISE:
         return errors + _check_enterprise(request)
     if request.subject is None:
-        errors.append(FieldError("subject", "subject_missing", "场所码应指明场所编号。"))
+        what = "场所码应指明场所编号。" if request.kind is CodeKind.VENUE else "部件码应指明部件标识码。"
+        errors.append(FieldError("subject", "subject_missing", what))
     return errors
 
 

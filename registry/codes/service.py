@@ -49,7 +49,8 @@ def issue(work: Work, request: rules.CodeRequest, key: SigningKey) -> Code:
     grants = grants_of(work, bytes.fromhex(subject), wanted) if request.kind in rules.OF_PEOPLE else ()
     older = newest(work, request.kind, subject)
     lasts = request.lasts or rules.LONGEST[request.kind]
-    code = store(work, request.kind, subject, name, grants, wanted, lasts, (older.generation if older else 0) + 1, key)
+    generation = (older.generation if older else 0) + 1
+    code = store(work, request.kind, subject, name, grants, wanted, lasts, generation, key, place=request.place)
     code.claimed_by = claimed_by
     if older is not None:
         retire(work, older, Status.SUPERSEDED, code)
@@ -127,6 +128,7 @@ def store(
     key: SigningKey,
     department: str | None = None,
     device: PublicKey | None = None,
+    place: str | None = None,
 ) -> Code:
     """Store a new code with its entry: a generation of a line that the caller has looked up. Raises BusyError."""
     ((list_id, slot),) = statuses.allot(work, 1)
@@ -135,7 +137,7 @@ def store(
     claims = CodeClaims(
         kind=kind, code_id=work.draw(CODE_ID_BYTES), generation=generation, status_list=list_id, status_index=slot,
         issued_at=issued_at, expires_at=issued_at + lasts, name=None if kind is CodeKind.VENUE else name,
-        subject=None if kind in rules.OF_PEOPLE else subject, grants=grants, device_key=device,
+        subject=None if kind in rules.OF_PEOPLE else subject, grants=grants, device_key=device, place=place,
     )  # fmt: skip
     text = sign_code(claims, key)
     if kind is CodeKind.PRINTED and len(text) > rules.MAX_PRINTED_CHARS:
@@ -145,7 +147,8 @@ def store(
     department = department or work.actor.department or departments.operator(work).code
     code = Code(
         id=claims.code_id.hex(), item_id=id_text(item), kind=int(kind), subject=subject, generation=generation,
-        name=name, department=department, status=int(Status.VALID), status_list=list_id, status_index=slot,
+        name=name, place=place, department=department, status=int(Status.VALID), status_list=list_id,
+        status_index=slot,
         wanted=wanted, issued_at=issued_at, issued_by=work.actor.id, expires_at=claims.expires_at,
         text=text, device_key=None if device is None else device.raw,
     )  # fmt: skip
@@ -208,7 +211,8 @@ def reissue(work: Work, code_id: str, key: SigningKey, lasts: timedelta | None =
         raise TransitionError("superseded", "reissue", "该码已被新码替代，请对最新的码操作。", reason="not_the_newest")
     grants = grants_of(work, bytes.fromhex(code.subject), code.wanted) if kind in rules.OF_PEOPLE else ()
     lasts = min(lasts or code.expires_at - code.issued_at, rules.LONGEST[kind])
-    fresh = store(work, kind, code.subject, code.name, grants, code.wanted, lasts, code.generation + 1, key)
+    generation = code.generation + 1
+    fresh = store(work, kind, code.subject, code.name, grants, code.wanted, lasts, generation, key, place=code.place)
     retire(work, code, Status.SUPERSEDED, fresh)
     return fresh
 
@@ -228,6 +232,16 @@ def _lose(work: Work, code: Code) -> Code:
         message = f"该码{CHINESE[Status(code.status)]}，不能挂失。"
         raise TransitionError(Status(code.status).name.lower(), "report_loss", message)
     retire(work, code, Status.LOST)
+    return code
+
+
+def revoke(work: Work, code_id: str) -> Code:
+    """Put a code out of force for good: what it stands on is gone. Repeating it changes nothing.
+
+    Raises NotFoundError, NotPermittedError.
+    """
+    code = _own(work, code_id)
+    retire(work, code, Status.REVOKED)
     return code
 
 

@@ -30,6 +30,8 @@ class Code(Base):
     subject: Mapped[str] = mapped_column(String(64))
     generation: Mapped[int] = mapped_column(Integer)
     name: Mapped[str | None] = mapped_column(String(200))
+    #: Where a component stands.
+    place: Mapped[str | None] = mapped_column(String(60))
     department: Mapped[str] = mapped_column(UsccText)
     status: Mapped[int] = mapped_column(SmallInteger)
     status_list: Mapped[int] = mapped_column(Integer)

@@ -12,6 +12,7 @@ import registry.authorisations.tables
 import registry.catalogue.tables
 import registry.certificates.tables
 import registry.codes.tables
+import registry.components.tables
 import registry.delegations.tables
 import registry.departments.tables
 import registry.devices.tables
