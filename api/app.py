@@ -30,12 +30,15 @@ from api.http import (
     devices,
     evidence_sets,
     files,
+    import_events,
+    imports,
     materials,
     problems,
     public,
     reference,
     relatives,
     sessions,
+    uploads,
     uses,
     venues,
     verifications,
@@ -46,6 +49,7 @@ from api.http.rim import Rim
 
 ROUTERS: Final[Sequence[APIRouter]] = (
     sessions.router, accounts.router, departments.router, catalogue.router, files.router, batches.router,
+    uploads.router, imports.router, import_events.router,
     certificates.router, evidence_sets.router, materials.router, codes.router, devices.router, relatives.router,
     delegations.router, verifications.router, authorisations.router, uses.router, venues.router, components.router,
     public.router, reference.router,
@@ -125,6 +129,7 @@ def _operations(routes: Sequence[BaseRoute]) -> Iterator[str]:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services: Services = app.state.services
     services.worker.start()
+    services.import_worker.start()
     try:
         yield
     finally:

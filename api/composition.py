@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from api.http.in_flight import InFlight
 from api.http.limits import RateLimit
 from api.http.published_trust import PublishedTrust
+from api.import_worker import ImportWorker
 from api.settings import NO_CHAIN, Settings, SettingsError
 from api.witness.client import WitnessClient
 from api.worker import Worker
@@ -31,6 +32,8 @@ from registry.errors import DuplicateError
 from registry.files.service import FileStore
 from registry.governance.service import Declarer
 from registry.idempotency import service as idempotency
+from registry.imports import service as imports
+from registry.imports.folder import ImportFolder
 from registry.keys.service import KeyService
 from registry.log.service import open_log
 from registry.pipeline import Pipeline
@@ -57,6 +60,8 @@ class Services:
     trust: PublishedTrust
     chain: Chain | None
     worker: Worker
+    import_folder: ImportFolder
+    import_worker: ImportWorker
     verifications: RateLimit
     logins: RateLimit
     reports: RateLimit
@@ -68,6 +73,7 @@ class Services:
 
     def close(self) -> None:
         """Stop the worker and let go of chain and database. What is left undone is done by the next process."""
+        self.import_worker.stop()
         if self.worker.stop() and self.chain is not None:
             self.chain.close()
         if self.witnesses is not None:
@@ -108,10 +114,13 @@ def compose(
     send = client.send if client else None
     declarer = None if chain is None else Declarer(engine, chain)
     pipeline = Pipeline(engine, keys, tiles, chain, chain, clock, draw, proofs=chain, declarer=declarer, send=send)
+    import_folder = ImportFolder(settings.data / "imports")
+    worker = Worker(pipeline.tick, _chores(registry, files, import_folder), clock)
     return Services(
         settings=settings, engine=engine, registry=registry, keys=keys, files=files, pipeline=pipeline,
         trust=PublishedTrust(registry, keys), chain=chain,
-        worker=Worker(pipeline.tick, _chores(registry, files), clock),
+        worker=worker, import_folder=import_folder,
+        import_worker=ImportWorker(registry, settings.database_url, settings.data, worker.wake),
         verifications=_limit(settings.verifications_per_minute), logins=_limit(settings.logins_per_minute),
         reports=_limit(settings.reports_per_minute),
         in_flight=InFlight(), clock=clock, draw=draw, first_password=first_password, witnesses=client,
@@ -142,13 +151,19 @@ def _limit(per_minute: int) -> RateLimit:
     return RateLimit(per_minute, max(1, per_minute // 4), time.monotonic)
 
 
-def _chores(registry: Registry, files: FileStore) -> tuple[Callable[[], object], ...]:
+def _chores(registry: Registry, files: FileStore, import_folder: ImportFolder) -> tuple[Callable[[], object], ...]:
     def forget() -> None:
         with registry.begin(REGISTRY) as work:
             idempotency.forget_old(work)
             venues.forget_old_visits(work)
 
-    return forget, lambda: files.sweep(_LEFT_BEHIND_SECONDS, time.time())
+    def forget_imports() -> None:
+        with registry.begin(REGISTRY) as work:
+            imports.forget_old(work)
+            jobs, uploads = imports.kept(work)
+        import_folder.sweep(jobs, uploads, _LEFT_BEHIND_SECONDS, time.time())
+
+    return forget, forget_imports, lambda: files.sweep(_LEFT_BEHIND_SECONDS, time.time())
 
 
 def _is_new(engine: Engine) -> bool:

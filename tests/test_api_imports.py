@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.imports import sheets, xlsx_sheet
+from api.imports import sheets
 from api.imports.cells import CellError, value_of
 from api.imports.columns import Column, columns_of
 from api.imports.drafts import Imported, read_drafts
@@ -112,10 +112,10 @@ def test_rows_are_numbered_as_a_spreadsheet_shows_them() -> None:
     wrong = [*ROW]
     wrong[3] = "2026-02-30"
     wrong[10] = "第一行\n第二行"
-    rows = imported(csv_bytes(HEADERS, ROW, [], wrong)).rows
-    assert [row.row for row in rows] == [2, 4]
-    (error,) = rows[1].errors
-    assert (error.row, error.field, error.reason) == (4, "证照颁发日期", "no_such_day")
+    result = imported(csv_bytes(HEADERS, ROW, [], wrong))
+    assert [row.row for row in result.rows] == [2, 4]
+    (error,) = result.rows[1].errors
+    assert (result.layout.header_of(error.field), error.reason) == ("证照颁发日期", "no_such_day")
 
 
 def test_a_title_line_above_the_header_is_skipped() -> None:
@@ -149,7 +149,7 @@ def test_a_long_number_that_a_spreadsheet_has_rounded_is_refused() -> None:
     cells: list[Any] = [*ROW]
     cells[0] = 5000000202601010001
     (row,) = imported(xlsx_bytes(HEADERS, cells)).rows
-    assert [(error.field, error.reason) for error in row.errors] == [("证照编号", "kept_as_number")]
+    assert [(error.field, error.reason) for error in row.errors] == [("certificate_number", "kept_as_number")]
     text = [*ROW]
     text[0] = "5.0E+18"
     (row,) = imported(csv_bytes(HEADERS, text)).rows
@@ -274,7 +274,7 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked() -> None:
     bomb = io.BytesIO()
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("[Content_Types].xml", b"<a/>")
-        archive.writestr("xl/worksheets/sheet1.xml", b"\0" * (xlsx_sheet.MAX_UNPACKED_BYTES + 1))
+        archive.writestr("xl/worksheets/sheet1.xml", b"\0" * (sheets.IN_ONE_REQUEST.unpacked_bytes + 1))
     assert len(bomb.getvalue()) < 1024 * 1024
     with pytest.raises(SheetError) as refused:
         read_sheet(bomb.getvalue())

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,57 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from api_office import LICENCE, ORIGIN, Office, furnish, licence
+from api_office import LICENCE, Office, furnish, licence
 from httpx import Client, HTTPError, Response
+from killable_server import Server
 
 ROWS = 300
 #: Seconds from the sending of a batch to the kill: before, amid and after its transaction.
 DELAYS = (0.02, 0.07, 0.3)
-
-
-class Server:
-    """A server process over one folder of data."""
-
-    def __init__(self, data: Path) -> None:
-        self.data = data
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
-        self.process: subprocess.Popen[str] | None = None
-        self.first_password = ""
-
-    def start(self) -> None:
-        """Start, and wait until it answers."""
-        environment = {
-            **os.environ,
-            "SUIZHENG_DATA": str(self.data),
-            "SUIZHENG_CHAIN": "none",
-            "SUIZHENG_PORT": str(self.port),
-            "SUIZHENG_PUBLIC_URL": ORIGIN,
-        }
-        command = [sys.executable, str(Path(__file__).parent / "api_server.py")]
-        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        self.first_password = self.process.stdout.readline().strip()
-        deadline = time.monotonic() + 30
-        while not self._answers():
-            assert time.monotonic() < deadline and self.process.poll() is None, "the server did not start"
-            time.sleep(0.05)
-
-    def kill(self) -> None:
-        """SIGKILL: nothing is flushed, nothing is cleaned up."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-        if self.process.stdout:
-            self.process.stdout.close()
-
-    def _answers(self) -> bool:
-        try:
-            with Client(base_url=f"http://127.0.0.1:{self.port}") as client:
-                return client.get("/healthz").status_code == 200
-        except HTTPError:
-            return False
 
 
 @pytest.fixture

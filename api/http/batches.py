@@ -184,7 +184,7 @@ def register_rows(work: Work, batch: Batch) -> dict[str, Any]:
 
 def _draft(row: RowDraft, batch: Batch) -> tuple[CertificateDraft | None, list[dict[str, Any]]]:
     if row.facts is None:
-        return None, [error.model_dump() for error in row.errors]
+        return None, _faults(row.row, row.errors, batch)
     facts = {"extend_info": {}, **row.facts, "certificate_type_code": batch.type_code}
     try:
         return parse_draft(facts), []

@@ -8,7 +8,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 
 from api.imports.columns import Column
-from api.imports.sheets import Cell
+from api.imports.sheets import EMPTY_FORMULA, Cell
 from verifier.identifiers import HOLDER_CODE_TYPES
 
 LONG_TERM: Final = "长期"
@@ -32,6 +32,15 @@ _BOOLEANS: Final = {
     "0": False,
     "无": False,
 }
+_CODE_TYPES: Final = {name: code for code, name in HOLDER_CODE_TYPES.items()} | {
+    "身份证": "111",
+    "居民身份证": "111",
+    "护照": "414",
+    "因私护照": "414",
+    "社会信用代码": "001",
+    "台胞证": "511",
+    "回乡证": "516",
+}
 _LIST_MARKS: Final = re.compile(r"[、；;\n]+")
 
 
@@ -48,6 +57,8 @@ def value_of(cell: Cell, column: Column) -> Any:
     """What the field holds; None for an empty cell. Raises CellError naming the expected form."""
     if isinstance(cell, str) and cell.strip() in _ERRORS:
         raise CellError("formula_error", f"单元格是公式错误 {cell.strip()}，请改为实际内容")
+    if cell == EMPTY_FORMULA:
+        raise CellError("formula_without_value", "单元格是公式，但文件中没有它的计算结果；请用表格软件打开、保存后重试")
     if cell is None or (isinstance(cell, str) and not cell.strip()):
         return None
     return _READERS[column.kind](cell, column)
@@ -119,11 +130,11 @@ def _padded(text: str) -> str:
 
 
 def _code_type(text: str) -> str:
-    """The code of a holder code type given by its code, its name, or both."""
+    """The code of a holder code type given by its code, its name, what people call it, or code and name."""
     digits = _padded(text.split(" ")[0])
     if digits in HOLDER_CODE_TYPES:
         return digits
-    return next((code for code, name in HOLDER_CODE_TYPES.items() if name == text), text)
+    return _CODE_TYPES.get(text, text)
 
 
 _READERS: Final[Mapping[str, Callable[[Cell, Column], Any]]] = {

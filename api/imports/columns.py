@@ -18,6 +18,7 @@ Kind = Literal["text", "day", "last_day", "version", "code_type", "integer", "nu
 #: Holders that a file may give in one row.
 MAX_HOLDERS: Final = 64
 _HOLDER_FIELDS: Final = ("holder_name", "holder_code", "holder_code_type_code")
+_PATH: Final = re.compile(r"holders\.\d{1,2}\.\w+|extend_info\..+|\w+")
 _HOLDER_NUMBERED: Final = re.compile(r"(?:holders[\[.])?(.*?)[\].]?_?(\d{1,2})[\]._]*(.*)")
 
 
@@ -62,6 +63,16 @@ _HOLDER: Final = (
         ("持证主体代码类型代码", "证件类型", "持证人证件类型"),
     ),
 )  # fmt: skip
+
+#: Names of files in the ZIP that was handed in with the sheet.
+FILES: Final = Column(
+    "files",
+    "附件",
+    "list",
+    False,
+    "ZIP 中的文件名，多个用“、”或“；”分开",
+    ("附件名称", "附件文件名", "文件名", "电子文件"),
+)
 
 _EXPECTED: Final = {
     "string": "文本",
@@ -116,56 +127,108 @@ class Layout:
     headers: Mapping[int, str]
     notes: tuple[str, ...]
 
-    def header_of(self, path: str) -> str:
-        """The header of the column a draft's field came from; the standard header where the file has no such column."""
+    def place_of(self, path: str) -> int | None:
+        """The column that a draft's field came from."""
         steps = _steps(path)
-        best = ("", path)
+        best: tuple[str, int | None] = ("", None)
         for place, (field, _) in self.places.items():
             own = _steps(field)
             if steps[: len(own)] == own and len(field) > len(best[0]):
-                best = (field, self.headers[place])
-        if best[0]:
-            return best[1]
-        return next((column.header for column in (*_GENERAL, *_HOLDER) if column.field == steps[-1]), path)
+                best = (field, place)
+        return best[1]
+
+    def header_of(self, path: str) -> str:
+        """The header of the column a draft's field came from; the standard header where the file has no such column."""
+        place, last = self.place_of(path), _steps(path)[-1]
+        if place is not None:
+            return self.headers[place]
+        return next((column.header for column in (*_GENERAL, *_HOLDER, FILES) if column.field == last), path)
 
 
 def recognised(cells: Sequence[Cell], columns: Sequence[Column]) -> int:
     """How many of these cells are headers of a file of this type."""
-    known = _names(columns)
-    return sum(_holder_path(_key(cell), known) is not None or _key(cell) in known for cell in cells if cell is not None)
+    known = names_of(columns)
+    return sum(
+        _holder_path(key_of(cell), known) is not None or key_of(cell) in known for cell in cells if cell is not None
+    )
 
 
-def lay_out(cells: Sequence[Cell], columns: Sequence[Column], holders: int) -> Layout:
+def lay_out(
+    cells: Sequence[Cell], columns: Sequence[Column], holders: int, mapping: Mapping[str, str] | None = None
+) -> Layout:
     """The layout of a header row. Unknown columns are named in the notes and left out.
 
-    Raises SheetError listing every required column that is missing and every one that stands there twice.
+    `mapping` says for the labels of some headers (see `labels_of`) which field they are, "" for none; the others are
+    known by their names. Raises SheetError listing every required column that is missing, every one that stands there
+    twice, and every field of the mapping that there is none of.
     """
-    known = _names(columns)
-    places: dict[int, tuple[str, Column]] = {}
-    headers: dict[int, str] = {}
+    labels = labels_of(cells)
+    places, faults = _mapped(labels, columns, mapping or {})
+    taken = {path for path, _ in places.values()}
+    known = names_of(columns)
     unknown: list[str] = []
     twice: list[str] = []
-    taken: set[str] = set()
+    for place, label in labels.items():
+        if place in places or label in (mapping or {}):
+            continue
+        found = _place(key_of(str(cells[place])), known, taken)
+        if found is None:
+            unknown.append(f"{column_letters(place)} 列“{label[:30]}”")
+        elif found[0] in taken:
+            twice.append(str(cells[place]).strip())
+        else:
+            places[place] = found
+            taken.add(found[0])
+    _check_columns(columns, taken, twice, holders, faults)
+    notes = (f"未读取的列：{'、'.join(unknown[:20])}。",) if unknown else ()
+    return Layout(places, labels, notes)
+
+
+def labels_of(cells: Sequence[Cell]) -> dict[int, str]:
+    """The headers by their place; one that stands there again is told apart by a number."""
+    labels: dict[int, str] = {}
+    seen: dict[str, int] = {}
     for place, cell in enumerate(cells):
         header = "" if cell is None else str(cell).strip()
-        if not header:
+        if header:
+            seen[header] = seen.get(header, 0) + 1
+            labels[place] = header if seen[header] == 1 else f"{header} ({seen[header]})"
+    return labels
+
+
+def _mapped(
+    labels: Mapping[int, str], columns: Sequence[Column], mapping: Mapping[str, str]
+) -> tuple[dict[int, tuple[str, Column]], list[FieldProblem]]:
+    places: dict[int, tuple[str, Column]] = {}
+    faults: list[FieldProblem] = []
+    taken: set[str] = set()
+    by_path = {column.field: column for column in columns}
+    for place, label in labels.items():
+        path = mapping.get(label)
+        if not path:
             continue
-        found = _place(_key(header), known, taken)
-        if found is None:
-            unknown.append(f"{column_letters(place)} 列“{header[:30]}”")
-        elif found[0] in taken:
-            twice.append(header)
+        column = by_path.get(path if not path.startswith("holders.") else _steps(path)[-1])
+        if (
+            column is None
+            or not _PATH.fullmatch(path)
+            or (column.field in _HOLDER_FIELDS) != path.startswith("holders.")
+        ):
+            message = f"“{label}”对应的字段 {path[:60]} 不存在"
+            faults.append(FieldProblem(field=label, reason="unknown_field", message=message))
+        elif path in taken:
+            message = f"“{label}”与另一列对应同一个字段“{column.header}”"
+            faults.append(FieldProblem(field=label, reason="column_twice", message=message))
         else:
-            places[place], headers[place] = found, header
-            taken.add(found[0])
-    _check_columns(columns, taken, twice, holders)
-    notes = (f"未读取的列：{'、'.join(unknown[:20])}。",) if unknown else ()
-    return Layout(places, headers, notes)
+            places[place] = (path, column)
+            taken.add(path)
+    return places, faults
 
 
-def _check_columns(columns: Sequence[Column], taken: set[str], twice: list[str], holders: int) -> None:
-    missing = [column for column in columns if column.required and _first_path(column) not in taken]
-    faults = [
+def _check_columns(
+    columns: Sequence[Column], taken: set[str], twice: list[str], holders: int, faults: list[FieldProblem]
+) -> None:
+    missing = [column for column in columns if column.required and first_path(column) not in taken]
+    faults += [
         FieldProblem(
             field=column.header, reason="missing_column", message=f"缺少“{column.header}”列（{column.expected}）"
         )
@@ -181,19 +244,20 @@ def _check_columns(columns: Sequence[Column], taken: set[str], twice: list[str],
         raise SheetError("wrong_columns", "文件的列与此类证照不符，请按提示修改或下载模板。", errors=tuple(faults))
 
 
-def _first_path(column: Column) -> str:
+def first_path(column: Column) -> str:
+    """The path of a column in the draft, that of the first holder for a holder's."""
     return f"holders.0.{column.field}" if column.field in _HOLDER_FIELDS else column.field
 
 
-def _names(columns: Sequence[Column]) -> dict[str, Column]:
+def names_of(columns: Sequence[Column]) -> dict[str, Column]:
     """Every name by which a column is known. A type's own title wins over a general alias of the same name."""
     names: dict[str, Column] = {}
     for column in columns:
         for alias in column.aliases:
-            names.setdefault(_key(alias), column)
+            names.setdefault(key_of(alias), column)
     for column in columns:
         for name in (column.header, column.field, column.field.removeprefix("extend_info.")):
-            names[_key(name)] = column
+            names[key_of(name)] = column
     return names
 
 
@@ -224,7 +288,7 @@ def _holder_path(key: str, known: Mapping[str, Column]) -> tuple[str, Column] | 
     return (f"holders.{number}.{column.field}", column) if number >= 0 else None
 
 
-def _key(text: Cell) -> str:
+def key_of(text: Cell) -> str:
     """A header without what people vary: width, case, spaces, marks of a required column, a unit in brackets."""
     plain = unicodedata.normalize("NFKC", str(text)).casefold()
     plain = re.sub(r"[\s*＊]|\((?:必填|选填|可选)\)", "", plain)

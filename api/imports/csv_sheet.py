@@ -7,51 +7,84 @@ import codecs
 import csv
 import io
 from collections.abc import Iterator
+from typing import BinaryIO, Final
 
-from api.imports.sheets import MAX_CELL_CHARS, Sheet, SheetError, SheetRow, bounded_rows
+from api.imports.sheets import MAX_CELL_CHARS, SheetError, SheetRow
 
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _DELIMITERS = ",\t;"
 #: Room for the doubled quotation marks of the longest cell; the sheet itself has the exact limit.
 _FIELD_CHARS = 4 * MAX_CELL_CHARS
+_CHUNK_BYTES: Final = 1024 * 1024
+#: How much of the file is looked at for its delimiter.
+_PEEKED_BYTES: Final = 64 * 1024
 
 
-def read_csv(data: bytes) -> Sheet:
-    """The sheet of a CSV file. A row's number counts records, as a spreadsheet program does, not lines of text.
+def csv_rows(file: BinaryIO) -> Iterator[SheetRow]:
+    """The rows of a CSV file. A row's number counts records, as a spreadsheet program does, not lines of text.
 
-    Raises SheetError.
+    The file is read twice: once to find its encoding, once for its rows. Raises SheetError.
     """
-    text = _decode(data)
-    return Sheet(bounded_rows(_rows(text)))
+    encoding, skipped = _encoding_of(file)
+    file.seek(skipped)
+    # A character cut at the end of what is looked at does not matter to the delimiter.
+    delimiter = _delimiter(file.read(_PEEKED_BYTES).decode(encoding, "ignore"))
+    file.seek(skipped)
+    # The wrapper would close the file, which is the caller's.
+    text = io.TextIOWrapper(file, encoding, newline="")
+    try:
+        yield from _rows(text, delimiter)
+    finally:
+        text.detach()
 
 
-def _decode(data: bytes) -> str:
+def _encoding_of(file: BinaryIO) -> tuple[str, int]:
+    """Encoding and the bytes of its mark. Every byte is looked at, so that reading the rows meets no surprise."""
+    file.seek(0)
+    beginning = file.read(4)
     for mark, encoding in _MARKS:
-        if data.startswith(mark):
-            return _strict(data[len(mark) :], encoding)
-    if b"\0" in data:
-        raise SheetError("not_text", "文件不是文本，无法按 CSV 读取；请上传 CSV 或 XLSX 文件。")
+        if beginning.startswith(mark):
+            _check(file, encoding, len(mark))
+            return encoding, len(mark)
+    _check_text(file)
     try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
+        _check(file, "utf-8", 0)
+    except SheetError:
         # Bytes of GB 18030 are hardly ever valid UTF-8: the order of the two attempts decides rightly.
-        return _strict(data, "gb18030")
+        _check(file, "gb18030", 0)
+        return "gb18030", 0
+    return "utf-8", 0
 
 
-def _strict(data: bytes, encoding: str) -> str:
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise SheetError(
-            "unknown_encoding",
-            f"无法识别文件的字符编码（约在文本第 {line} 行）；请另存为“CSV UTF-8”或 XLSX 后重试。",
-        ) from error
+def _check_text(file: BinaryIO) -> None:
+    file.seek(0)
+    while chunk := file.read(_CHUNK_BYTES):
+        if b"\0" in chunk:
+            raise SheetError("not_text", "文件不是文本，无法按 CSV 读取；请上传 CSV 或 XLSX 文件。")
 
 
-def _rows(text: str) -> Iterator[SheetRow]:
+def _check(file: BinaryIO, encoding: str, skipped: int) -> None:
+    """Raises SheetError naming the line where the bytes are not of this encoding."""
+    file.seek(skipped)
+    decoder = codecs.getincrementaldecoder(encoding)("strict")
+    line = 1
+    while True:
+        chunk = file.read(_CHUNK_BYTES)
+        try:
+            line += decoder.decode(chunk, final=not chunk).count("\n")
+        except UnicodeDecodeError as error:
+            line += chunk.count(b"\n", 0, max(0, error.start - max(0, len(error.object) - len(chunk))))
+            raise SheetError(
+                "unknown_encoding",
+                f"无法识别文件的字符编码（约在文本第 {line} 行）；请另存为“CSV UTF-8”或 XLSX 后重试。",
+            ) from error
+        if not chunk:
+            return
+
+
+def _rows(text: io.TextIOWrapper, delimiter: str) -> Iterator[SheetRow]:
     csv.field_size_limit(_FIELD_CHARS)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
+    reader = csv.reader(text, delimiter=delimiter, strict=True)
     number = 0
     while True:
         number += 1
@@ -61,7 +94,7 @@ def _rows(text: str) -> Iterator[SheetRow]:
             return
         except csv.Error as error:
             raise SheetError("broken_csv", f"第 {number} 行的引号不成对或内容过长，请检查后重试。") from error
-        yield SheetRow(number, tuple(_unwrap(cell) for cell in record))
+        yield SheetRow(number, tuple(map(_unwrap, record)))
 
 
 def _delimiter(text: str) -> str:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from api.errors import FieldProblem
 from api.imports.cells import CellError, value_of
 from api.imports.columns import Column, Layout, columns_of, lay_out, recognised
 from api.imports.sheets import HEADER_WITHIN_ROWS, MAX_ROWS, Sheet, SheetError, SheetRow, too_many_rows
 from registry.catalogue.rules import TypeDefinition
+from registry.errors import FieldError
 
 
 @dataclass(frozen=True, slots=True)
 class RowDraft:
-    """The facts of one row as the JSON of a draft, or what is wrong with the row (then `facts` is None)."""
+    """The facts of one row as the JSON of a draft, or what is wrong with the row (then `facts` is None).
+
+    `errors` name fields by their path in the draft, merged cells by their range. `files` are the names it attaches.
+    """
 
     row: int
     facts: dict[str, Any] | None
-    errors: tuple[FieldProblem, ...] = ()
+    errors: tuple[FieldError, ...] = ()
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,41 +42,58 @@ def read_drafts(sheet: Sheet, definition: TypeDefinition) -> Imported:
     layout = lay_out(sheet.rows[start].cells, columns, definition.holder.maximum)
     data = sheet.rows[start + 1 :]
     if not data:
-        raise SheetError("no_rows", "文件只有标题行，没有数据行。")
+        raise no_rows()
     if len(data) > MAX_ROWS:
         raise too_many_rows()
-    codes = definition.holder.code_types
-    default = next(iter(codes)) if len(codes) == 1 else None
-    rows = tuple(_draft(row, layout, default) for row in data)
+    default = default_code_type(definition)
+    rows = tuple(row_draft(row, layout, default) for row in data)
     return Imported(rows, layout, (*sheet.notes, *layout.notes))
 
 
+def no_rows() -> SheetError:
+    """The refusal of a file without certificates."""
+    return SheetError("no_rows", "文件只有标题行，没有数据行。")
+
+
+def default_code_type(definition: TypeDefinition) -> str | None:
+    """The holder code type that a file need not name: the only one that the type knows."""
+    codes = definition.holder.code_types
+    return next(iter(codes)) if len(codes) == 1 else None
+
+
 def _find_header(sheet: Sheet, columns: tuple[Column, ...]) -> int:
+    place = header_place(sheet.rows[:HEADER_WITHIN_ROWS], columns)
+    if place is None:
+        wanted = "、".join(column.header for column in columns if column.required)
+        raise SheetError("no_header", f"前 {HEADER_WITHIN_ROWS} 行中没有找到标题行；标题行应含：{wanted}。")
+    return place
+
+
+def header_place(rows: Sequence[SheetRow], columns: Sequence[Column]) -> int | None:
     """The place of the header: the first row, near the top, with at least two headers of this type."""
-    for place, row in enumerate(sheet.rows):
+    for place, row in enumerate(rows):
         if row.number > HEADER_WITHIN_ROWS:
             break
         if recognised(row.cells, columns) >= 2:
             return place
-    wanted = "、".join(column.header for column in columns if column.required)
-    raise SheetError("no_header", f"前 {HEADER_WITHIN_ROWS} 行中没有找到标题行；标题行应含：{wanted}。")
+    return None
 
 
-def _draft(row: SheetRow, layout: Layout, default_code_type: str | None) -> RowDraft:
-    errors: list[FieldProblem] = []
+def row_draft(row: SheetRow, layout: Layout, code_type: str | None) -> RowDraft:
+    """The draft of one row; holders without a code type get `code_type`."""
+    errors: list[FieldError] = []
     if row.merged is not None:
         message = f"本行含合并单元格 {row.merged}，请取消合并后逐行填写"
-        errors.append(FieldProblem(row=row.number, field=row.merged, reason="merged_cells", message=message))
+        errors.append(FieldError(row.merged, "merged_cells", message))
     facts: dict[str, Any] = {}
     holders: dict[int, dict[str, Any]] = {}
     own: dict[str, Any] = {}
+    cells, count = row.cells, len(row.cells)
     for place, (path, column) in layout.places.items():
-        cell = row.cells[place] if place < len(row.cells) else None
         try:
-            value = value_of(cell, column)
+            value = value_of(cells[place], column) if place < count else None
         except CellError as wrong:
-            header = layout.headers[place]
-            errors.append(FieldProblem(row=row.number, field=header, reason=wrong.reason, message=wrong.message))
+            errors.append(FieldError(path, wrong.reason, wrong.message))
             continue
         if value is None:
             continue
@@ -85,12 +107,13 @@ def _draft(row: SheetRow, layout: Layout, default_code_type: str | None) -> RowD
             facts[head] = value
     if errors:
         return RowDraft(row.number, None, tuple(errors))
-    facts["holders"] = [_holder(holders[number], default_code_type) for number in sorted(holders)]
+    files = tuple(facts.pop("files", ()))
+    facts["holders"] = [_holder(holders[number], code_type) for number in sorted(holders)]
     facts["extend_info"] = own
-    return RowDraft(row.number, facts)
+    return RowDraft(row.number, facts, files=files)
 
 
-def _holder(facts: dict[str, Any], default_code_type: str | None) -> dict[str, Any]:
-    if default_code_type is not None:
-        facts.setdefault("holder_code_type_code", default_code_type)
+def _holder(facts: dict[str, Any], code_type: str | None) -> dict[str, Any]:
+    if code_type is not None:
+        facts.setdefault("holder_code_type_code", code_type)
     return facts

@@ -2,22 +2,54 @@
 
 from __future__ import annotations
 
-from api.imports.csv_sheet import read_csv
-from api.imports.sheets import MAX_FILE_BYTES, Sheet, SheetError
-from api.imports.xlsx_sheet import read_xlsx
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO, Final, Literal
 
-_ZIP = b"PK\x03\x04"
-_OLE = bytes.fromhex("d0cf11e0a1b11ae1")
+from api.imports.csv_sheet import csv_rows
+from api.imports.sheets import IN_ONE_REQUEST, Limits, Sheet, SheetError, SheetRow, bounded_rows
+from api.imports.xlsx_sheet import open_xlsx
+
+Form = Literal["csv", "xlsx"]
+_ZIP: Final = b"PK\x03\x04"
+_OLE: Final = bytes.fromhex("d0cf11e0a1b11ae1")
 
 
-def read_sheet(data: bytes) -> Sheet:
-    """The sheet in a CSV or XLSX file. Raises SheetError with what to do about it."""
-    if len(data) > MAX_FILE_BYTES:
-        raise SheetError("too_large", f"文件超过上限 {MAX_FILE_BYTES // 1024**2} MB，请拆分后重试。", status=413)
-    if not data.strip():
+@dataclass(frozen=True, slots=True)
+class OpenSheet:
+    """A file being read: its rows one after another, and notes for the person who sent it."""
+
+    form: Form
+    rows: Iterator[SheetRow]
+    notes: tuple[str, ...] = ()
+
+
+@contextmanager
+def open_sheet(file: BinaryIO, limits: Limits) -> Iterator[OpenSheet]:
+    """The sheet of a CSV or XLSX file that can be read at any place; rows are read as they are asked for.
+
+    Raises SheetError with what to do about it, here or from the rows.
+    """
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    if size > limits.file_bytes:
+        raise SheetError("too_large", f"文件超过上限 {limits.file_bytes // 1024**2} MB，请拆分后重试。", status=413)
+    beginning = file.read(4096)
+    if size <= len(beginning) and not beginning.strip():
         raise SheetError("empty_file", "文件是空的。请下载模板，填写后再上传。")
-    if data.startswith(_OLE):
+    if beginning.startswith(_OLE):
         raise SheetError("old_or_encrypted", "这是旧版 .xls 文件或加密的文件；请另存为 .xlsx（不设密码）后重试。")
-    if data.startswith(_ZIP):
-        return read_xlsx(data)
-    return read_csv(data)
+    if beginning.startswith(_ZIP):
+        with open_xlsx(file, limits) as (rows, notes):
+            yield OpenSheet("xlsx", bounded_rows(rows, limits), notes)
+    else:
+        yield OpenSheet("csv", bounded_rows(csv_rows(file), limits))
+
+
+def read_sheet(data: bytes, limits: Limits = IN_ONE_REQUEST) -> Sheet:
+    """The whole sheet in a small CSV or XLSX file. Raises SheetError."""
+    with open_sheet(io.BytesIO(data), limits) as sheet:
+        return Sheet(tuple(sheet.rows), sheet.notes)

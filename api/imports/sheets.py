@@ -16,7 +16,27 @@ MAX_CELL_CHARS: Final = 8_000
 #: How far down the header may stand: registers often begin with a title line.
 HEADER_WITHIN_ROWS: Final = 10
 
+#: What stands in a cell whose formula has no value: a program wrote the file and nobody has opened it since.
+EMPTY_FORMULA: Final = "=?"
+
 Cell = str | int | float | bool | datetime | date | time | None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How large a file may be. `unpacked_bytes` is what the parts of an XLSX may come to, `texts_bytes` what its table
+    of shared texts may, which is the one part that has to be in memory as a whole."""
+
+    file_bytes: int
+    rows: int
+    unpacked_bytes: int
+    texts_bytes: int
+
+
+#: A register of 10,000 rows unpacks to about 20 MiB.
+IN_ONE_REQUEST: Final = Limits(MAX_FILE_BYTES, MAX_ROWS, 128 * 1024 * 1024, 128 * 1024 * 1024)
+#: An import in the background: 100,000 rows of twelve columns are about 40 MiB of CSV, or unpack to 100 MiB.
+IN_THE_BACKGROUND: Final = Limits(256 * 1024 * 1024, 500_000, 1024 * 1024 * 1024, 128 * 1024 * 1024)
 
 
 class SheetError(ProblemError):
@@ -48,24 +68,24 @@ class Sheet:
     notes: tuple[str, ...] = field(default=())
 
 
-def bounded_rows(rows: Iterator[SheetRow]) -> tuple[SheetRow, ...]:
-    """The rows that are not blank. Raises SheetError over MAX_ROWS, MAX_COLUMNS or MAX_CELL_CHARS."""
-    kept: list[SheetRow] = []
+def bounded_rows(rows: Iterator[SheetRow], limits: Limits) -> Iterator[SheetRow]:
+    """The rows that are not blank. Raises SheetError over the limits, or when there is no such row."""
+    kept = 0
     for row in rows:
         if row.is_blank:
             continue
-        if len(kept) >= MAX_ROWS + HEADER_WITHIN_ROWS:
-            raise too_many_rows()
+        kept += 1
+        if kept > limits.rows + HEADER_WITHIN_ROWS:
+            raise too_many_rows(limits.rows)
         _check_row(row)
-        kept.append(row)
+        yield row
     if not kept:
         raise SheetError("empty_file", "文件中没有内容。请下载模板，填写后再上传。")
-    return tuple(kept)
 
 
-def too_many_rows() -> SheetError:
+def too_many_rows(limit: int = MAX_ROWS) -> SheetError:
     """The refusal of a file that should be split."""
-    return SheetError("too_many_rows", f"一个文件最多 {MAX_ROWS} 行，请拆分为多个文件后分别上传。", status=413)
+    return SheetError("too_many_rows", f"一个文件最多 {limit} 行，请拆分为多个文件后分别上传。", status=413)
 
 
 def _check_row(row: SheetRow) -> None:

@@ -1,15 +1,16 @@
 """XLSX as strangers make it: sizes are looked at before anything is unpacked, entities are never expanded, formulas are
-never run (their last values are read), merged cells are found and named."""
+never run (their last values are read; one without a value is named), merged cells are found and named."""
 
 from __future__ import annotations
 
-import io
 import re
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from typing import Final
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO, Final
 from xml.etree.ElementTree import ParseError
 
 import openpyxl
@@ -20,27 +21,29 @@ from openpyxl.workbook import Workbook
 from openpyxl.worksheet._read_only import ReadOnlyWorksheet
 
 from api.imports.sheets import (
+    EMPTY_FORMULA,
     HEADER_WITHIN_ROWS,
     MAX_COLUMNS,
-    MAX_ROWS,
     Cell,
-    Sheet,
+    Limits,
     SheetError,
     SheetRow,
-    bounded_rows,
     too_many_rows,
 )
 
-#: A register of 10,000 rows unpacks to about 20 MiB.
-MAX_UNPACKED_BYTES: Final = 128 * 1024 * 1024
 MAX_PARTS: Final = 500
-#: Rows looked at; blank ones between the others are allowed up to here.
-_LAST_ROW: Final = 2 * MAX_ROWS + HEADER_WITHIN_ROWS
 _CHUNK_BYTES: Final = 256 * 1024
-#: The longest element that is looked for may be cut by the border between two chunks.
-_OVERLAP_BYTES: Final = 256
-_MERGED: Final = re.compile(rb'<(?:\w+:)?mergeCell\s[^<>]{0,200}?ref="([A-Z]{1,3}\d{1,7}:[A-Z]{1,3}\d{1,7})"')
+#: The longest element that is looked for may be cut by the border between two chunks: a formula has 8,192 characters.
+_OVERLAP_BYTES: Final = 32 * 1024
+_LOOKED_FOR: Final = re.compile(
+    rb'<(?:\w+:)?mergeCell\s[^<>]{0,200}?ref="(?P<merged>[A-Z]{1,3}\d{1,7}:[A-Z]{1,3}\d{1,7})"'
+    rb'|<(?:\w+:)?c\s[^<>]{0,200}?r="(?P<empty>[A-Z]{1,3}\d{1,7})"[^<>]{0,200}>\s*'
+    rb"<(?:\w+:)?f(?:\s[^<>]{0,400})?(?:/>|>[^<]{0,17000}</(?:\w+:)?f>)\s*(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v></(?:\w+:)?v>)?"
+    rb"\s*</(?:\w+:)?c>"
+)
 MAX_MERGED_RANGES: Final = 2_000
+#: Formulas without a value that are named one by one; a program that writes them writes a column of them.
+MAXEMPTY_FORMULAS: Final = 200_000
 
 #: What openpyxl and the libraries under it raise on damaged or hostile files.
 _BROKEN: Final = (
@@ -64,36 +67,58 @@ _BROKEN: Final = (
 )
 
 
-def read_xlsx(data: bytes) -> Sheet:
-    """The first visible sheet with any content. Raises SheetError."""
+@dataclass(frozen=True, slots=True)
+class _Marks:
+    """What the reader in use does not tell of a sheet: merged ranges by row, and formulas that have no value."""
+
+    merged: dict[int, str]
+    empty: dict[int, set[int]]
+
+
+@contextmanager
+def open_xlsx(file: BinaryIO, limits: Limits) -> Iterator[tuple[Iterator[SheetRow], tuple[str, ...]]]:
+    """The rows of the first visible sheet, and notes. Raises SheetError, here or from the rows."""
+    with _broken_is_told():
+        with zipfile.ZipFile(file) as archive:
+            _check_sizes(archive, limits)
+        book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
     try:
-        return _read(data)
+        with _broken_is_told():
+            sheet, path = _first_sheet(book)
+            marks = _marks_of(file, path, limits)
+        notes = tuple(
+            f"工作表“{name}”未读取：只读取第一个可见的工作表。" for name in book.sheetnames if name != sheet.title
+        )
+        yield _told_rows(_rows(sheet, marks, limits)), notes[:5]
+    finally:
+        book.close()
+
+
+@contextmanager
+def _broken_is_told() -> Iterator[None]:
+    try:
+        yield
     except SheetError:
         raise
     except _BROKEN as error:
         raise SheetError("broken_xlsx", "XLSX 文件已损坏或不完整；请用表格软件打开、另存后重试。") from error
 
 
-def _read(data: bytes) -> Sheet:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        _check_sizes(archive)
-    book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
-    try:
-        sheet, path = _first_sheet(book)
-        merged = _merged_ranges(data, path)
-        rows = bounded_rows(_rows(sheet, merged))
-    finally:
-        book.close()
-    notes = tuple(
-        f"工作表“{name}”未读取：只读取第一个可见的工作表。" for name in book.sheetnames if name != sheet.title
-    )
-    return Sheet(rows, notes[:5])
+def _told_rows(rows: Iterator[SheetRow]) -> Iterator[SheetRow]:
+    while True:
+        with _broken_is_told():
+            row = next(rows, None)
+        if row is None:
+            return
+        yield row
 
 
-def _check_sizes(archive: zipfile.ZipFile) -> None:
+def _check_sizes(archive: zipfile.ZipFile, limits: Limits) -> None:
     """Refuse a zip bomb by its directory. The reader never gives more of a part than the directory says."""
     parts = archive.infolist()
-    if len(parts) > MAX_PARTS or sum(part.file_size for part in parts) > MAX_UNPACKED_BYTES:
+    texts = sum(part.file_size for part in parts if part.filename.lower().endswith("sharedstrings.xml"))
+    unpacked = sum(part.file_size for part in parts)
+    if len(parts) > MAX_PARTS or unpacked > limits.unpacked_bytes or texts > limits.texts_bytes:
         raise SheetError("unpacks_too_large", "XLSX 文件展开后过大；请只保留一个工作表，另存后重试。", status=413)
     if any(part.flag_bits & 0x1 for part in parts):
         raise SheetError("encrypted", "XLSX 文件已加密；请取消密码保护后重试。")
@@ -109,50 +134,64 @@ def _first_sheet(book: Workbook) -> tuple[ReadOnlyWorksheet, str]:
     raise SheetError("no_sheet", "文件中没有可读取的工作表。")
 
 
-def _rows(sheet: ReadOnlyWorksheet, merged: list[tuple[int, int, str]]) -> Iterator[SheetRow]:
+def _rows(sheet: ReadOnlyWorksheet, marks: _Marks, limits: Limits) -> Iterator[SheetRow]:
     # The file's own statement of its size is not believed: some programs write a wrong one.
     sheet.reset_dimensions()
-    by_row = _by_row(merged)
-    cells = sheet.iter_rows(max_row=_LAST_ROW + 1, max_col=MAX_COLUMNS + 1, values_only=True)  # type: ignore[misc]
+    last = _last_row(limits)
+    cells = sheet.iter_rows(max_row=last + 1, max_col=MAX_COLUMNS + 1, values_only=True)  # type: ignore[misc]
     for number, values in enumerate(cells, start=1):
-        row = SheetRow(number, _trimmed(values), by_row.get(number))
-        if number > _LAST_ROW and not row.is_blank:
-            raise too_many_rows()
+        row = SheetRow(number, _trimmed(values, marks.empty.get(number)), marks.merged.get(number))
+        if number > last and not row.is_blank:
+            raise too_many_rows(limits.rows)
         yield row
 
 
-def _by_row(merged: list[tuple[int, int, str]]) -> dict[int, str]:
-    """Which merged range a row touches; each row is visited once, however many ranges lie over it."""
-    found: dict[int, str] = {}
-    done = 0
-    for first, last, text in sorted(merged):
-        for row in range(max(first, done + 1), min(last, _LAST_ROW) + 1):
-            found[row] = text
-        done = max(done, min(last, _LAST_ROW))
-    return found
+def _last_row(limits: Limits) -> int:
+    """Rows looked at; blank ones between the others are allowed up to here."""
+    return 2 * limits.rows + HEADER_WITHIN_ROWS
 
 
-def _trimmed(values: tuple[object, ...]) -> tuple[Cell, ...]:
+def _trimmed(values: tuple[object, ...], empty: set[int] | None) -> tuple[Cell, ...]:
     cells = [value if isinstance(value, Cell) else str(value) for value in values]
+    for place in empty or ():
+        cells += [None] * (place + 1 - len(cells))
+        cells[place] = EMPTY_FORMULA
     while cells and cells[-1] is None:
         cells.pop()
     return tuple(cells)
 
 
-def _merged_ranges(data: bytes, path: str) -> list[tuple[int, int, str]]:
-    """First row, last row and text of each merged range; the reader in use does not tell them."""
-    found: list[tuple[int, int, str]] = []
-    tail = b""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive, archive.open(path) as part:
+def _marks_of(file: BinaryIO, path: str, limits: Limits) -> _Marks:
+    merged: list[tuple[int, int, str]] = []
+    empty: dict[int, set[int]] = {}
+    count, tail = 0, b""
+    with zipfile.ZipFile(file) as archive, archive.open(path) as part:
         while chunk := part.read(_CHUNK_BYTES):
             window = tail + chunk
             consumed = 0
-            for match in _MERGED.finditer(window):
-                text = match[1].decode()
-                _, first, _, last = range_boundaries(text)
-                found.append((int(first or 1), int(last or 1), text))
+            for match in _LOOKED_FOR.finditer(window):
+                text = (match["merged"] or match["empty"]).decode()
+                column, first, _, last = range_boundaries(text)
+                if match["merged"]:
+                    merged.append((int(first or 1), int(last or 1), text))
+                else:
+                    count += 1
+                    empty.setdefault(int(first or 1), set()).add(int(column or 1) - 1)
                 consumed = match.end()
-            if len(found) > MAX_MERGED_RANGES:
+            if len(merged) > MAX_MERGED_RANGES:
                 raise SheetError("merged_cells", "合并单元格过多；请取消全部合并，逐行填写后重试。")
+            if count > MAXEMPTY_FORMULAS:
+                raise SheetError("formula_without_value", "公式没有计算结果；请用表格软件打开、保存后重试。")
             tail = window[max(consumed, len(window) - _OVERLAP_BYTES) :]
+    return _Marks(_by_row(merged, _last_row(limits)), empty)
+
+
+def _by_row(merged: list[tuple[int, int, str]], last_row: int) -> dict[int, str]:
+    """Which merged range a row touches; each row is visited once, however many ranges lie over it."""
+    found: dict[int, str] = {}
+    done = 0
+    for first, last, text in sorted(merged):
+        for row in range(max(first, done + 1), min(last, last_row) + 1):
+            found[row] = text
+        done = max(done, min(last, last_row))
     return found

@@ -42,14 +42,17 @@ def register(work: Work, draft: CertificateDraft, files: Sequence[AttachedFile] 
     raise InvalidDraftError(outcome.errors)
 
 
-def register_many(work: Work, drafts: Sequence[CertificateDraft]) -> list[Registered | RowRefusal]:
-    """Register many certificates; the outcome of every draft, in order. A refused row does not stop the others.
+def register_many(
+    work: Work, drafts: Sequence[CertificateDraft], files: Sequence[tuple[AttachedFile, ...]] | None = None
+) -> list[Registered | RowRefusal]:
+    """Register many certificates, each with its files; the outcome of every draft, in order. A refused row does not
+    stop the others.
 
     Safe to repeat: rows that stand already are answered with their ids (`Registered.duplicate`). Raises LimitError.
     """
     if len(drafts) > MAX_BATCH_ROWS:
         raise LimitError("too_many_rows", f"一次最多登记 {MAX_BATCH_ROWS} 行，请分批上传。", {"rows": len(drafts)})
-    return registering.run(work, drafts, [()] * len(drafts))
+    return registering.run(work, drafts, [()] * len(drafts) if files is None else files)
 
 
 def change_status(

@@ -89,6 +89,13 @@ class FileStore:
         return removed
 
 
+def looked_at(stream: Iterable[bytes], limit_bytes: int = DEFAULT_LIMIT_BYTES) -> StoredFile:
+    """What a file would be if it were stored. Raises LimitError."""
+    with Path(os.devnull).open("wb") as nowhere:
+        digest, size, media_type = _copy(stream, nowhere, limit_bytes)
+    return StoredFile(digest.sha256, digest.sm3, size, media_type)
+
+
 def _copy(stream: BinaryIO | Iterable[bytes], file: BinaryIO, limit_bytes: int) -> tuple[DoubleDigest, int, str]:
     hasher, size, beginning, end = DoubleHasher(), 0, b"", b""
     for chunk in _chunks(stream):
@@ -129,6 +136,17 @@ def register(work: Work, stored: StoredFile) -> StoredFileRow:
     }  # fmt: skip
     work.session.execute(upserts.insert_or_ignore(work.session, StoredFileRow), [values])
     return work.session.get_one(StoredFileRow, stored.sha256)
+
+
+def register_many(work: Work, stored: Sequence[StoredFile]) -> None:
+    """Note many stored files at once."""
+    if stored:
+        values = [
+            {"sha256": one.sha256, "sm3": one.sm3, "size": one.size, "media_type": one.media_type,
+             "stored_at": work.at, "stored_by": work.actor.id}
+            for one in {one.sha256: one for one in stored}.values()
+        ]  # fmt: skip
+        work.session.execute(upserts.insert_or_ignore(work.session, StoredFileRow), values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ import registry.departments.tables
 import registry.devices.tables
 import registry.files.tables
 import registry.idempotency.tables
+import registry.imports.tables
 import registry.keys.tables
 import registry.log.tables
 import registry.materials.tables

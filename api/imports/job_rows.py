@@ -1,0 +1,140 @@
+"""The rows of a job as drafts: what one request does with a small file, and what only a large one needs: rows that
+stand there twice, files out of a ZIP, zeros that a spreadsheet has eaten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from api.imports.attachments import AttachmentError, Attachments
+from api.imports.cells import CellError, value_of
+from api.imports.columns import Layout
+from api.imports.drafts import default_code_type, row_draft
+from api.imports.sheets import SheetRow, column_letters
+from registry.catalogue.rules import TypeDefinition
+from registry.certificates.drafts import parse_draft
+from registry.certificates.names import normalise_number
+from registry.certificates.rules import FIRST_VERSION, CertificateDraft
+from registry.errors import FieldError, InvalidDraftError, LimitError
+from registry.files.service import MAX_ATTACHED, AttachedFile, StoredFile
+from registry.imports.chunks import ChunkRow
+from registry.imports.rules import Fault
+
+#: Zeros that may have stood before a number.
+_MOST_ZEROS: Final = 6
+
+#: Takes the bytes of a file of the ZIP; what it is then known as.
+Store = Callable[[Iterable[bytes]], StoredFile]
+
+
+@dataclass(frozen=True, slots=True)
+class RowReader:
+    """Reads the rows of one job. `twice` says of rows whose number stands in an earlier row, in which."""
+
+    definition: TypeDefinition
+    layout: Layout
+    twice: Mapping[int, int]
+    attachments: Attachments | None
+    store: Store
+    #: What was taken out of the ZIP for the present chunk, by name.
+    stored: dict[str, StoredFile] = field(default_factory=dict)
+
+    def read(self, rows: Sequence[SheetRow]) -> list[ChunkRow]:
+        """A chunk's rows. The files they attach are in the store when this returns."""
+        self.stored.clear()
+        code_type = default_code_type(self.definition)
+        return [self._read(row, code_type) for row in rows]
+
+    def tell(self, error: FieldError) -> Fault:
+        """A fault by the column it is in."""
+        place = self.layout.place_of(error.field)
+        letters = "" if place is None else column_letters(place)
+        return Fault(self.layout.header_of(error.field), letters, error.field, error.reason, error.message)
+
+    def _read(self, row: SheetRow, code_type: str | None) -> ChunkRow:
+        read = row_draft(row, self.layout, code_type)
+        if read.facts is None:
+            return self._refused(row.number, read.errors)
+        facts: dict[str, Any] = {**read.facts, "certificate_type_code": self.definition.code}
+        try:
+            draft = parse_draft(facts)
+        except InvalidDraftError as refused:
+            return self._refused(row.number, refused.errors)
+        errors = [*self._zeros(draft), *self._again(row.number)]
+        files, faulty = self._files(read.files)
+        errors += faulty
+        return self._refused(row.number, errors) if errors else ChunkRow(row.number, draft, files=files)
+
+    def _refused(self, row: int, errors: Sequence[FieldError]) -> ChunkRow:
+        return ChunkRow(row, None, tuple(map(self.tell, errors)))
+
+    def _zeros(self, draft: CertificateDraft) -> list[FieldError]:
+        """A number that lacks nothing but zeros at its beginning was a number to a spreadsheet."""
+        pattern, number = self.definition.number_pattern, draft.number
+        if pattern is None or not number.isdigit() or pattern.fullmatch(number):
+            return []
+        for zeros in range(1, _MOST_ZEROS + 1):
+            if pattern.fullmatch("0" * zeros + number):
+                message = f"“{number}”开头的 {zeros} 个 0 可能已被表格软件去掉；请设为文本格式后重新填写"
+                return [FieldError("certificate_number", "leading_zeros_lost", message)]
+        return []
+
+    def _again(self, row: int) -> list[FieldError]:
+        first = self.twice.get(row)
+        if first is None:
+            return []
+        message = f"与本文件第 {first} 行的证照编号（及版本）相同；每张证照只写一行"
+        return [FieldError("certificate_number", "twice_in_file", message)]
+
+    def _files(self, names: Sequence[str]) -> tuple[tuple[AttachedFile, ...], list[FieldError]]:
+        if not names:
+            return (), []
+        if self.attachments is None:
+            message = "本行写了附件，但没有随表格上传 ZIP；请一并上传，或清空该列"
+            return (), [FieldError("files", "no_attachments", message)]
+        if len(names) > MAX_ATTACHED:
+            return (), [FieldError("files", "too_many_files", f"附件最多 {MAX_ATTACHED} 个")]
+        files: list[AttachedFile] = []
+        errors: list[FieldError] = []
+        for name in names:
+            try:
+                files.append(AttachedFile(name.replace("\\", "/").rsplit("/", 1)[-1], self._stored(name).sha256))
+            except AttachmentError as wrong:
+                errors.append(FieldError("files", wrong.reason, wrong.message))
+            except LimitError as wrong:
+                errors.append(FieldError("files", wrong.reason, f"“{name[:60]}”：{wrong.message}"))
+        return tuple(files), errors
+
+    def _stored(self, name: str) -> StoredFile:
+        known = self.stored.get(name)
+        if known is None:
+            assert self.attachments is not None
+            with self.attachments.open(self.attachments.find(name)) as chunks:
+                known = self.stored[name] = self.store(chunks)
+        return known
+
+
+def find_twice(rows: Iterable[SheetRow], layout: Layout) -> dict[int, int]:
+    """Rows whose number and version stand in an earlier row of the file, with that row."""
+    number_place, version_place = layout.place_of("certificate_number"), layout.place_of("certificate_version")
+    first: dict[tuple[str, str], int] = {}
+    twice: dict[int, int] = {}
+    for row in rows:
+        number = _text(row, number_place, layout)
+        if number is not None:
+            key = (normalise_number(number), _text(row, version_place, layout) or FIRST_VERSION)
+            earlier = first.setdefault(key, row.number)
+            if earlier != row.number:
+                twice[row.number] = earlier
+    return twice
+
+
+def _text(row: SheetRow, place: int | None, layout: Layout) -> str | None:
+    if place is None or place >= len(row.cells):
+        return None
+    try:
+        value = value_of(row.cells[place], layout.places[place][1])
+    except CellError:
+        return None
+    return value if isinstance(value, str) else None

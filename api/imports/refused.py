@@ -1,0 +1,111 @@
+"""The refused rows of a job as they were sent, with a last column that says why: to correct and to send again."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from openpyxl import Workbook
+from openpyxl.cell import WriteOnlyCell
+from openpyxl.styles import Alignment, Font, PatternFill
+from openpyxl.utils import column_index_from_string
+
+from api.imports.mapping import REASON_HEADER
+from api.imports.spool import read_rows
+from api.imports.texts import text_of
+from registry.imports.rules import Fault, RowResult, unpack
+from registry.imports.tables import ImportChunk
+
+_TEXT: Final = "@"
+_FAULTY: Final = PatternFill("solid", fgColor="FBE8E5")
+
+
+class RefusedRow(NamedTuple):
+    """A refused row: its cells as text, under the job's header, and what is wrong with them."""
+
+    cells: list[str]
+    faults: tuple[Fault, ...]
+
+
+def refused_rows(folder: Path, width: int, next_chunk: Callable[[int], ImportChunk | None]) -> Iterator[RefusedRow]:
+    """Every refused row of a job. `next_chunk(n)` is the first chunk above n that has any."""
+    number = -1
+    while (chunk := next_chunk(number)) is not None:
+        number = chunk.number
+        results = unpack(chunk.results)
+        rows, _ = read_rows(folder, chunk.position, len(results))
+        for row, result in zip(rows, results, strict=True):
+            if result.outcome == "refused":
+                cells = [text_of(cell) for cell in row.cells[:width]]
+                yield RefusedRow(cells + [""] * (width - len(cells)), result.faults)
+
+
+def why(result: RowResult | RefusedRow) -> str:
+    """All that is wrong with a row, in one line."""
+    return "；".join(
+        f"{one.header}：{one.message.rstrip('。')}" if one.header else one.message for one in result.faults
+    )
+
+
+def refused_csv(header: Sequence[str], rows: Iterable[RefusedRow]) -> Iterator[bytes]:
+    """A CSV file in pieces; the mark at its beginning tells spreadsheet programs that it is UTF-8."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow([*_without_reason(header), REASON_HEADER])
+    yield text.getvalue().encode("utf-8-sig")
+    keep = _kept_places(header)
+    for row in rows:
+        text.seek(0)
+        text.truncate()
+        writer.writerow([*(_guarded(row.cells[place]) for place in keep), why(row)])
+        yield text.getvalue().encode()
+
+
+def refused_xlsx(header: Sequence[str], rows: Iterable[RefusedRow], path: Path) -> None:
+    """Write an XLSX file of text cells, the faulty ones marked; row by row, never wholly in memory."""
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet()
+    sheet.freeze_panes = "A2"
+    keep = _kept_places(header)
+    names = [WriteOnlyCell(sheet, name) for name in (*_without_reason(header), REASON_HEADER)]
+    for cell in names:
+        cell.font = Font(bold=True)
+    sheet.append(names)
+    for row in rows:
+        faulty = {column_index_from_string(one.letters) - 1 for one in row.faults if one.letters}
+        cells = []
+        for place in keep:
+            # Written as text: a formula in what was sent stays what it was, letters.
+            cell = WriteOnlyCell(sheet, row.cells[place])
+            cell.data_type, cell.number_format = "s", _TEXT
+            if place in faulty:
+                cell.fill = _FAULTY
+            cells.append(cell)
+        reason = WriteOnlyCell(sheet, why(row))
+        reason.alignment = Alignment(wrap_text=True)
+        sheet.append([*cells, reason])
+    book.save(path)
+
+
+def _kept_places(header: Sequence[str]) -> list[int]:
+    return [place for place, name in enumerate(header) if name != REASON_HEADER]
+
+
+def _without_reason(header: Sequence[str]) -> list[str]:
+    """The header without the reasons of an earlier round."""
+    return [name for name in header if name != REASON_HEADER]
+
+
+def _guarded(text: str) -> str:
+    """A cell that a spreadsheet would take for a formula, or for a number and eat its digits, wrapped against that.
+
+    The reader takes the wrapping off again.
+    """
+    if text[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return f"'{text}"
+    if text.isdigit() and (len(text) > 11 or (len(text) > 1 and text[0] == "0")):
+        return f'="{text}"'
+    return text

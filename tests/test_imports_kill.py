@@ -1,0 +1,116 @@
+"""A real server is killed in the middle of a large import, twice, and goes on by itself: nothing lost, nothing doubled.
+
+SUIZHENG_IMPORT_ROWS sets another number of rows than the usual one.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from api_office import Office, furnish
+from httpx import Client
+from import_files import csv_of, hand_in, job_of, licence_row, wait_for
+from killable_server import Server
+from sqlalchemy import func, select
+
+from registry.certificates.tables import Certificate, CertificateHolder
+from registry.database import open_engine
+from registry.imports import rules
+from registry.imports.tables import ImportChunk
+from registry.log.tables import LogEntry
+from verifier.entry import Kind
+
+pytestmark = pytest.mark.slow
+ROWS = int(os.environ.get("SUIZHENG_IMPORT_ROWS", "20000"))
+#: Every so many rows one is wrong.
+WRONG_EVERY = 1_000
+
+
+@pytest.fixture
+def server(tmp_path: Path, database_url: str) -> Iterator[Server]:
+    server = Server(tmp_path, database_url)
+    server.start()
+    yield server
+    server.kill()
+
+
+def test_a_killed_import_goes_on_and_has_lost_nothing_and_doubled_nothing(server: Server, database_url: str) -> None:
+    changes = {"有效期截止": "昨天"}
+    data = csv_of(*(licence_row(n, **(changes if n % WRONG_EVERY == 7 else {})) for n in range(ROWS)))
+    with Client(base_url=f"http://127.0.0.1:{server.port}", timeout=60) as client:
+        office = Office(client, has_chain=False)
+        furnish(office, server.first_password)
+        job = hand_in(office, data)
+        at = reach(office, job["id"], ROWS // 4)
+        kill_importer(server)
+        at = reach(office, job["id"], max(at + 1, ROWS // 2))
+        orphan = importer_of(server)
+        server.kill()
+        wait_gone(orphan)
+        server.start()
+        assert at <= job_of(office, job["id"])["done"] < ROWS, "the kill came too late to interrupt anything"
+        done = wait_for(office, job["id"], seconds=600)
+        wrong = len(range(7, ROWS, WRONG_EVERY))
+        assert (done["total"], done["accepted"], done["duplicate"], done["refused"]) == (ROWS, ROWS - wrong, 0, wrong)
+        office.settle()
+        check(database_url, job["id"], ROWS - wrong)
+
+
+def reach(office: Office, job_id: str, rows: int) -> int:
+    deadline = time.monotonic() + 300
+    while (job := job_of(office, job_id))["done"] < rows:
+        assert time.monotonic() < deadline and job["state"] in ("reading", "waiting", "running"), job
+        time.sleep(0.01)
+    done: int = job["done"]
+    return done
+
+
+def importer_of(server: Server) -> int:
+    """The process of imports: the child of the server."""
+    assert server.process is not None
+    tasks = Path(f"/proc/{server.process.pid}/task").iterdir()
+    for pid in [int(pid) for task in tasks for pid in (task / "children").read_text().split()]:
+        if b"api.imports.process" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            return pid
+    raise AssertionError("there is no process of imports")
+
+
+def kill_importer(server: Server) -> None:
+    os.kill(importer_of(server), signal.SIGKILL)
+
+
+def wait_gone(pid: int) -> None:
+    """The process of imports ends with its server, even a killed one."""
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{pid}").exists() and b"api.imports.process" in Path(f"/proc/{pid}/cmdline").read_bytes():
+        assert time.monotonic() < deadline, "the process of imports outlived its server"
+        time.sleep(0.02)
+
+
+def check(database_url: str, job_id: str, registered: int) -> None:
+    """One certificate, one holder, one place in the log for every good row, and the report names each once."""
+    engine = open_engine(database_url)
+    with engine.connect() as connection:
+
+        def one(query: Any) -> Any:
+            return connection.execute(query).scalar_one()
+
+        assert one(select(func.count()).select_from(Certificate)) == registered
+        assert one(select(func.count(Certificate.number.distinct()))) == registered
+        assert one(select(func.count()).select_from(CertificateHolder)) == registered
+        entries = select(func.count(LogEntry.log_index.distinct())).where(LogEntry.kind == int(Kind.CERTIFICATE))
+        assert one(entries) == registered
+        chunks = connection.execute(
+            select(ImportChunk.results).where(ImportChunk.job_id == job_id).order_by(ImportChunk.number)
+        )
+        results = [result for (packed,) in chunks for result in rules.unpack(packed)]
+        assert [result.row for result in results] == list(range(2, ROWS + 2))
+        ids = {result.id for result in results if result.outcome == "accepted"}
+        assert ids == set(connection.execute(select(Certificate.id)).scalars())
+    engine.dispose()
