@@ -3,6 +3,7 @@ stand there twice, files out of a ZIP, zeros that a spreadsheet has eaten."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -23,18 +24,31 @@ from registry.imports.rules import Fault
 
 #: Zeros that may have stood before a number.
 _MOST_ZEROS: Final = 6
+_NEARLY_ALL: Final = 0.8
 
 #: Takes the bytes of a file of the ZIP; what it is then known as.
 Store = Callable[[Iterable[bytes]], StoredFile]
 
 
 @dataclass(frozen=True, slots=True)
+class Numbers:
+    """What the numbers of a whole file tell of single ones.
+
+    twice: rows whose number and version stand in an earlier row, with that row. zero_length: how long numbers are
+    where nearly all are equally long and begin with 0, else None.
+    """
+
+    twice: Mapping[int, int]
+    zero_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RowReader:
-    """Reads the rows of one job. `twice` says of rows whose number stands in an earlier row, in which."""
+    """Reads the rows of one job."""
 
     definition: TypeDefinition
     layout: Layout
-    twice: Mapping[int, int]
+    numbers: Numbers
     attachments: Attachments | None
     store: Store
     #: What was taken out of the ZIP for the present chunk, by name.
@@ -71,17 +85,18 @@ class RowReader:
 
     def _zeros(self, draft: CertificateDraft) -> list[FieldError]:
         """A number that lacks nothing but zeros at its beginning was a number to a spreadsheet."""
-        pattern, number = self.definition.number_pattern, draft.number
-        if pattern is None or not number.isdigit() or pattern.fullmatch(number):
+        pattern, number, usual = self.definition.number_pattern, draft.number, self.numbers.zero_length
+        if pattern is None or not number.isdigit():
             return []
-        for zeros in range(1, _MOST_ZEROS + 1):
-            if pattern.fullmatch("0" * zeros + number):
-                message = f"“{number}”开头的 {zeros} 个 0 可能已被表格软件去掉；请设为文本格式后重新填写"
-                return [FieldError("certificate_number", "leading_zeros_lost", message)]
-        return []
+        if usual is not None and 0 < usual - len(number) <= _MOST_ZEROS:
+            return _zeros_lost(number, usual - len(number))
+        if pattern.fullmatch(number):
+            return []
+        zeros = next((count for count in range(1, _MOST_ZEROS + 1) if pattern.fullmatch("0" * count + number)), 0)
+        return _zeros_lost(number, zeros) if zeros else []
 
     def _again(self, row: int) -> list[FieldError]:
-        first = self.twice.get(row)
+        first = self.numbers.twice.get(row)
         if first is None:
             return []
         message = f"与本文件第 {first} 行的证照编号（及版本）相同；每张证照只写一行"
@@ -115,19 +130,28 @@ class RowReader:
         return known
 
 
-def find_twice(rows: Iterable[SheetRow], layout: Layout) -> dict[int, int]:
-    """Rows whose number and version stand in an earlier row of the file, with that row."""
+def _zeros_lost(number: str, zeros: int) -> list[FieldError]:
+    message = f"“{number}”开头的 {zeros} 个 0 可能已被表格软件去掉；请设为文本格式后重新填写"
+    return [FieldError("certificate_number", "leading_zeros_lost", message)]
+
+
+def survey(rows: Iterable[SheetRow], layout: Layout) -> Numbers:
+    """Look at the numbers of all rows."""
     number_place, version_place = layout.place_of("certificate_number"), layout.place_of("certificate_version")
     first: dict[tuple[str, str], int] = {}
     twice: dict[int, int] = {}
+    lengths: Counter[tuple[int, bool]] = Counter()
     for row in rows:
         number = _text(row, number_place, layout)
         if number is not None:
-            key = (normalise_number(number), _text(row, version_place, layout) or FIRST_VERSION)
-            earlier = first.setdefault(key, row.number)
+            plain = normalise_number(number)
+            lengths[len(plain), plain.isdigit() and plain[0] == "0"] += 1
+            earlier = first.setdefault((plain, _text(row, version_place, layout) or FIRST_VERSION), row.number)
             if earlier != row.number:
                 twice[row.number] = earlier
-    return twice
+    ((length, has_zero), count), *_ = lengths.most_common(1) or [((0, False), 0)]
+    nearly_all = has_zero and count >= _NEARLY_ALL * sum(lengths.values())
+    return Numbers(twice, length if nearly_all else None)
 
 
 def _text(row: SheetRow, place: int | None, layout: Layout) -> str | None:

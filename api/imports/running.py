@@ -17,7 +17,7 @@ from api.errors import ProblemError
 from api.imports.attachments import Attachments, is_bundle
 from api.imports.columns import labels_of, lay_out
 from api.imports.drafts import header_place, no_rows
-from api.imports.job_rows import RowReader, find_twice
+from api.imports.job_rows import RowReader, survey
 from api.imports.mapping import decide, job_columns
 from api.imports.reading import OpenSheet, open_sheet
 from api.imports.sheets import HEADER_WITHIN_ROWS, IN_THE_BACKGROUND, SheetError, SheetRow
@@ -190,9 +190,9 @@ class ImportRunner:
         with self._registry.read(REGISTRY) as work:
             definition = catalogue.definition_of(work, job.type_code)
         layout = lay_out(job.header, job_columns(definition), definition.holder.maximum, job.mapping)
-        twice = find_twice(all_rows(self._folder.job(job.id)), layout)
+        numbers = survey(all_rows(self._folder.job(job.id)), layout)
         store: Callable[[Iterable[bytes]], StoredFile] = looked_at if job.dry_run else self._files.put
-        return RowReader(definition, layout, twice, self._attachments(job), store)
+        return RowReader(definition, layout, numbers, self._attachments(job), store)
 
     def _attachments(self, job: ImportJob) -> Attachments | None:
         path = None
