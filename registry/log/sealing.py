@@ -29,11 +29,12 @@ from verifier import cose
 
 _ENTRIES: Table = LogEntry.__table__  # type: ignore[assignment]
 _IDS_PER_QUERY = 500
-#: Rows without a signature, each with the row that its item's earlier entry has, if there is one. The sums leave only the
-#: index of items to look in: PostgreSQL would go through all earlier ids in a table that it has not analysed yet.
+#: Rows without a signature, each with the row that its item's earlier entry has, if there is one. The sums leave only
+#: the index of items to look in: PostgreSQL would go through all earlier ids in a table that it has not analysed yet.
 _WAITING = """
     SELECT id, department, recorded_at, payload,
-        (SELECT max(before.id + 0) FROM log_entries AS before WHERE before.item = waiting.item AND before.id + 0 < waiting.id)
+        (SELECT max(before.id + 0) FROM log_entries AS before
+            WHERE before.item = waiting.item AND before.id + 0 < waiting.id)
     FROM log_entries AS waiting WHERE log_index IS NULL AND signed IS NULL AND id > ? ORDER BY id LIMIT ?
 """
 _SEALED = """
