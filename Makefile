@@ -19,7 +19,7 @@ demo: $(READY)
 	$(BIN)/suizheng demo
 
 test: $(READY)
-	$(BIN)/pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest -q --numprocesses auto --maxprocesses 4 --dist loadgroup
 
 check: $(READY)
 	$(BIN)/ruff format --check .

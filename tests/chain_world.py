@@ -201,13 +201,18 @@ def new_world(kind: str, folder: Path) -> World:
 
 
 _FIRST_ACCOUNT, _ACCOUNTS_EACH = 1_000_000, 100
-_worlds = itertools.count()
+_blocks_of_accounts = itertools.count()
+
+
+def fresh_accounts() -> int:
+    """The first of a hundred accounts that nobody else in this run has, so that a shared network has none of theirs."""
+    return _FIRST_ACCOUNT + next(_blocks_of_accounts) * _ACCOUNTS_EACH
 
 
 def network_world(url: str, folder: Path) -> World:
     """The contracts on the network of this node, deployed by an account that no other world of this run has."""
     folder.mkdir()
-    return World(connect(url), folder, UNHURRIED, _FIRST_ACCOUNT + next(_worlds) * _ACCOUNTS_EACH)
+    return World(connect(url), folder, UNHURRIED, fresh_accounts())
 
 
 _LEAF = leaf_hash(b"one leaf")

@@ -23,6 +23,18 @@ def missing(service: str) -> None:
     pytest.skip(f"{service} is not installed on this machine")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one file run in one process, and so do all that share the four validators.
+
+    Two such networks at once starve each other on two processors: validators that come late seal rival blocks.
+    """
+    for item in items:
+        module = getattr(item, "module", None)
+        shares_the_network = "network_stage" in getattr(module, "pytest_plugins", ())
+        item.add_marker(pytest.mark.xdist_group("network" if shares_the_network else item.path.name))
+
+
 @pytest.fixture(autouse=True)
 def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """A forgotten call to the outside world fails instead of hanging."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 
 import pytest
 import rpc_faults as faults
-from chain_world import account, memory_node
+from chain_world import account, fresh_accounts, memory_node
 from json_rpc import JsonRpc
 from rpc_faults import FaultyLine
 
@@ -64,13 +63,10 @@ class Post:
         self.outbox.close()
 
 
-#: Accounts that nothing else on the network uses: each test has its own nonces.
-_FRESH = count(1_000_000)
-
-
 @pytest.fixture
 def post(four_validators: Network, tmp_path: Path) -> Iterator[Post]:
-    post = Post(four_validators, tmp_path, next(_FRESH))
+    # An account that nothing else on the network uses: each test has its own nonces.
+    post = Post(four_validators, tmp_path, fresh_accounts())
     yield post
     post.close()
 
