@@ -19,6 +19,8 @@ from chain.network.programs import GETH
 PROGRAM = GETH
 PEER_SCHEME, PEER_OPTIONS = "enode", "discport=0"
 SEALS_WITH_NODE_KEY = False
+#: Signers can block one another; see `Network.break_tie`.
+CAN_TIE = True
 _INIT_SECONDS = 120
 # The key file's password lies beside it, so a slow derivation would protect nothing.
 _SCRYPT_ROUNDS = 4096
@@ -105,6 +107,13 @@ def validators(layout: Layout, member: Member) -> list[str]:
 def vote(layout: Layout, member: Member, address: str, belongs: bool) -> None:
     """Let this node vote for or against a validator; it counts when more than half have voted so in blocks."""
     ask(layout.socket_of(member), "clique_propose", address, belongs)
+
+
+def forget(layout: Layout, member: Member, height: int) -> None:
+    """Let a node drop its blocks above this height and sign none until `begin`; it then takes those of its peers."""
+    socket = layout.socket_of(member)
+    ask(socket, "miner_stop")
+    ask(socket, "debug_setHead", hex(height))
 
 
 def _configuration(member: Member, others: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ from chain.network.programs import KCN
 PROGRAM = KCN
 PEER_SCHEME, PEER_OPTIONS = "kni", "discport=0&ntype=cn"
 SEALS_WITH_NODE_KEY = True
+CAN_TIE = False
 _INIT_SECONDS = 120
 
 

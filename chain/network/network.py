@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -31,6 +32,10 @@ _ENGINES: dict[Engine, ModuleType] = {"clique": clique, "kaia": kaia}
 _POLL_SECONDS = 0.1
 # Longer than a call that was under way when the connections were cut takes to come through.
 _STAYS_CUT_SECONDS = 2.0
+# Nodes that were cut off call again after half a minute at the latest.
+_TAKES_OVER_SECONDS = 60.0
+# No block for so many periods is a halt.
+_HALT_PERIODS = 6
 _LOG_TAIL = 400
 
 
@@ -207,6 +212,44 @@ class Network:
         deadline = time.monotonic() + 60
         self._wait_until_each(alive, lambda number: self._peers(number) >= len(alive) - 1, deadline, "恢复连接")
 
+    def break_tie(self) -> bool:
+        """Let signers that block one another go on; whether there was such a tie. Other engines than Clique have none.
+
+        Where as many signers are there as are needed and no more, they may come to sit on rival blocks of the same
+        weight: none may sign again so soon, and none gives up a block for one that weighs the same. All but those on
+        one of the blocks drop theirs and take it.
+        """
+        alive = {number: one for number, one in enumerate(self.status()) if one.head is not None}
+        if not self._engine.CAN_TIE or not _is_tie(list(alive.values()), self.layout.period_seconds):
+            return False
+        heads = [one.head for one in alive.values() if one.head is not None]
+        chosen = max(heads, key=lambda head: (heads.count(head), head))
+        keeper = next(number for number, one in alive.items() if one.head == chosen)
+        for number in (number for number, one in alive.items() if one.head != chosen):
+            self._take_over_from(keeper, number, list(alive))
+        return True
+
+    def _take_over_from(self, keeper: int, number: int, alive: Sequence[int]) -> None:
+        """Let a node drop what the keeper has not, and take the keeper's blocks before it signs again."""
+        member, pairs = (
+            self.layout.members[number],
+            self._pairs([[number], [other for other in alive if other != number]]),
+        )
+        height = self._height(keeper)
+        common = min(height, self._height(number)) - 1
+        while common > 0 and self._hash_at(keeper, common) != self._hash_at(number, common):
+            common -= 1
+        self._engine.forget(self.layout, member, common)
+        try:
+            # Nodes tell one another their newest block only when they meet.
+            self._ask_of(pairs, "admin_removePeer")
+            deadline = time.monotonic() + _TAKES_OVER_SECONDS
+            self._wait(lambda: self._peers(number) == 0, deadline, "解开僵持")
+            self._ask_of(pairs, "admin_addPeer")
+            self._wait(lambda: self._height(number) >= height, deadline, "解开僵持")
+        finally:
+            self._engine.begin(self.layout, member)
+
     # who may seal
 
     def validators(self, number: int = 0) -> list[str]:
@@ -243,6 +286,7 @@ class Network:
         )
         for member in self.layout.members:
             self._engine.begin(self.layout, member)
+        self.break_tie()
         least = max(map(self._height, range(self.size))) + 1
         self.wait_for_agreement(least, timeout_seconds=max(1.0, deadline - time.monotonic()))
         for number in range(self.size):
@@ -343,6 +387,17 @@ class Network:
                     f"等待网络{what}超时；请用 suizheng network status 查看各节点，日志在 {self.layout.folder}",
                 )
             time.sleep(_POLL_SECONDS)
+
+
+def _is_tie(alive: Sequence[NodeStatus], period_seconds: int) -> bool:
+    """Whether nodes that all talk to each other have different newest blocks, and none is added."""
+    newest = max((one.block_at for one in alive if one.block_at is not None), default=None)
+    return (
+        newest is not None
+        and len({one.head for one in alive}) > 1
+        and all((one.peers or 0) >= len(alive) - 1 for one in alive)
+        and datetime.now(UTC) - newest >= timedelta(seconds=_HALT_PERIODS * period_seconds)
+    )
 
 
 def _key(draw: Callable[[int], bytes]) -> Key:
