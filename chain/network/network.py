@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import secrets
 import signal
-import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -19,9 +17,10 @@ from chain.network import clique, kaia
 from chain.network.genesis import Key
 from chain.network.ipc import ask
 from chain.network.layout import Engine, Layout, Member
+from chain.network.ports import free_ports, is_free
 from chain.network.processes import Process
 from chain.network.programs import find
-from chain.network.status import NodeStatus, block_time
+from chain.network.status import NodeStatus, block_time, is_tie
 
 # The district's administrative code (GB/T 2260).
 CHAIN_ID = 310105
@@ -34,8 +33,6 @@ _POLL_SECONDS = 0.1
 _STAYS_CUT_SECONDS = 2.0
 # Nodes that were cut off call again after half a minute at the latest.
 _TAKES_OVER_SECONDS = 60.0
-# No block for so many periods is a halt.
-_HALT_PERIODS = 6
 _LOG_TAIL = 400
 
 
@@ -72,7 +69,7 @@ class Network:
         if folder.exists() and any(folder.iterdir()):
             raise NetworkError("folder_taken", f"目录 {folder} 不是空的；请换一个目录，或清空后再建立网络")
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        chosen = list(ports) if ports is not None else _free_ports(2 * validators)
+        chosen = list(ports) if ports is not None else free_ports(2 * validators)
         kind = _ENGINES[engine]
         keys, node_keys = ([_key(draw) for _ in range(validators)] for _ in range(2))
         names = [key.node_id for key in (keys if kind.SEALS_WITH_NODE_KEY else node_keys)]
@@ -220,7 +217,7 @@ class Network:
         one of the blocks drop theirs and take it.
         """
         alive = {number: one for number, one in enumerate(self.status()) if one.head is not None}
-        if not self._engine.CAN_TIE or not _is_tie(list(alive.values()), self.layout.period_seconds):
+        if not self._engine.CAN_TIE or not is_tie(list(alive.values()), self.layout.period_seconds):
             return False
         heads = [one.head for one in alive.values() if one.head is not None]
         chosen = max(heads, key=lambda head: (heads.count(head), head))
@@ -322,7 +319,7 @@ class Network:
         for number in numbers:
             member = self.layout.members[number]
             for port in (member.http_port, member.peer_port):
-                if not _is_free(port):
+                if not is_free(port):
                     raise NetworkError(
                         "port_taken",
                         f"端口 {port} 已被占用，{member.name} 无法启动；请停掉占用它的程序，或换一个目录与端口",
@@ -389,40 +386,8 @@ class Network:
             time.sleep(_POLL_SECONDS)
 
 
-def _is_tie(alive: Sequence[NodeStatus], period_seconds: int) -> bool:
-    """Whether nodes that all talk to each other have different newest blocks, and none is added."""
-    newest = max((one.block_at for one in alive if one.block_at is not None), default=None)
-    return (
-        newest is not None
-        and len({one.head for one in alive}) > 1
-        and all((one.peers or 0) >= len(alive) - 1 for one in alive)
-        and datetime.now(UTC) - newest >= timedelta(seconds=_HALT_PERIODS * period_seconds)
-    )
-
-
 def _key(draw: Callable[[int], bytes]) -> Key:
     secret = draw(32)
     while not Key.is_possible(secret):
         secret = draw(32)
     return Key(secret)
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from chain.network.layout import Member
 from chain.network.processes import State
+
+# No block for so many periods is a halt.
+_HALT_PERIODS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +38,14 @@ class NodeStatus:
 def block_time(timestamp: str) -> datetime:
     """The time of a block from its hexadecimal seconds."""
     return datetime.fromtimestamp(int(timestamp, 16), UTC)
+
+
+def is_tie(alive: Sequence[NodeStatus], period_seconds: int) -> bool:
+    """Whether nodes that all talk to each other have different newest blocks, and none is added."""
+    newest = max((one.block_at for one in alive if one.block_at is not None), default=None)
+    return (
+        newest is not None
+        and len({one.head for one in alive}) > 1
+        and all((one.peers or 0) >= len(alive) - 1 for one in alive)
+        and datetime.now(UTC) - newest >= timedelta(seconds=_HALT_PERIODS * period_seconds)
+    )

@@ -1,0 +1,45 @@
+"""When signers block one another, told from a network that is slow, split or only being asked in between."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from chain.network.status import NodeStatus, is_tie
+
+NOW = datetime.now(UTC)
+STILL = NOW - timedelta(seconds=30)
+
+
+def node(number: int, head: bytes, height: int = 32) -> NodeStatus:
+    return NodeStatus(f"node{number}", "http://127.0.0.1:1", "running", height, head, STILL, "0x0", 2)
+
+
+TIED = [node(1, b"a"), node(2, b"b"), node(3, b"a")]
+
+
+def test_rival_blocks_that_nobody_builds_upon_are_a_tie_whatever_their_heights() -> None:
+    assert is_tie(TIED, period_seconds=1)
+    assert is_tie([node(1, b"a"), node(2, b"b", height=33), node(3, b"a")], period_seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "why"),
+    [
+        ([node(number, b"a") for number in (1, 2, 3)], "they agree"),
+        ([*TIED[:2], replace(TIED[2], block_at=NOW)], "a block came a moment ago"),
+        ([*TIED[:2], replace(TIED[2], peers=1)], "one is cut off from another"),
+        ([*TIED[:2], replace(TIED[2], peers=None)], "one does not say whom it talks to"),
+        (TIED[:1], "one alone"),
+        ([], "nobody answers"),
+    ],
+    ids=lambda given: given if isinstance(given, str) else "",
+)
+def test_anything_else_is_none(nodes: list[NodeStatus], why: str) -> None:
+    assert not is_tie(nodes, period_seconds=1), why
+
+
+def test_a_slow_network_is_given_its_time() -> None:
+    assert not is_tie(TIED, period_seconds=15)
