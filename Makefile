@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check format serve bench install tools tools-kaia test-kaia lock clean
+.PHONY: demo test check format serve bench fuzz install tools tools-kaia test-kaia lock clean
 
 install: $(READY)
 
@@ -37,6 +37,10 @@ serve: $(READY)
 # make bench ONLY=name runs one entry.
 bench: $(READY)
 	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY),)
+
+# make fuzz N=10000000 SEED=1: altered and random inputs against every reader; a fault stops it and keeps the input.
+fuzz: $(READY)
+	$(BIN)/python tests/fuzz.py --count $(or $(N),200000) $(if $(SEED),--seed $(SEED),)
 
 # Needs uv; writes the pinned versions with hashes and no registry's address.
 lock:
