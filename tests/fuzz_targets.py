@@ -129,7 +129,8 @@ def targets() -> list[Target]:
     bundle = world.bundle(1)
     foreign, issuers = _foreign()
     leaf, log_key = world.leaves[1], world.log_key.public
-    note = sign_checkpoint(Checkpoint(ORIGIN, 5, bytes(32)), world.log_key)
+    head = Checkpoint(ORIGIN, 5, bytes(32))
+    note = sign_checkpoint(head, world.log_key)
 
     def status(data: bytes) -> object:
         return StatusList.from_token(data, status_subject(ORIGIN, 1), status_key)
@@ -155,7 +156,8 @@ def targets() -> list[Target]:
         Target("entry", 8, [Entry.from_bytes(cose.open1(bundle.signed_entry, limit=4096).payload or b"").to_bytes()],
                _reads(Entry.from_bytes)),
         Target("receipt", 6, [bundle.receipt], _opens(lambda data: check_receipt(data, leaf, ORIGIN, log_key))),
-        Target("checkpoint", 3, [note.encode()], _opens(checkpoint)),
+        # Lines of other signers may follow; the head is what must not change.
+        Target("checkpoint", 3, [note.encode()], _opens(checkpoint), lambda one, _: checkpoint(one) == head),
         Target("cbor", 8, [bundle.signed_entry[1:], bundle.receipt[1:]],
                _reads(lambda one: cbor.decode(one, limit=4096))),
         Target("base45", 10, [codes[0].encode()], base45, ours=(payload.PayloadError,)),
