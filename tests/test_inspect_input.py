@@ -56,6 +56,12 @@ def test_a_zip_bomb_is_refused_unread_in_little_time_and_memory() -> None:
     assert made >= before and time.process_time() - began < 20
 
 
+def test_an_entry_without_a_name_is_refused() -> None:
+    data = zipped(*plain_files().items(), ("nothing", b"x")).replace(b"nothing", b"\0othing")
+    found = judge(data)
+    assert (found.state, found.reason) == (State.INVALID, "unsafe_path")
+
+
 def test_a_zip_that_lies_about_its_sizes_is_refused() -> None:
     data = bytearray(pack(plain_files() | {"Doc_0/lie.bin": b"\0" * 3_000_000}))
     for mark, at in ((b"PK\x01\x02", 24), (b"PK\x03\x04", 22)):

@@ -93,7 +93,7 @@ class Archive:
 
     def _admit(self, info: zipfile.ZipInfo) -> None:
         name = _name(info)
-        if info.is_dir():
+        if name.endswith("/"):
             _check_name(name.rstrip("/") or "/")
             return
         _check_name(name)
