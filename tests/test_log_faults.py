@@ -21,6 +21,7 @@ from log_house import Clock, House, Ledger
 from sqlalchemy import select
 
 from registry.chain_turns import LONGEST_PAUSE
+from registry.log.errors import LogContradictionError
 from registry.log.published import PublishedLog
 from registry.log.service import submit_many
 from registry.log.tables import CheckpointRow, LogEntry
@@ -29,6 +30,7 @@ from registry.pipeline import Pipeline
 from registry.work import REGISTRY
 from verifier import merkle
 from verifier.entry import Entry
+from verifier.note import Checkpoint
 
 #: Deaths at moments between two steps, and inside commits.
 MOMENTS, INSIDE = 100, 40
@@ -260,6 +262,23 @@ def test_a_clock_that_was_set_back_does_not_keep_the_chain_waiting(tmp_path: Pat
 def test_files_are_whole_or_not_there_when_writing_fails(tmp_path: Path) -> None:
     with small_disk(tmp_path / "log", 64 * 1024):
         folder = TileFolder(tmp_path / "log")
-        with pytest.raises(OSError, match="No space left"):
-            folder.write_many([(tile_path(0, number), bytes(8192)) for number in range(12)])
+        with pytest.raises(OSError, match="No space left"), folder.writing() as writing:
+            for number in range(12):
+                writing.add(tile_path(0, number), bytes(8192))
         assert [path for path in (tmp_path / "log").rglob("*") if path.is_file()] == []
+
+
+def test_files_get_their_names_together_and_none_if_the_maker_fails(tmp_path: Path) -> None:
+    folder = TileFolder(tmp_path / "log")
+    with pytest.raises(LogContradictionError), folder.writing() as writing:
+        for number in range(20):
+            writing.add(tile_path(0, number), bytes(8192))
+        assert len(writing) == 20
+        assert folder.length(tile_path(0, 0)) is None
+        writing.place()
+        assert len(writing) == 0
+        for number in range(20, 30):
+            writing.add(tile_path(0, number), bytes(8192))
+        raise LogContradictionError("test", "", Checkpoint("", 0, b""), Checkpoint("", 0, b""))
+    files = [path for path in (tmp_path / "log").rglob("*") if path.is_file()]
+    assert sorted(files) == [tmp_path / "log" / tile_path(0, number) for number in range(20)]

@@ -126,6 +126,15 @@ def head(major: int, argument: int) -> bytes:
     return bytes((kind | 27,)) + argument.to_bytes(8, "big")
 
 
+#: The encodings of small integers.
+_UNSIGNED = [head(0, number) for number in range(0x400)]
+
+
+def unsigned(number: int) -> bytes:
+    """The encoding of an integer from 0 on, without the general encoder."""
+    return _UNSIGNED[number] if 0 <= number < 0x400 else head(0, number)
+
+
 #: The heads of short byte strings.
 _BYTE_STRINGS = [head(2, length) for length in range(0x100)]
 

@@ -17,6 +17,7 @@ from registry.log.tiles import (
     TILE_WIDTH,
     Level,
     TileFolder,
+    Writing,
     pack_entries,
     tile_path,
     width_of,
@@ -41,15 +42,15 @@ class TileBuilder:
 
     def extend(self, old: int, new: int) -> None:
         """Write what a log of `new` entries has and one of `old` entries had not."""
-        _Build(self, new, trust_disk=True).run(range(old // TILE_WIDTH, -(-new // TILE_WIDTH)), old)
+        self._build(range(old // TILE_WIDTH, -(-new // TILE_WIDTH)), old, new, trust_disk=True)
 
     def mend(self, size: int) -> None:
         """Write every tile that is missing or, as far as its length tells, is not whole. Looks at no content."""
-        _Build(self, size, trust_disk=True).run(self._lost_leaf_tiles(size), 0)
+        self._build(self._lost_leaf_tiles(size), 0, size, trust_disk=True)
 
     def rebuild(self, size: int) -> None:
         """Make every tile anew from the entries, and replace those on disk that differ."""
-        _Build(self, size, trust_disk=False).run(range(-(-size // TILE_WIDTH)), 0)
+        self._build(range(-(-size // TILE_WIDTH)), 0, size, trust_disk=False)
 
     def entries(self, number: int, width: int) -> list[bytes]:
         """The first entries of a leaf tile, from the database. Raises TileLostError."""
@@ -111,6 +112,11 @@ class TileBuilder:
                     ]
             yield from zip(some, tiles, strict=True)
 
+    def _build(self, leaf_tiles: range | list[int], old: int, new: int, *, trust_disk: bool) -> None:
+        with self._folder.writing() as writing:
+            _Build(self, writing, new, trust_disk=trust_disk).run(leaf_tiles, old)
+        self._folder.sync()
+
     @property
     def folder(self) -> TileFolder:
         """Where the tiles stand."""
@@ -120,13 +126,13 @@ class TileBuilder:
 class _Build:
     """One run over the levels from the leaves up, to one size of the log."""
 
-    def __init__(self, builder: TileBuilder, size: int, *, trust_disk: bool) -> None:
+    def __init__(self, builder: TileBuilder, writing: Writing, size: int, *, trust_disk: bool) -> None:
         self._builder = builder
+        self._writing = writing
         self._folder = builder.folder
         self._size = size
         self._trust_disk = trust_disk
         self._roots: dict[tuple[int, int], bytes] = {}
-        self._waiting: list[tuple[str, bytes]] = []
 
     def run(self, leaf_tiles: range | list[int], old: int) -> None:
         for number, entries in self._builder.leaf_tiles(leaf_tiles, self._size):
@@ -141,8 +147,6 @@ class _Build:
             for number in range(had // TILE_WIDTH, -(-(self._size >> TILE_HEIGHT * level) // TILE_WIDTH)):
                 self._build_inner(level, number, width_of(level, number, self._size))
             level += 1
-        self._flush()
-        self._folder.sync()
 
     def _build_inner(self, level: int, number: int, width: int) -> None:
         path = tile_path(level, number, width)
@@ -165,21 +169,17 @@ class _Build:
     def _root_below(self, level: int, number: int) -> bytes:
         known = self._roots.get((level, number))
         if known is None:
-            # What waits to be written may be the very tile.
-            self._flush()
+            # What waits for its name may be the very tile.
+            self._writing.place()
             known = self._roots[level, number] = self._builder.root_of(level, number, deep=False)
         return known
 
     def _put(self, level: Level, number: int, width: int, data: bytes) -> None:
         path = tile_path(level, number, width)
         if self._folder.length(path) != len(data) or self._folder.read(path) != data:
-            self._waiting.append((path, data))
-            if len(self._waiting) == _FILES_PER_WRITE:
-                self._flush()
-
-    def _flush(self) -> None:
-        self._folder.write_many(self._waiting)
-        self._waiting.clear()
+            self._writing.add(path, data)
+            if len(self._writing) >= _FILES_PER_WRITE:
+                self._writing.place()
 
 
 def leaf_hashes(entries: list[bytes]) -> bytes:

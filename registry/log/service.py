@@ -15,7 +15,7 @@ from registry.ids import id_text
 from registry.log import rules
 from registry.log.tables import LogEntry, LogState
 from registry.work import Work
-from verifier.entry import Entry
+from verifier.entry import Entry, encode_many
 
 _ENTRIES: Table = LogEntry.__table__  # type: ignore[assignment]
 _SUBMITTED = ("id", "item", "kind", "department", "recorded_at", "payload_digest", "payload")
@@ -50,13 +50,19 @@ def submit_many(work: Work, entries: Sequence[Entry]) -> list[int]:
     if not entries:
         return []
     ids = _draw_row_ids(work.session, len(entries))
-    recorded = _RecordedAt(work.session)
-    rows: list[tuple[Any, ...]] = []
-    for row_id, entry in zip(ids, entries, strict=True):
-        payload = entry.to_bytes()
-        digest = hashlib.sha256(payload).digest()
-        moment = recorded[entry.recorded_at]
-        rows.append((row_id, id_text(entry.item), int(entry.kind), entry.department, moment, digest, payload))
+    recorded, sha256 = _RecordedAt(work.session), hashlib.sha256
+    rows: list[tuple[Any, ...]] = [
+        (
+            row_id,
+            id_text(entry.item),
+            int(entry.kind),
+            entry.department,
+            recorded[entry.recorded_at],
+            sha256(payload).digest(),
+            payload,
+        )
+        for row_id, entry, payload in zip(ids, entries, encode_many(entries), strict=True)
+    ]
     if upserts.insert_many(work.session, LogEntry, _SUBMITTED, rows, ignore=True) == len(rows):
         return ids
     return _first_ids(work.session, [(row[1], row[5]) for row in rows])

@@ -13,8 +13,9 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal, TypeVar
 
@@ -129,26 +130,20 @@ class TileFolder:
         return max((int(name) for name in names if name.isdecimal() and int(name) <= most), default=0)
 
     def write(self, path: str, data: bytes) -> None:
-        """Put a file in its place; durable after the next `sync`."""
-        self.write_many([(path, data)])
+        """Put a file in its place; durable after the next `sync`. Raises OSError."""
+        with self.writing() as writing:
+            writing.add(path, data)
 
-    def write_many(self, files: Sequence[tuple[str, bytes]]) -> None:
-        """Put files in their places, each of them whole; durable after the next `sync`. Raises OSError.
-
-        The bytes of all of them are durable before the first gets its name.
-        """
-        scratches = [self._scratch / secrets.token_hex(8) for _ in files]
-        try:
-            _write_synced([(scratch, data) for scratch, (_, data) in zip(scratches, files, strict=True)])
-            for scratch, (path, _) in zip(scratches, files, strict=True):
-                target = self._folder / path
-                self._make_folder(target.parent)
-                scratch.replace(target)
-                self._unsynced.add(target.parent)
-        except OSError:
-            for scratch in scratches:
-                scratch.unlink(missing_ok=True)
-            raise
+    @contextmanager
+    def writing(self) -> Iterator[Writing]:
+        """To put many files in their places while they are made; the last ones when it ends. Raises OSError."""
+        with ThreadPoolExecutor(_SYNCED_TOGETHER) as pool:
+            writing = Writing(self._scratch, self._name, pool)
+            try:
+                yield writing
+                writing.place()
+            finally:
+                writing.drop()
 
     def sync(self) -> None:
         """Make every rename since the last call durable."""
@@ -173,6 +168,12 @@ class TileFolder:
     def _partials(self, level: Level, number: int) -> Path:
         return self._folder / PurePosixPath(tile_path(level, number, 1)).parent
 
+    def _name(self, scratch: Path, path: str) -> None:
+        target = self._folder / path
+        self._make_folder(target.parent)
+        scratch.replace(target)
+        self._unsynced.add(target.parent)
+
     def _make_folder(self, folder: Path) -> None:
         if folder.is_dir():
             return
@@ -190,13 +191,57 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _write_synced(files: Sequence[tuple[Path, bytes]]) -> None:
-    """Write new files and make their bytes durable."""
-    _together(_write_one, files)
+class Writing:
+    """Files on their way to the disk: the first ones are written and synced while the next ones are made.
+
+    The bytes of all that wait are durable before the first of them gets its name.
+    """
+
+    def __init__(self, scratch: Path, name: Callable[[Path, str], None], pool: ThreadPoolExecutor) -> None:
+        """`scratch`: where the bytes are written; `name` gives a file there its place in the folder."""
+        self._scratch = scratch
+        self._name = name
+        self._pool = pool
+        self._waiting: list[tuple[str, Path, bytes]] = []
+        self._begun: list[Future[None]] = []
+
+    def __len__(self) -> int:
+        """How many wait for their names."""
+        return len(self._waiting)
+
+    def add(self, path: str, data: bytes) -> None:
+        """Begin to write a file. What goes wrong is told by `place`."""
+        self._waiting.append((path, self._scratch / secrets.token_hex(8), data))
+        if len(self._waiting) >= _FEW:
+            self._begin()
+
+    def place(self) -> None:
+        """Give all that wait their names, once the bytes of all are durable. Raises OSError; then none has one."""
+        if len(self._waiting) < _FEW:
+            for _, scratch, data in self._waiting:
+                _write_synced(scratch, data)
+        for begun in self._begun:
+            begun.result()
+        for path, scratch, _ in self._waiting:
+            self._name(scratch, path)
+        self._waiting.clear()
+        self._begun.clear()
+
+    def drop(self) -> None:
+        """Remove what got no name."""
+        wait(self._begun)
+        for _, scratch, _ in self._waiting:
+            scratch.unlink(missing_ok=True)
+        self._waiting.clear()
+        self._begun.clear()
+
+    def _begin(self) -> None:
+        for _, scratch, data in self._waiting[len(self._begun) :]:
+            self._begun.append(self._pool.submit(_write_synced, scratch, data))
 
 
-def _write_one(file: tuple[Path, bytes]) -> None:
-    path, data = file
+def _write_synced(path: Path, data: bytes) -> None:
+    """Write a new file and make its bytes durable."""
     with path.open("xb", buffering=0) as target:
         view = memoryview(data)
         while view:
