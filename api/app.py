@@ -33,6 +33,7 @@ from api.http import (
     import_events,
     imports,
     materials,
+    posters,
     problems,
     public,
     reference,
@@ -52,6 +53,7 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     uploads.router, imports.router, import_events.router,
     certificates.router, evidence_sets.router, materials.router, codes.router, devices.router, relatives.router,
     delegations.router, verifications.router, authorisations.router, uses.router, venues.router, components.router,
+    posters.router,
     public.router, reference.router,
 )  # fmt: skip
 _DESCRIPTION: Final = (

@@ -37,6 +37,7 @@ from registry.imports.folder import ImportFolder
 from registry.keys.service import KeyService
 from registry.log.service import open_log
 from registry.pipeline import Pipeline
+from registry.posters import service as posters
 from registry.venues import service as venues
 from registry.witnesses import service as witnesses
 from registry.work import REGISTRY, Registry
@@ -156,6 +157,7 @@ def _chores(registry: Registry, files: FileStore, import_folder: ImportFolder) -
         with registry.begin(REGISTRY) as work:
             idempotency.forget_old(work)
             venues.forget_old_visits(work)
+            posters.forget_old_sightings(work)
 
     def forget_imports() -> None:
         with registry.begin(REGISTRY) as work:

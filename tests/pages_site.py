@@ -21,6 +21,7 @@ from api.http.codes import code_of
 from api.http.public import standing_of
 from api.settings import Settings
 from registry.accounts import service as accounts
+from registry.applications import service as applications
 from registry.authorisations import service as authorisations
 from registry.authorisations.rules import AuthorisationDraft
 from registry.catalogue import service as catalogue
@@ -36,6 +37,7 @@ from registry.delegations import service as delegations
 from registry.delegations.rules import DelegationDraft
 from registry.departments import service as departments
 from registry.keys import rules as keys
+from registry.posters import service as posters
 from registry.uses import service as uses
 from registry.uses.rules import ReuseRequest
 from registry.venues import service as venues
@@ -161,6 +163,13 @@ def populate(services: Services) -> dict[str, object]:
         components.report_fault(work, LAMP, "晚上不亮，灯罩有裂缝")
         components.handle_fault(work, components.report_fault(work, LAMP, "灯杆上贴了小广告").id, "已清除")
         components.inspect(work, LAMP, "damaged", "灯罩破裂，已报修")
+        applications.apply(
+            work, COMPANY_CODE, ("111", PERSON_CODE), "handler", "营业执照 05000000202601010001、授权书 2026-01",
+            "虹桥路社区图书馆（示例）", "上海市长宁区虹桥路 1002 号", "310105",
+        )  # fmt: skip
+        first, second = posters.make(work, venue.id, 2, key)
+        posters.put_up(work, first.code_id, "南门入口右侧立柱", "wtw3ef")
+        posters.report(work, second.code_id, "moved", "现在贴在地铁 10 号线出口")
     return {
         "types": types, "certificate_id": certificate_id, "use_id": use.id, "code_id": code.id,
         "code_text": code_of(code).text, "venue_id": venue.id,
@@ -310,4 +319,6 @@ def variants_of(site: Site) -> dict[str, str]:
         "codes-enterprise": "/codes?kind=enterprise", "codes-venue": "/codes?kind=venue",
         "codes-printed": "/codes?kind=printed", "relatives": "/relatives", "components": "/components",
         "component": f"/components/{LAMP}", "faults": "/components/faults",
+        "applications": "/venues/applications", "posters": f"/venues/{site.venue_id}/posters",
+        "alarms": "/venues/alarms",
     }  # fmt: skip

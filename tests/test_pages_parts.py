@@ -27,12 +27,15 @@ from api.pages.reports import KEPT_FOR, Fault, RefusedRow, Report, ReportStore
 from api.pages.single import facts_of
 from api.pages.texts import TEXTS, Texts
 from registry.accounts.rules import ROLES
+from registry.applications.rules import APPLICANTS
+from registry.applications.rules import STATES as APPLICATION_STATES
 from registry.authorisations.rules import ROUTES
 from registry.catalogue.rules import TypeDefinition, compile_definition
 from registry.catalogue.service import builtin_definitions
 from registry.components.rules import RESULTS, STATES
 from registry.errors import InvalidDraftError, NotFoundError
 from registry.log.published import Inclusion
+from registry.posters.rules import ALARMS
 from registry.relatives.rules import RELATIONS
 from registry.statuses.rules import Operation
 from registry.uses.rules import REASONS
@@ -78,6 +81,9 @@ FAMILIES = {
     "home.": tuple(door + part for door in ("register", "use", "venues") for part in (".title", ".body", ".action")),
     "operation.": tuple(operation.label for operation in Operation),
     "progress.": ("registered", "sequenced", "anchored"),
+    "alarm.": tuple(ALARMS),
+    "applicant.": tuple(APPLICANTS),
+    "application.": tuple(APPLICATION_STATES),
     "fault.": tuple(STATES),
     "inspection.": tuple(RESULTS),
     "relation.": tuple(RELATIONS),
@@ -92,6 +98,7 @@ FAMILIES = {
     "toast.": (
         "changed", "code", "disabled", "known", "lost", "pass", "password", "registered", "revoked", "rule", "venue",
         "relative", "relative_ended", "fault", "fault_handled", "fault_closed", "inspection", "component_moved",
+        "applied", "approved", "refused", "posters", "put_up", "alarm_closed", "poster_reported",
         "component_removed", "delegation", "undelegated",
     ),
 }  # fmt: skip
@@ -187,6 +194,7 @@ def test_every_write_of_a_page_is_a_form_and_no_page_is_open_to_all_by_mistake()
     assert public == {
         "GET /", "GET /login", "POST /login", "GET /verify", "POST /verify", "GET /status", "POST /settings",
         "GET /explore", "GET /explore/{index}", "GET /components/{code}", "POST /components/{code}/faults",
+        "POST /posters/{code_id}/reports",
     }  # fmt: skip
     assert all(rule.body == "form" for operation, rule in PAGE_ACCESS.items() if operation.startswith("POST"))
 

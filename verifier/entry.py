@@ -40,6 +40,7 @@ class Kind(IntEnum):
     TYPE = 9
     DEVICE = 13
     COMPONENT = 14
+    VENUE = 15
     DELEGATION = 16
 
 

@@ -15,8 +15,10 @@ from api.pages import times
 from api.pages.forms import Form, get_form
 from api.pages.rendering import show, texts_for
 from api.pages.texts import Texts
-from api.pages.views import CheckView, Fact, ProblemView, VerdictPage, VerifyPage
+from api.pages.views import CheckView, Fact, PosterNote, ProblemView, VerdictPage, VerifyPage
 from registry.catalogue import service as catalogue
+from registry.posters import rules as poster_rules
+from registry.posters import service as posters
 from registry.venues import service as venues
 from registry.work import Work
 from verifier import times as wire_times
@@ -77,6 +79,7 @@ def verdict_page(work: Work, verdict: Verdict, trust_at: str, t: Texts) -> Verdi
         ),
         second_factor=state is State.VALID and bool(verdict.subject.get("second_factor_due")),
         component_href=_component(verdict),
+        poster=_poster(work, verdict, t),
     )
 
 
@@ -84,6 +87,17 @@ def _component(verdict: Verdict) -> str | None:
     subject = verdict.subject
     is_genuine = verdict.state is State.VALID and subject.get("kind") == "component"
     return f"/components/{subject['subject']}" if is_genuine else None
+
+
+def _poster(work: Work, verdict: Verdict, t: Texts) -> PosterNote | None:
+    """The poster whose code it is: what the registry says of it, unsigned."""
+    if verdict.state is not State.VALID or verdict.subject.get("kind") != "venue":
+        return None
+    found = posters.find(work, str(verdict.subject["code_id"]))
+    if found is None:
+        return None
+    kinds = [(key, t.said(f"alarm.{key}", name)) for key, name in poster_rules.REPORTED.items()]
+    return PosterNote(found.code_id, found.number, found.place or "", kinds)
 
 
 def _age(verdict: Verdict, trust_at: str, t: Texts) -> str:

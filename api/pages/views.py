@@ -119,6 +119,16 @@ class CheckView:
 
 
 @dataclass(frozen=True, slots=True)
+class PosterNote:
+    """What the registry knows of the poster that was just verified."""
+
+    code_id: str
+    number: int
+    place: str
+    kinds: Sequence[Option]
+
+
+@dataclass(frozen=True, slots=True)
 class VerdictPage:
     """A verdict: the one reason first, the rest on demand."""
 
@@ -134,6 +144,7 @@ class VerdictPage:
     second_factor: bool = False
     #: The page of the component whose label it is.
     component_href: str | None = None
+    poster: PosterNote | None = None
 
     @property
     def open_checks(self) -> bool:

@@ -54,6 +54,8 @@ def issue(work: Work, request: rules.CodeRequest, key: SigningKey) -> Code:
     code.claimed_by = claimed_by
     if older is not None:
         retire(work, older, Status.SUPERSEDED, code)
+    if request.kind is CodeKind.VENUE:
+        _end_posters(work, subject)
     return code
 
 
@@ -109,6 +111,20 @@ def _end(valid_to_on: Any) -> datetime:
     return datetime.combine(valid_to_on, time.min, SHANGHAI) + timedelta(days=1)
 
 
+def poster_subject(venue_id: str, number: int) -> str:
+    """The subject of the n-th poster's code in the table: its claims name the venue alone."""
+    return f"{venue_id}#{number}"
+
+
+def _end_posters(work: Work, venue_id: str) -> None:
+    """A new generation of a venue's code ends every poster of the older ones."""
+    query = select(Code).where(
+        Code.kind == int(CodeKind.VENUE), Code.subject.startswith(f"{venue_id}#"), Code.status == int(Status.VALID)
+    )
+    for code in work.session.scalars(query.with_for_update()).all():
+        retire(work, code, Status.SUPERSEDED)
+
+
 def newest(work: Work, kind: CodeKind, subject: str) -> Code | None:
     """The newest generation of a kind and subject, locked."""
     query = select(Code).where(Code.kind == int(kind), Code.subject == subject)
@@ -137,7 +153,8 @@ def store(
     claims = CodeClaims(
         kind=kind, code_id=work.draw(CODE_ID_BYTES), generation=generation, status_list=list_id, status_index=slot,
         issued_at=issued_at, expires_at=issued_at + lasts, name=None if kind is CodeKind.VENUE else name,
-        subject=None if kind in rules.OF_PEOPLE else subject, grants=grants, device_key=device, place=place,
+        subject=None if kind in rules.OF_PEOPLE else subject.partition("#")[0], grants=grants, device_key=device,
+        place=place,
     )  # fmt: skip
     text = sign_code(claims, key)
     if kind is CodeKind.PRINTED and len(text) > rules.MAX_PRINTED_CHARS:
@@ -206,6 +223,8 @@ def reissue(work: Work, code_id: str, key: SigningKey, lasts: timedelta | None =
     if code.device_key is not None:
         message = "手机上的码由手机自动换发；换手机或手机遗失请在“手机登记”中办理。"
         raise TransitionError("bound", "reissue", message, reason="bound_to_a_device")
+    if "#" in code.subject:
+        raise TransitionError("poster", "reissue", "海报请在场所页面另做一张。", reason="make_another_poster")
     last = newest(work, kind, code.subject)
     if last is None or last.id != code.id:
         raise TransitionError("superseded", "reissue", "该码已被新码替代，请对最新的码操作。", reason="not_the_newest")
@@ -214,6 +233,8 @@ def reissue(work: Work, code_id: str, key: SigningKey, lasts: timedelta | None =
     generation = code.generation + 1
     fresh = store(work, kind, code.subject, code.name, grants, code.wanted, lasts, generation, key, place=code.place)
     retire(work, code, Status.SUPERSEDED, fresh)
+    if kind is CodeKind.VENUE:
+        _end_posters(work, code.subject)
     return fresh
 
 

@@ -12,8 +12,8 @@ from registry.database import Base, IdText, Json, UsccText, UtcDateTime
 
 
 class Code(Base):
-    """A signed code. `id` is 8 random bytes in hex; `subject` is a holder's blind index in hex, a USCC or a venue id;
-    of a phone's code, a blind index of the holder's phones.
+    """A signed code. `id` is 8 random bytes in hex; `subject` is a holder's blind index in hex, a USCC, the code
+    of a component, or a venue id with #n for its n-th poster; of a phone's code, a blind index of the holder's phones.
 
     Of one kind and subject only the newest generation can be valid.
     """

@@ -8,6 +8,7 @@ from alembic import context
 from sqlalchemy import JSON, MetaData
 
 import registry.accounts.tables
+import registry.applications.tables
 import registry.authorisations.tables
 import registry.catalogue.tables
 import registry.certificates.tables
@@ -22,6 +23,7 @@ import registry.imports.tables
 import registry.keys.tables
 import registry.log.tables
 import registry.materials.tables
+import registry.posters.tables
 import registry.relatives.tables
 import registry.statuses.tables
 import registry.trust.tables

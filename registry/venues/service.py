@@ -61,7 +61,7 @@ def change_rule(work: Work, venue_id: str, rule: Mapping[str, Any]) -> Venue:
 
     Raises NotFoundError, NotPermittedError, InvalidDraftError.
     """
-    venue = _own(work, venue_id)
+    venue = own(work, venue_id)
     errors = rules.check_venue(venue.name, venue.address, venue.area_code, venue.responsible, rule)
     if errors:
         raise InvalidDraftError(errors)
@@ -96,7 +96,8 @@ def trusted(work: Work) -> tuple[form.Venue, ...]:
     )
 
 
-def _own(work: Work, venue_id: str) -> Venue:
+def own(work: Work, venue_id: str) -> Venue:
+    """A venue that the actor's department manages. Raises NotFoundError, NotPermittedError."""
     venue = get(work, venue_id)
     if work.actor.kind != "registry" and work.actor.department != venue.department:
         raise NotPermittedError("not_the_venues_department", "只能管理本部门的场所。")
@@ -110,7 +111,7 @@ def grant_pass(
 
     Raises NotFoundError, NotPermittedError, InvalidDraftError.
     """
-    venue = _own(work, venue_id)
+    venue = own(work, venue_id)
     number = normalise_code(code)
     errors = rules.check_pass(valid_from_at, valid_to_at, work.at)
     try:
@@ -138,7 +139,7 @@ def revoke_pass(work: Work, pass_id: str) -> Pass:
     found = work.session.get(Pass, pass_id)
     if found is None:
         raise NotFoundError("pass_unknown", "没有这张通行证。")
-    _own(work, found.venue_id)
+    own(work, found.venue_id)
     if found.status == Status.VALID:
         found.status = int(Status.REVOKED)
         statuses.set_status(work, found.status_list, found.status_index, Status.REVOKED)
@@ -179,7 +180,7 @@ def hand_in(work: Work, venue_id: str, visits: Sequence[Visit]) -> Delivery:
     """
     if len(visits) > rules.MAX_VISITS:
         raise LimitError("too_many_visits", f"一次最多上交 {rules.MAX_VISITS} 条通行记录。")
-    _own(work, venue_id)
+    own(work, venue_id)
     # One hand-in of a venue at a time: the check of the chain and the insert belong together.
     work.session.execute(select(Venue.id).where(Venue.id == venue_id).with_for_update())
     strangers = [visit.event_id for visit in visits if visit.venue != venue_id]
