@@ -7,7 +7,7 @@ from alembic import op
 
 
 revision = "0011c"
-down_revision = "0011b"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
