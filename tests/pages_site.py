@@ -303,6 +303,7 @@ def pages_of(site: Site) -> dict[str, str]:
     """Every page a GET can open, by name."""
     return {
         "home": "/", "verify": "/verify", "status": "/status", "password": "/password", "register": "/register",
+        "imports": "/imports",
         "single": f"/register/single?type={site.types[2]}", "certificates": "/certificates",
         "certificate": f"/certificates/{site.certificate_id}", "use": "/use", "use-result": f"/uses/{site.use_id}",
         "codes": "/codes?kind=person", "code": f"/codes/{site.code_id}", "venues": "/venues",

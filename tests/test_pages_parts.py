@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import re
 import string
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-import openpyxl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +20,6 @@ from api.pages.faces import face_of, in_reading_order
 from api.pages.preferences import Preferences
 from api.pages.proofs import rungs_of
 from api.pages.rendering import environment, local_path, static_address, static_folder
-from api.pages.reports import KEPT_FOR, Fault, RefusedRow, Report, ReportStore
 from api.pages.single import facts_of
 from api.pages.texts import TEXTS, Texts
 from registry.accounts.rules import ROLES
@@ -33,7 +29,9 @@ from registry.authorisations.rules import ROUTES
 from registry.catalogue.rules import TypeDefinition, compile_definition
 from registry.catalogue.service import builtin_definitions
 from registry.components.rules import RESULTS, STATES
-from registry.errors import InvalidDraftError, NotFoundError
+from registry.errors import InvalidDraftError
+from registry.imports.rules import OUTCOMES
+from registry.imports.rules import State as ImportState
 from registry.log.published import Inclusion
 from registry.posters.rules import ALARMS
 from registry.relatives.rules import RELATIONS
@@ -77,6 +75,11 @@ FAMILIES = {
     "chain.": ("up", "down", "wrong", "none"),
     "day.": tuple("1234567"),
     "explore.role.": ("root", "way", "leaf", "given"),
+    "import.do.": ("cancel", "pause", "register", "resume"),
+    "import.dry.": ("all", "some"),
+    "import.h.": (*(state for state in ImportState if state is not ImportState.DONE), "trying"),
+    "import.state.": tuple(ImportState),
+    "report.": (*OUTCOMES, "all", "some"),
     "kind.": tuple(kind.name.lower() for kind in Kind),
     "home.": tuple(door + part for door in ("register", "use", "venues") for part in (".title", ".body", ".action")),
     "operation.": tuple(operation.label for operation in Operation),
@@ -118,6 +121,7 @@ def literal_keys() -> set[str]:
         "venues.title",
         "use.title",
         "explore.title",
+        "imports.title",
         "explore.step_left",
         "explore.step_right",
     }
@@ -264,46 +268,6 @@ def test_the_drawn_proof_joins_every_hash_from_its_true_side(size: int) -> None:
         path = merkle.inclusion_path(index, size, node_of(hashes))
         sides = [rung.left for rung in rungs_of(Inclusion(Checkpoint("log", size, root), index, leaf, path))]
         assert climb(leaf, zip(sides, path, strict=True)) == root
-
-
-def report_of(report_id: str, owner: str = "staff:a", at: datetime = NOON) -> Report:
-    return Report(
-        id=report_id, owner=owner, at=at, file_name="营业执照.xlsx", type_code="T", type_name="营业执照", accepted=1,
-        duplicate=0, refused=1, notes=[], faults=[Fault(3, "持证主体代码", "wrong_form", "应为 18 位")],
-        header=["证照编号", "持证主体代码"], rows=[RefusedRow(3, ["=1+1", "91310105MA1FWT014C"])],
-    )  # fmt: skip
-
-
-def store_in(folder: Path) -> ReportStore:
-    return ReportStore(folder / "reports", lambda count: hashlib.sha256(str(count).encode()).digest()[:count])
-
-
-def test_a_report_is_shown_to_its_owner_for_a_day_and_to_nobody_else(tmp_path: Path) -> None:
-    store = store_in(tmp_path)
-    report = report_of(store.new_id(), at=datetime.now(UTC))
-    store.keep(report)
-    assert store.get(report.id, "staff:a", report.at) == report
-    assert store.list_of("staff:a", report.at) == [report] and store.list_of("staff:b", report.at) == []
-    for stranger, at in (("staff:b", report.at), ("staff:a", report.at + KEPT_FOR + timedelta(seconds=1))):
-        with pytest.raises(NotFoundError):
-            store.get(report.id, stranger, at)
-    path = tmp_path / "reports" / f"{report.id}.json"
-    assert path.stat().st_mode & 0o777 == 0o600 and path.parent.stat().st_mode & 0o777 == 0o700
-
-
-@pytest.mark.parametrize("name", ["", "../secret", "x" * 32, "0" * 31, "0" * 33])
-def test_a_report_is_never_looked_for_outside_its_folder(tmp_path: Path, name: str) -> None:
-    with pytest.raises(NotFoundError):
-        store_in(tmp_path).get(name, "staff:a", NOON)
-
-
-def test_refused_rows_come_back_as_they_were_sent_and_no_formula_wakes_up() -> None:
-    data = workbooks.refused_xlsx(report_of("0" * 32))
-    rows = read_sheet(data).rows
-    assert rows[0].cells == ("证照编号", "持证主体代码", workbooks.REASON_HEADER)
-    assert rows[1].cells[:2] == ("=1+1", "91310105MA1FWT014C")
-    sheet = openpyxl.load_workbook(io.BytesIO(data)).active
-    assert sheet["A2"].data_type == "s" and sheet["B2"].fill.fgColor.rgb.endswith("FBE8E5")
 
 
 def definitions() -> list[TypeDefinition]:

@@ -89,7 +89,8 @@ def _way(request: Request, problem: Problem, t: Texts) -> Link:
     if problem.reason == "password_change_due":
         return Link("/password", t("password.title"))
     for prefix, key in (
-        ("/certificates", "certificates.title"), ("/register", "register.title"), ("/codes", "codes.title"),
+        ("/certificates", "certificates.title"), ("/register", "register.title"),
+        ("/imports", "imports.title"), ("/codes", "codes.title"),
         ("/venues", "venues.title"), ("/use", "use.title"), ("/explore", "explore.title"),
     ):  # fmt: skip
         if path.startswith(prefix + "/") and problem.status != HTTPStatus.FORBIDDEN:

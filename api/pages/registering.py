@@ -1,39 +1,34 @@
-"""Registering by file: the upload form, the upload, its report, the files to fill in."""
+"""Registering by file: the upload form, the upload, the files to fill in."""
 
 from __future__ import annotations
 
-from datetime import date, datetime, time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from api.composition import Services
-from api.http.batches import Batch, register_rows
 from api.http.calls import Call, get_call
 from api.http.guard import GuardedRoute
-from api.imports.columns import Column, columns_of
-from api.imports.drafts import read_drafts
-from api.imports.reading import read_sheet
-from api.imports.sheets import Cell, Sheet, SheetError
+from api.http.import_forms import shown
+from api.http.uploads import department_of
+from api.imports.attachments import is_bundle
+from api.imports.columns import Column
+from api.imports.mapping import job_columns
+from api.imports.sheets import SheetError
 from api.pages import workbooks
 from api.pages.forms import Form, Upload, get_form
+from api.pages.import_view import job_line
 from api.pages.problems import SHOWN_ERRORS, problem_view, status_of
 from api.pages.rendering import go, show, texts_for
-from api.pages.reports import Fault, RefusedRow, Report, ReportStore
 from api.pages.texts import Texts
-from api.pages.views import (
-    ColumnView,
-    ProblemView,
-    RegisterPage,
-    ReportLine,
-    ReportPage,
-    RowFault,
-    TypeOption,
-)
+from api.pages.views import ColumnView, JobLine, ProblemView, RegisterPage, TypeOption
 from registry.catalogue import service as catalogue
 from registry.departments import service as departments
 from registry.errors import NotFoundError
+from registry.imports import service
+from registry.imports.service import JobDraft
+from registry.imports.tables import ImportJob
 from registry.work import Work
 from verifier.times import shanghai_day
 
@@ -41,13 +36,9 @@ router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 OfCall = Annotated[Call, Depends(get_call)]
 OfForm = Annotated[Form, Depends(get_form)]
 
-_SHOWN_FAULTS: Final = 200
-_MAX_FILE_NAME: Final = 120
-
-
-def store_of(services: Services) -> ReportStore:
-    """Where this server keeps its reports."""
-    return ReportStore(services.settings.data / "reports", services.draw)
+#: A sheet, and a ZIP of the files that it names.
+_MOST_FILES: Final = 2
+_RECENT: Final = 5
 
 
 @router.get("/register")
@@ -58,95 +49,30 @@ def register_form(request: Request, call: OfCall, type: str = "") -> Response:
 
 @router.post("/register")
 def upload(request: Request, call: OfCall, form: OfForm) -> Response:
-    """上传一个文件：逐行检查、登记，给出一份可以再次打开的结果。"""
-    t, type_code, file = texts_for(request), form.text("type_code"), form.upload("file")
+    """上传表格，或表格与附件的 ZIP；由后台逐行检查并登记，随即转到该任务的页面。"""
+    t, type_code = texts_for(request), form.text("type_code")
     try:
-        if file is None:
-            raise SheetError("no_file", t("register.no_file"))
-        report = _register(call, type_code, file)
+        job = _hand_in(call, type_code, form.uploads.get("file", []), dry_run=form.text("dry_run") == "yes", t=t)
     except SHOWN_ERRORS as refused:
         view = _page(call, type_code, t, problem_view(refused, t))
         return show(request, "register.html", view, status=status_of(refused))
-    return go(f"/register/reports/{report.id}")
+    return go(f"/imports/{job.id}")
 
 
-def _register(call: Call, type_code: str, file: Upload) -> Report:
-    definition = call.read(lambda work: catalogue.definition_of(work, type_code))
-    # Read once and kept: the refused rows are handed back as they were sent.
-    sheet = read_sheet(file.content.read())
-    imported = read_drafts(sheet, definition)
-    batch = Batch(definition.code, imported.rows, imported.layout.header_of, imported.notes)
-    done = call.write(lambda work: register_rows(work, batch))
-    store = store_of(call.services)
-    header, rows = _refused(sheet, done, batch.rows[0].row)
-    report = Report(
-        id=store.new_id(), owner=call.known.actor.id, at=call.services.clock(),
-        file_name=Path(file.name).name[:_MAX_FILE_NAME], type_code=definition.code, type_name=definition.name,
-        accepted=done["accepted"], duplicate=done["duplicate"], refused=done["refused"], notes=done["notes"],
-        faults=[Fault(**fault) for row in done["rows"] for fault in row["errors"]], header=header, rows=rows,
-    )  # fmt: skip
-    store.keep(report)
-    return report
-
-
-def _refused(sheet: Sheet, done: dict[str, Any], first_row: int) -> tuple[list[str], list[RefusedRow]]:
-    """The headers and the refused rows as they were sent; nothing is kept when none was refused."""
-    refused = {row["row"] for row in done["rows"] if row["outcome"] == "refused"}
-    if not refused:
-        return [], []
-    header = next((row for row in reversed(sheet.rows) if row.number < first_row), sheet.rows[0])
-    rows = [RefusedRow(row.number, [_text(cell) for cell in row.cells]) for row in sheet.rows if row.number in refused]
-    return [_text(cell) for cell in header.cells], rows
-
-
-def _text(cell: Cell) -> str:
-    if cell is None:
-        return ""
-    if isinstance(cell, datetime):
-        return f"{cell:%Y-%m-%d}" if cell.time() == time.min else cell.isoformat(" ")
-    if isinstance(cell, date | time):
-        return cell.isoformat()
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
-    return str(cell)
-
-
-@router.get("/register/reports/{report_id}")
-def show_report(request: Request, report_id: str, call: OfCall) -> Response:
-    """登记结果：逐行的原因与改法。"""
-    t = texts_for(request)
-    report = store_of(call.services).get(report_id, call.known.actor.id, call.services.clock())
-    faults = [
-        RowFault(fault.row, fault.field, t.said(f"reason.{fault.reason}", fault.message), _mend(fault.reason, t))
-        for fault in report.faults[:_SHOWN_FAULTS]
-    ]
-    view = ReportPage(
-        id=report.id, headline=_headline(report, t), file_name=report.file_name, type_name=report.type_name,
-        type_code=report.type_code, at=report.at, accepted=report.accepted, duplicate=report.duplicate,
-        refused=report.refused, notes=report.notes, faults=faults,
-        more_faults=max(0, len(report.faults) - _SHOWN_FAULTS),
-    )  # fmt: skip
-    return show(request, "report.html", view)
-
-
-def _headline(report: Report, t: Texts) -> str:
-    total = report.accepted + report.duplicate + report.refused
-    if report.refused:
-        return t("report.some", total=f"{total:,}", refused=f"{report.refused:,}")
-    if report.accepted:
-        return t("report.all", n=f"{report.accepted:,}")
-    return t("report.all_known", n=f"{report.duplicate:,}")
-
-
-def _mend(reason: str, t: Texts) -> str:
-    return t.find(f"mend.{reason}") or t("mend.default")
-
-
-@router.get("/register/reports/{report_id}/refused.xlsx")
-def download_refused(report_id: str, call: OfCall) -> Response:
-    """未登记的行，标出有误的单元格并写明原因；改好后可直接上传。"""
-    report = store_of(call.services).get(report_id, call.known.actor.id, call.services.clock())
-    return _download(workbooks.refused_xlsx(report), workbooks.XLSX_TYPE, f"refused-{report.id[:8]}.xlsx")
+def _hand_in(call: Call, type_code: str, files: Sequence[Upload], *, dry_run: bool, t: Texts) -> ImportJob:
+    department, folder = department_of(call), call.services.import_folder
+    if not files or len(files) > _MOST_FILES:
+        raise SheetError("no_file", t("register.no_file") if not files else t("register.many_files"))
+    kept = [(file.name, folder.keep(department, file.content)) for file in files]
+    # A ZIP beside a sheet holds the files that the sheet names; a ZIP alone holds the sheet too.
+    kept.sort(key=lambda one: is_bundle(folder.path_of(department, one[1])))
+    (name, sheet), *others = kept
+    if others and not is_bundle(folder.path_of(department, others[0][1])):
+        raise SheetError("many_sheets", t("register.many_files"))
+    draft = JobDraft(type_code, Path(name).name, sheet, others[0][1] if others else None, dry_run)
+    job = call.write(lambda work: service.create(work, draft))
+    call.services.import_worker.wake()
+    return job
 
 
 @router.get("/register/templates/{type_code}.{form}")
@@ -155,13 +81,13 @@ def download_template(type_code: str, form: str, call: OfCall) -> Response:
     if form == "xlsx":
         return _download(_template_xlsx(call, type_code), workbooks.XLSX_TYPE, f"{type_code}.xlsx")
     if form == "csv":
-        columns = call.read(lambda work: columns_of(catalogue.definition_of(work, type_code)))
+        columns = call.read(lambda work: job_columns(catalogue.definition_of(work, type_code)))
         return _download(workbooks.template_csv(columns), workbooks.CSV_TYPE, f"{type_code}.csv")
     raise NotFoundError("no_template", "模板只有 csv 与 xlsx 两种格式。")
 
 
 def _template_xlsx(call: Call, type_code: str) -> bytes:
-    return workbooks.template_xlsx(call.read(lambda work: columns_of(catalogue.definition_of(work, type_code))))
+    return workbooks.template_xlsx(call.read(lambda work: job_columns(catalogue.definition_of(work, type_code))))
 
 
 def _download(data: bytes, media_type: str, name: str) -> Response:
@@ -195,7 +121,7 @@ def _page(call: Call, wanted: str, t: Texts, problem: ProblemView | None = None)
     def ask(work: Work) -> tuple[list[TypeOption], TypeOption | None, list[ColumnView]]:
         types = issuable(work)
         chosen = next((type_ for type_ in types if type_.code == wanted), types[0] if types else None)
-        columns = columns_of(catalogue.definition_of(work, chosen.code)) if chosen else ()
+        columns = job_columns(catalogue.definition_of(work, chosen.code)) if chosen else ()
         return (
             types,
             chosen,
@@ -203,6 +129,12 @@ def _page(call: Call, wanted: str, t: Texts, problem: ProblemView | None = None)
         )
 
     types, chosen, columns = call.read(ask)
-    earlier = store_of(call.services).list_of(call.known.actor.id, call.services.clock())
-    lines = [ReportLine(one.id, one.at, one.file_name, one.accepted, one.duplicate, one.refused) for one in earlier[:5]]
-    return RegisterPage(types, chosen, columns, lines, problem)
+    return RegisterPage(types, chosen, columns, call.read(lambda work: _recent(work, t)), problem)
+
+
+def _recent(work: Work, t: Texts) -> list[JobLine]:
+    if work.actor.department is None:
+        return []
+    names = {row.code: row.name for row in catalogue.list_types(work, "certificate")}
+    jobs = service.list_page(work, limit=_RECENT).jobs
+    return [job_line(shown(work, job), names.get(job.type_code, job.type_code), t) for job in jobs]

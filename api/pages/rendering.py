@@ -133,10 +133,14 @@ def _frame(request: Request, preferences: Preferences) -> Mapping[str, Any]:
 def _navigation(caller: Caller | None, path: str) -> list[Way]:
     roles = caller.actor.roles if caller else frozenset()
     return [
-        Way(href, key, icon, path == href or path.startswith(href + "/"))
+        Way(href, key, icon, _is_at(path, href))
         for href, key, icon, seen_by in _WAYS
         if not seen_by or not seen_by.isdisjoint(roles)
     ]
+
+
+def _is_at(path: str, href: str) -> bool:
+    return path == href or path.startswith(href + "/") or (href == "/register" and path.startswith("/imports"))
 
 
 def _viewer(request: Request, caller: Caller | None) -> Viewer | None:

@@ -170,12 +170,18 @@ class ColumnView:
 
 
 @dataclass(frozen=True, slots=True)
-class ReportLine:
-    """An earlier upload."""
+class JobLine:
+    """An import in a list."""
 
     id: str
     at: datetime
     file_name: str
+    type_name: str
+    state: str
+    state_name: str
+    dry_run: bool
+    total: int
+    done: int
     accepted: int
     duplicate: int
     refused: int
@@ -183,41 +189,13 @@ class ReportLine:
 
 @dataclass(frozen=True, slots=True)
 class RegisterPage:
-    """The upload form of one type."""
+    """The upload form of one type, and the newest jobs."""
 
     types: Sequence[TypeOption]
     chosen: TypeOption | None
     columns: Sequence[ColumnView]
-    reports: Sequence[ReportLine]
+    jobs: Sequence[JobLine]
     problem: ProblemView | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RowFault:
-    """One fault of one row, and how to mend it."""
-
-    row: int
-    field: str
-    message: str
-    next: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReportPage:
-    """What became of an upload, row by row."""
-
-    id: str
-    headline: str
-    file_name: str
-    type_name: str
-    type_code: str
-    at: datetime
-    accepted: int
-    duplicate: int
-    refused: int
-    notes: Sequence[str]
-    faults: Sequence[RowFault]
-    more_faults: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,13 @@ import { watchForms } from "./forms.js";
 import { watchDrops } from "./drop.js";
 import { watchScans } from "./scan.js";
 import { watchUploads } from "./upload.js";
+import { watchProgress } from "./progress.js";
 
 watchForms(document);
 watchDrops(document);
 watchScans(document);
 watchUploads(document);
+watchProgress(document);
 
 // Last: from here on a click is answered by the script.
 document.documentElement.dataset.script = "on";
