@@ -14,6 +14,7 @@ from pathlib import Path
 from api.cli.arguments import Parser, moment, positive
 from api.cli.errors import EXIT_INTERRUPTED, EXIT_SOFTWARE, EXIT_USAGE, CommandError
 from api.cli.governing_arguments import add_governance
+from api.cli.importing_arguments import add_import
 
 _OURS = frozenset({"api", "registry", "chain", "verifier", "codes", "contracts"})
 _PLAIN = frozenset({"PIL", "cbor2", "cryptography", "jsonschema_rs", "orjson", "rfc8785", "zxingcpp"})
@@ -73,6 +74,7 @@ def _parser() -> Parser:
     _add_inspect(commands)
     _add_gate(commands)
     _add_hand_in(commands)
+    add_import(commands)
     _add_serve(commands)
     _add_trust(commands)
     _add_network(commands)
