@@ -29,6 +29,7 @@ from api.http import (
     departments,
     devices,
     evidence_sets,
+    fallbacks,
     files,
     import_events,
     imports,
@@ -53,7 +54,7 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     uploads.router, imports.router, import_events.router,
     certificates.router, evidence_sets.router, materials.router, codes.router, devices.router, relatives.router,
     delegations.router, verifications.router, authorisations.router, uses.router, venues.router, components.router,
-    posters.router,
+    posters.router, fallbacks.router,
     public.router, reference.router,
 )  # fmt: skip
 _DESCRIPTION: Final = (

@@ -29,6 +29,7 @@ from registry.catalogue import service as catalogue
 from registry.database import migrate, open_engine
 from registry.departments import service as departments
 from registry.errors import DuplicateError
+from registry.fallbacks import service as fallbacks
 from registry.files.service import FileStore
 from registry.governance.service import Declarer
 from registry.idempotency import service as idempotency
@@ -158,6 +159,7 @@ def _chores(registry: Registry, files: FileStore, import_folder: ImportFolder) -
             idempotency.forget_old(work)
             venues.forget_old_visits(work)
             posters.forget_old_sightings(work)
+            fallbacks.forget_old(work)
 
     def forget_imports() -> None:
         with registry.begin(REGISTRY) as work:

@@ -105,6 +105,8 @@ TABLE: Mapping[type[Exception], Row] = {
     registry.InvalidDraftError: Row(422, TITLES[422]),
     registry.TransitionError: Row(409, "当前状态不允许此操作"),
     registry.ReuseRefusedError: Row(409, "不能复用"),
+    registry.WrongNumberError: Row(404, "备用号不对"),
+    registry.TooManyTriesError: Row(429, TITLES[429]),
     registry.ConflictError: Row(422, "幂等键已用于另一请求"),
     registry.LimitError: Row(413, TITLES[413]),
     registry.BusyError: Row(503, "系统繁忙", 1),

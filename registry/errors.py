@@ -82,6 +82,16 @@ class ReuseRefusedError(RegistryError):
     kept = True
 
 
+class WrongNumberError(RegistryError):
+    """No such fallback number holds; the try was counted. Do: ask for a new number, or for the code itself."""
+
+    kept = True
+
+
+class TooManyTriesError(RegistryError):
+    """Too many wrong tries lately, by this account or by all. Do: wait an hour, or ask for the code itself."""
+
+
 class ConflictError(RegistryError):
     """The same idempotency key came with another request. Do: use a new key for a new request."""
 

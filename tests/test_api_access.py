@@ -111,6 +111,7 @@ def test_only_a_handful_of_operations_are_public() -> None:
         "POST /api/v1/devices/uses",
         "GET /api/v1/components/{code}",
         "POST /api/v1/components/{code}/faults",
+        "POST /api/v1/fallbacks",
         "POST /api/v1/posters/{code_id}/sightings",
         "POST /api/v1/posters/{code_id}/reports",
         "GET /api/v1/trust",

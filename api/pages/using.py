@@ -31,6 +31,8 @@ from registry.codes import service as codes
 from registry.delegations import showing
 from registry.delegations.rules import Shown
 from registry.errors import FieldError, InvalidDraftError, NotFoundError, NotPermittedError, ReuseRefusedError
+from registry.fallbacks import service as fallbacks
+from registry.fallbacks.rules import read_number
 from registry.uses import service as uses
 from registry.uses.rules import ReuseRequest
 from registry.uses.tables import Use
@@ -269,8 +271,19 @@ def _applicant(call: Call, form: Form, t: Texts) -> Applicant:
     return Applicant(index, "", (code_type, number))
 
 
+def _said(call: Call, text: str, t: Texts) -> Applicant:
+    """The applicant whose fallback number this is; the number does not hold afterwards."""
+    taken = call.write(lambda work: fallbacks.take(work, text))
+    kind = wording.kind_name(CodeKind(taken.code.kind), t)
+    if taken.code.kind == CodeKind.ENTERPRISE:
+        return Applicant(taken.subject_index, f"{kind} {taken.code.name}", ("001", taken.code.subject))
+    return Applicant(taken.subject_index, kind)
+
+
 def _scanned(call: Call, text: str, t: Texts) -> Applicant:
     """The applicant behind a code that is valid now. Raises InvalidDraftError for any other."""
+    if read_number(text) is not None:
+        return _said(call, text, t)
     plain = payload.normalise_scanned(text)
     if is_delegated(plain):
         shown = shown_code(call.services, plain, "text")

@@ -11,17 +11,21 @@ from fastapi import APIRouter, Depends, Request, Response
 from api.http.calls import Call, get_call
 from api.http.guard import GuardedRoute
 from api.http.verifications import verify_presented
-from api.pages import times
+from api.pages import times, wording
 from api.pages.forms import Form, get_form
+from api.pages.problems import SHOWN_ERRORS, problem_view, status_of
 from api.pages.rendering import show, texts_for
 from api.pages.texts import Texts
-from api.pages.views import CheckView, Fact, PosterNote, ProblemView, VerdictPage, VerifyPage
+from api.pages.views import CheckView, Fact, PosterNote, ProblemView, TakenPage, VerdictPage, VerifyPage
 from registry.catalogue import service as catalogue
+from registry.fallbacks import service as fallbacks
+from registry.fallbacks.rules import read_number
 from registry.posters import rules as poster_rules
 from registry.posters import service as posters
 from registry.venues import service as venues
 from registry.work import Work
 from verifier import times as wire_times
+from verifier.code import CodeKind
 from verifier.verdict import CHECK_CHINESE, STATE_CHINESE, CheckResult, Outcome, State, Verdict
 
 router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
@@ -52,11 +56,38 @@ def verify(request: Request, call: OfCall, form: OfForm) -> Response:
     if file is None and not text.strip():
         problem = ProblemView(t("verify.nothing"), t("verify.nothing_detail"))
         return show(request, "verify.html", VerifyPage(problem), status=422)
+    if file is None and read_number(text) is not None and _may_take(call):
+        return _take(request, call, text, t)
     presented = file.content.read() if file is not None else text
     verdict = verify_presented(call.services, presented)
     issued_at = call.services.trust.bundle().content.issued_at
     view = call.read(lambda work: verdict_page(work, verdict, times.moment(issued_at, t), t))
     return show(request, "verdict.html", view)
+
+
+def _may_take(call: Call) -> bool:
+    """Whether the caller is a window or a venue: to everybody else eight digits mean nothing."""
+    return call.caller is not None and call.caller.actor.has_role("window", "venue")
+
+
+def _take(request: Request, call: Call, text: str, t: Texts) -> Response:
+    try:
+        taken = call.write(lambda work: fallbacks.take(work, text))
+    except SHOWN_ERRORS as refused:
+        return show(request, "verify.html", VerifyPage(problem_view(refused, t)), status=status_of(refused))
+    code = taken.code
+    facts = [Fact(t("codes.kind"), wording.kind_name(CodeKind(code.kind), t))]
+    if code.name:
+        facts.append(Fact(t("codes.name"), code.name))
+    shown = [*({"kind": "certificate", "ref": ref} for ref in code.wanted.get("types", ())),
+             *({"kind": "pass", "ref": ref} for ref in code.wanted.get("venues", ()))]  # fmt: skip
+    if shown:
+        names = call.read(lambda work: [_grant(work, one) for one in shown])
+        facts.append(Fact(t("fact.grants"), t("list.separator").join(names)))
+    if taken.authorisation_id:
+        facts.append(Fact(t("fallback.authorisation"), taken.authorisation_id))
+    facts.append(Fact(t("codes.until"), times.moment(code.expires_at, t)))
+    return show(request, "taken.html", TakenPage(facts))
 
 
 def verdict_page(work: Work, verdict: Verdict, trust_at: str, t: Texts) -> VerdictPage:

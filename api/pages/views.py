@@ -119,6 +119,13 @@ class CheckView:
 
 
 @dataclass(frozen=True, slots=True)
+class TakenPage:
+    """What a fallback number stood for."""
+
+    facts: Sequence[Fact]
+
+
+@dataclass(frozen=True, slots=True)
 class PosterNote:
     """What the registry knows of the poster that was just verified."""
 

@@ -17,6 +17,7 @@ import registry.components.tables
 import registry.delegations.tables
 import registry.departments.tables
 import registry.devices.tables
+import registry.fallbacks.tables
 import registry.files.tables
 import registry.idempotency.tables
 import registry.imports.tables
