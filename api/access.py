@@ -77,6 +77,8 @@ OPERATIONS: Mapping[str, Rule] = {
     "POST /api/v1/tokens": _ADMINISTRATOR,
     "GET /api/v1/tokens": _ADMINISTRATOR,
     "DELETE /api/v1/tokens/{token_id}": _ADMINISTRATOR,
+    "GET /api/v1/keys": _ADMINISTRATOR,
+    "POST /api/v1/keys/rotate": _ADMINISTRATOR,
     "POST /api/v1/departments": _ADMINISTRATOR,
     "GET /api/v1/departments": _ANYONE_KNOWN,
     "POST /api/v1/departments/{code}/scopes": _ADMINISTRATOR,

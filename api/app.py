@@ -33,6 +33,7 @@ from api.http import (
     files,
     import_events,
     imports,
+    keys,
     materials,
     posters,
     problems,
@@ -53,8 +54,8 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     sessions.router, accounts.router, departments.router, catalogue.router, files.router, batches.router,
     uploads.router, imports.router, import_events.router,
     certificates.router, evidence_sets.router, materials.router, codes.router, devices.router, relatives.router,
-    delegations.router, verifications.router, authorisations.router, uses.router, venues.router, components.router,
-    posters.router, fallbacks.router,
+    delegations.router, keys.router, verifications.router, authorisations.router, uses.router, venues.router,
+    components.router, posters.router, fallbacks.router,
     public.router, reference.router,
 )  # fmt: skip
 _DESCRIPTION: Final = (

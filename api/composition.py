@@ -18,7 +18,7 @@ from api.http.in_flight import InFlight
 from api.http.limits import RateLimit
 from api.http.published_trust import PublishedTrust
 from api.import_worker import ImportWorker
-from api.settings import NO_CHAIN, Settings, SettingsError
+from api.settings import NO_CHAIN, Settings, SettingsError, read_secret
 from api.witness.client import WitnessClient
 from api.worker import Worker
 from chain.opening import Chain
@@ -80,6 +80,7 @@ class Services:
             self.chain.close()
         if self.witnesses is not None:
             self.witnesses.close()
+        self.keys.flush_counts(self.clock())
         self.engine.dispose()
 
 
@@ -103,7 +104,7 @@ def compose(
     migrate(engine)
     blind = BlindIndex(_secret(settings.data / "keys" / "blind.key", draw, may_make=_is_new(engine)))
     registry = Registry(engine, blind, clock, draw)
-    keys = KeyService(settings.data / "keys", engine)
+    keys = open_keys(settings, engine)
     keys.prepare(clock())
     with registry.begin(REGISTRY) as work:
         catalogue.install_builtin(work)
@@ -117,7 +118,8 @@ def compose(
     declarer = None if chain is None else Declarer(engine, chain)
     pipeline = Pipeline(engine, keys, tiles, chain, chain, clock, draw, proofs=chain, declarer=declarer, send=send)
     import_folder = ImportFolder(settings.data / "imports")
-    worker = Worker(pipeline.tick, _chores(registry, files, import_folder), clock)
+    chores = (*_chores(registry, files, import_folder), lambda: keys.flush_counts(clock()))
+    worker = Worker(pipeline.tick, chores, clock)
     return Services(
         settings=settings, engine=engine, registry=registry, keys=keys, files=files, pipeline=pipeline,
         trust=PublishedTrust(registry, keys), chain=chain,
@@ -126,6 +128,21 @@ def compose(
         verifications=_limit(settings.verifications_per_minute), logins=_limit(settings.logins_per_minute),
         reports=_limit(settings.reports_per_minute),
         in_flight=InFlight(), clock=clock, draw=draw, first_password=first_password, witnesses=client,
+    )  # fmt: skip
+
+
+def open_keys(settings: Settings, engine: Engine) -> KeyService:
+    """The keys of these settings. Raises SettingsError, KeyUnavailableError."""
+    passphrase, token = settings.key_passphrase_file, settings.token
+    vault = None
+    if token is not None:
+        # Here, for it loads a library of C that only those with a token need.
+        from registry.keys.tokens import TokenVault
+
+        vault = TokenVault(token.module, token.label, lambda: read_secret(token.pin_file, "SUIZHENG_PKCS11_PIN_FILE"))
+    return KeyService(
+        settings.data / "keys", engine, token=vault, suites=settings.key_suites,
+        passphrase=read_secret(passphrase, "SUIZHENG_KEY_PASSPHRASE_FILE").encode() if passphrase else None,
     )  # fmt: skip
 
 

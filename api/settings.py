@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from registry.errors import KeyUnavailableError
+from registry.keys.rules import FAMILIES, check_suite
 from registry.witnesses.rules import Address
 from verifier.cosignature import witness_key
 from verifier.errors import MalformedError
-from verifier.suites import PublicKey
+from verifier.suites import PublicKey, Suite
 
 DEFAULT_PORT = 8310
 EMBEDDED, NO_CHAIN = "embedded", "none"
@@ -27,6 +29,15 @@ class SettingsError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Token:
+    """A token by PKCS #11: the library, the token's label, and the file that holds its PIN."""
+
+    module: str
+    label: str
+    pin_file: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """How this server runs. `data` holds registry.db, keys/, log/, files/ and chain/; it is never served as a whole.
 
@@ -34,6 +45,8 @@ class Settings:
     verifications_per_minute, logins_per_minute, reports_per_minute: what one anonymous address may ask.
     witnesses: who is asked to cosign the log's heads; witness_threshold: how many of them verifiers must ask for;
     distrusted_witnesses: former keys of witnesses whose secrets leaked.
+    token: where new keys are made instead of in files; key_passphrase_file: what seals new key files; key_suites: of
+    new keys by purpose (`log`, `codes`, `status`, `trust-root`, `department`), Ed25519 where it says nothing.
     """
 
     data: Path
@@ -47,6 +60,9 @@ class Settings:
     witnesses: tuple[Address, ...] = ()
     witness_threshold: int = 0
     distrusted_witnesses: tuple[PublicKey, ...] = ()
+    token: Token | None = None
+    key_passphrase_file: Path | None = None
+    key_suites: Mapping[str, Suite] = field(default_factory=dict)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -69,12 +85,60 @@ class Settings:
             witnesses=witnesses,
             distrusted_witnesses=_distrusted(environment.get("SUIZHENG_WITNESSES_DISTRUSTED") or ""),
             witness_threshold=_number(environment, "SUIZHENG_WITNESS_THRESHOLD", 0, 0, len(witnesses)),
+            token=_token(environment.get("SUIZHENG_PKCS11") or "", environment.get("SUIZHENG_PKCS11_PIN_FILE") or ""),
+            key_passphrase_file=_path(environment.get("SUIZHENG_KEY_PASSPHRASE_FILE")),
+            key_suites=_suites(environment.get("SUIZHENG_KEY_SUITES") or ""),
         )
 
     @property
     def is_https(self) -> bool:
         """Whether callers reach this server by https, so that cookies may demand it."""
         return self.public_url.startswith("https://")
+
+
+def read_secret(path: Path, variable: str) -> str:
+    """The secret in a file, without its line end. Raises SettingsError."""
+    try:
+        secret = path.read_text("utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(variable, f"无法读取 {path}") from error
+    if not secret:
+        raise SettingsError(variable, f"{path} 是空文件")
+    return secret
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text).resolve() if text else None
+
+
+def _token(text: str, pin_file: str) -> Token | None:
+    """「模块路径;令牌名称」."""
+    if not text:
+        return None
+    module, _, label = (part.strip() for part in text.partition(";"))
+    if not module or not label:
+        raise SettingsError("SUIZHENG_PKCS11", f"应为「PKCS#11 模块路径;令牌名称」，得到 {text!r}")
+    if not pin_file:
+        raise SettingsError("SUIZHENG_PKCS11_PIN_FILE", "使用密码令牌须指明存放 PIN 的文件")
+    return Token(module, label, Path(pin_file).resolve())
+
+
+def _suites(text: str) -> dict[str, Suite]:
+    """「用途=套件」 divided by commas, such as codes=ES256,department=SM2."""
+    found = {}
+    for part in text.replace(";", ",").split(","):
+        if not part.strip():
+            continue
+        purpose, _, suite = (one.strip() for one in part.partition("="))
+        if suite.upper() not in Suite.__members__ or purpose not in FAMILIES:
+            wanted = f"用途为 {'、'.join(FAMILIES)}，套件为 {'、'.join(Suite.__members__)}"
+            raise SettingsError("SUIZHENG_KEY_SUITES", f"每项应为「用途=套件」（{wanted}），得到 {part.strip()!r}")
+        found[purpose] = Suite[suite.upper()]
+        try:
+            check_suite(purpose, found[purpose])
+        except KeyUnavailableError as error:
+            raise SettingsError("SUIZHENG_KEY_SUITES", error.message) from error
+    return found
 
 
 def _number(environment: Mapping[str, str], variable: str, default: int, least: int, most: int) -> int:

@@ -32,6 +32,8 @@ from registry.components.rules import RESULTS, STATES
 from registry.errors import InvalidDraftError
 from registry.imports.rules import OUTCOMES
 from registry.imports.rules import State as ImportState
+from registry.errors import InvalidDraftError, NotFoundError
+from registry.keys.rules import REGISTRY_PURPOSES
 from registry.log.published import Inclusion
 from registry.posters.rules import ALARMS
 from registry.relatives.rules import RELATIONS
@@ -61,6 +63,9 @@ FAMILIES = {
     "check.name.": tuple(Check),
     "check.ok.": tuple(Check),
     "code_type.": tuple(HOLDER_CODE_TYPES),
+    "keys.due.": ("waiting", "fresh", "due_soon", "overdue", "past"),
+    "keys.purpose.": REGISTRY_PURPOSES,
+    "keys.vault.": ("files", "token"),
     "delegations.role.": tuple(role.name.lower() for role in Role),
     "delegations.state.": ("awaiting", "live", "revoked"),
     "codes.": (
@@ -102,7 +107,7 @@ FAMILIES = {
         "changed", "code", "disabled", "known", "lost", "pass", "password", "registered", "revoked", "rule", "venue",
         "relative", "relative_ended", "fault", "fault_handled", "fault_closed", "inspection", "component_moved",
         "applied", "approved", "refused", "posters", "put_up", "alarm_closed", "poster_reported",
-        "component_removed", "delegation", "undelegated",
+        "component_removed", "key", "delegation", "undelegated",
     ),
 }  # fmt: skip
 #: Families whose keys are looked up and may be missing.

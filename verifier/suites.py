@@ -153,7 +153,13 @@ class SoftwareKey:
         if isinstance(self._key, (ed25519.Ed25519PrivateKey, sm2.PrivateKey)):
             return self._key.sign(message)
         r, s = utils.decode_dss_signature(self._key.sign(message, _SHA256))
-        return r.to_bytes(32, "big") + min(s, _P256_ORDER - s).to_bytes(32, "big")
+        return low_s(r.to_bytes(32, "big") + s.to_bytes(32, "big"))
+
+
+def low_s(signature: bytes) -> bytes:
+    """An ECDSA signature r || s over P-256 in the one form that is accepted: s in the lower half of the order."""
+    s = int.from_bytes(signature[32:], "big")
+    return signature[:32] + min(s, _P256_ORDER - s).to_bytes(32, "big")
 
 
 def public_key(suite: int, raw: bytes) -> PublicKey:

@@ -82,6 +82,7 @@ def _parser() -> Parser:
     _add_witness(commands)
     add_governance(commands)
     _add_delegation(commands)
+    _add_keys(commands)
     demo = commands.add_parser(
         "demo", help="演示完整过程（需要服务器组件）", description="在本机演示登记、存证、核验、复用与闸口"
     )
@@ -223,6 +224,29 @@ def _add_trust_making(actions: argparse._SubParsersAction[Parser]) -> None:
         action.add_argument("--key", metavar="密钥", type=Path, required=action is sign, help="根密钥（PEM）")
     for action in (show, new, sign, issuer):
         action.set_defaults(module="trust_making")
+
+
+def _add_keys(commands: argparse._SubParsersAction[Parser]) -> None:
+    keys = commands.add_parser(
+        "keys",
+        help="签名密钥：查看与更换（需要服务器组件）",
+        description="查看密钥的历史与使用次数，更换密钥。设置取自环境变量，与 serve 相同。",
+    )
+    actions = keys.add_subparsers(title="命令", dest="action", required=True, metavar="命令", parser_class=Parser)
+    listing = actions.add_parser("list", help="全部密钥")
+    show = actions.add_parser("show", help="一个密钥，或一个用途的全部密钥")
+    show.add_argument("kid", metavar="密钥", help="密钥编号（16 位十六进制）或用途")
+    rotate = actions.add_parser("rotate", help="更换一个用途的密钥")
+    rotate.add_argument("purpose", metavar="用途", help="log、codes、status、trust-root 或 department:<部门代码>")
+    rotate.add_argument(
+        "--lead-hours", metavar="小时", type=int, default=24, help="先公布多少小时再启用，默认 24；0 为立即"
+    )
+    rotate.add_argument("--suite", choices=("ED25519", "ES256", "SM2"), help="套件，默认按设置")
+    for action in (listing, show):
+        action.add_argument("--json", action="store_true", help="每个密钥输出一行 JSON")
+    for action in (listing, show, rotate):
+        action.add_argument("--data", metavar="目录", type=Path, help="数据目录，默认取自 SUIZHENG_DATA")
+    keys.set_defaults(module="keeping")
 
 
 def _add_delegation(commands: argparse._SubParsersAction[Parser]) -> None:

@@ -104,6 +104,8 @@ PAGE_ACCESS: Final[Mapping[str, Rule]] = {
     "POST /components/{code}/inspections": _posting(_HOSTING),
     "POST /components/{code}/place": _posting(_HOSTING),
     "POST /components/{code}/remove": _posting(_HOSTING),
+    "GET /keys": Rule(_ADMINISTRATOR),
+    "POST /keys/rotate": _posting(_ADMINISTRATOR),
     "GET /accounts": Rule(_ADMINISTRATOR),
     "POST /accounts": _posting(_ADMINISTRATOR),
     "POST /accounts/{account_id}/password": _posting(_ADMINISTRATOR),

@@ -42,6 +42,7 @@ _WAYS: Final[tuple[tuple[str, str, str, frozenset[str]], ...]] = (
     ("/components", "nav.components", "list", frozenset({VENUE})),
     ("/explore", "nav.explore", "tree", frozenset()),
     ("/status", "nav.status", "status", frozenset()),
+    ("/keys", "nav.keys", "key", frozenset({ADMINISTRATOR})),
     ("/accounts", "nav.accounts", "users", frozenset({ADMINISTRATOR})),
 )
 

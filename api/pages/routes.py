@@ -14,6 +14,7 @@ from api.pages import (
     exploring,
     hosting,
     importing,
+    keeping,
     listing,
     posters,
     registering,
@@ -48,6 +49,7 @@ for part in (
     delegating,
     posters,
     hosting,
+    keeping,
     components,
     staffing,
 ):

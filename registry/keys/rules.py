@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from registry.errors import KeyUnavailableError
+from verifier.suites import Suite
+
 LOG = "log"
 CODES = "codes"
 STATUS = "status"
@@ -14,6 +17,8 @@ TRUST_ROOT = "trust-root"
 REGISTRY_PURPOSES = (LOG, CODES, STATUS, TRUST_ROOT)
 
 _DEPARTMENT = "department:"
+#: What settings may name.
+FAMILIES = (*REGISTRY_PURPOSES, "department")
 
 #: The first key of a purpose is in force from so long before the first thing it has to sign: the clocks of two
 #: processes differ, and what one of them recorded a moment earlier must find the key that the other one made.
@@ -28,6 +33,33 @@ def department_purpose(code: str) -> str:
 def department_of(purpose: str) -> str | None:
     """The department whose entries a key of this purpose signs; None for the registry's own purposes."""
     return purpose.removeprefix(_DEPARTMENT) if purpose.startswith(_DEPARTMENT) else None
+
+
+def family(purpose: str) -> str:
+    """What a setting names: `department` for every department's purpose, the purpose itself otherwise."""
+    return "department" if department_of(purpose) is not None else purpose
+
+
+def check_suite(purpose: str, suite: Suite) -> None:
+    """Raises KeyUnavailableError where a purpose cannot have keys of the suite: checkpoints are Ed25519 (C2SP)."""
+    if purpose == LOG and suite is not Suite.ED25519:
+        message = "存证日志的检查点只能用 Ed25519 签署（C2SP signed note）。（log keys are Ed25519）"
+        raise KeyUnavailableError("suite_not_for_purpose", message, {"purpose": purpose, "suite": suite.name})
+
+
+#: How long a key should serve, and how long before that end its administrator is warned.
+SERVES = timedelta(days=2 * 365)
+WARN_BEFORE = timedelta(days=30)
+
+
+def due(period: Period, at: datetime) -> str:
+    """past, waiting, fresh, due_soon or overdue: when a key should be replaced. Nothing stops by itself."""
+    if not period.covers(at):
+        return "waiting" if at < period.valid_from else "past"
+    left = period.valid_from + SERVES - at
+    if left <= timedelta(0):
+        return "overdue"
+    return "due_soon" if left <= WARN_BEFORE else "fresh"
 
 
 @dataclass(frozen=True, slots=True)

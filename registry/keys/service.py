@@ -1,17 +1,18 @@
-"""Making, finding and changing signing keys.
+"""Making, finding and changing signing keys, and counting what they sign.
 
-Private halves are unencrypted PEM files (PKCS #8) named by key id, readable by the owner alone: good for trials. A real
-registry keeps them in hardware behind `verifier.suites.SigningKey`; nothing above this module would change.
+Private halves are in a vault: files of their owner alone, sealed by a passphrase if there is one (vaults.py), or a
+token by PKCS #11 that they never leave (tokens.py). The history, public halves and counts are in the table `keys`.
 """
 
 from __future__ import annotations
 
-import os
-import stat
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Lock
+from types import MappingProxyType
 
 from sqlalchemy import Connection, Engine, Table, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -21,24 +22,23 @@ from registry.errors import KeyUnavailableError
 from registry.keys import rules
 from registry.keys.rules import Period
 from registry.keys.tables import KeyRow
-from verifier.errors import MalformedError
-from verifier.suites import PublicKey, SigningKey, SoftwareKey, Suite, public_key
-
-FOLDER_MODE = 0o700
-FILE_MODE = 0o600
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+from registry.keys.vaults import FileVault, Vault
+from verifier.suites import PublicKey, SigningKey, Suite, public_key
 
 _KEYS: Table = KeyRow.__table__  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, slots=True)
 class KnownKey:
-    """The public half of a key, what it is for and when."""
+    """The public half of a key, what it is for and when; in which vault it is, and how often it has signed at least."""
 
     public: PublicKey
     purpose: str
     valid_from: datetime
     valid_to: datetime | None
+    vault: str = "files"
+    uses: int = 0
+    last_used_at: datetime | None = None
 
 
 class KeyService:
@@ -48,14 +48,24 @@ class KeyService:
     transaction that may write. Raises KeyUnavailableError when the folder is open to other users.
     """
 
-    def __init__(self, folder: Path, engine: Engine) -> None:
-        self._folder = folder
+    def __init__(
+        self,
+        folder: Path,
+        engine: Engine,
+        *,
+        passphrase: bytes | None = None,
+        token: Vault | None = None,
+        suites: Mapping[str, Suite] = MappingProxyType({}),
+    ) -> None:
+        """token: where new keys are made instead of in files; suites: of new keys by purpose or family of purposes."""
+        self._files = FileVault(folder, passphrase)
+        self._token = token
+        self._suites = suites
         self._engine = engine
+        self._counts: Counter[bytes] = Counter()
         self._reader = engine.execution_options(**{READ_ONLY: True})
-        self._loaded: dict[bytes, SoftwareKey] = {}
+        self._loaded: dict[bytes, SigningKey] = {}
         self._lock = Lock()
-        folder.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
-        _check_private(folder)
 
     def prepare(self, at: datetime) -> None:
         """Make the registry's own keys (log, codes, status, trust root) if this is the first start."""
@@ -83,64 +93,119 @@ class KeyService:
         Two processes that start together end up with the same key. Raises KeyUnavailableError as `key_for` does.
         """
         if not self.periods(purpose):
-            fresh = self._draw_key()
+            fresh, vault = self._draw_key(purpose)
             begins_at = rules.whole_second(at - rules.FIRST_KEY_MARGIN)
             try:
                 with self._engine.begin() as connection:
-                    _insert(connection, fresh.public, purpose, begins_at)
+                    _insert(connection, fresh, purpose, begins_at, vault.name)
             except IntegrityError:
                 # Another process was first; its key counts and ours has signed nothing.
-                self._path(fresh.public.kid).unlink(missing_ok=True)
+                vault.discard(fresh.kid)
         return self.key_for(purpose, at)
 
-    def rotate(self, purpose: str, at: datetime) -> PublicKey:
-        """Make a new key that takes over at the next whole second; what the old one signed until then stays good.
+    def rotate(
+        self, purpose: str, at: datetime, *, lead: timedelta = timedelta(0), suite: Suite | None = None
+    ) -> PublicKey:
+        """Make a new key that takes over at the next whole second after `lead`; what the old one signs before holds.
 
-        Raises KeyUnavailableError if the purpose has no open key, or has one that begins later than that.
+        In between both are published: whoever fetches a trust bundle meanwhile knows the new key before it signs.
+        Raises KeyUnavailableError if the purpose has no open key, has one that begins later than that, or may not have
+        the suite; or if the vault is away.
         """
-        changes_at = rules.next_second(at)
-        fresh = self._draw_key()
         with self._engine.begin() as connection:
-            closed = connection.execute(
-                update(_KEYS)
-                .where(_KEYS.c.purpose == purpose, _KEYS.c.valid_to.is_(None), _KEYS.c.valid_from < changes_at)
-                .values(valid_to=changes_at)
-            )
-            if closed.rowcount != 1:
-                raise _unavailable(purpose, at)
-            _insert(connection, fresh.public, purpose, changes_at)
-        return fresh.public
+            return self.rotate_in(connection, purpose, at, lead=lead, suite=suite)
+
+    def rotate_in(
+        self,
+        connection: Connection,
+        purpose: str,
+        at: datetime,
+        *,
+        lead: timedelta = timedelta(0),
+        suite: Suite | None = None,
+    ) -> PublicKey:
+        """`rotate` within a transaction of the caller's; if that is given up, a key is left that signs nothing."""
+        changes_at = rules.next_second(at + lead)
+        if any(period.valid_from > at for period in _periods(connection, purpose)):
+            message = "该用途已有一个尚未启用的新密钥，请待其启用后再更换。（a new key is already waiting）"
+            raise KeyUnavailableError("rotation_pending", message, {"purpose": purpose})
+        closed = connection.execute(
+            update(_KEYS)
+            .where(_KEYS.c.purpose == purpose, _KEYS.c.valid_to.is_(None), _KEYS.c.valid_from < changes_at)
+            .values(valid_to=changes_at)
+        )
+        if closed.rowcount != 1:
+            raise _unavailable(purpose, at)
+        fresh, vault = self._draw_key(purpose, suite)
+        _insert(connection, fresh, purpose, changes_at, vault.name)
+        return fresh
 
     def known(self) -> list[KnownKey]:
         """Every key of every purpose, oldest first, without private halves."""
         with self._reader.connect() as connection:
-            rows = connection.execute(select(_KEYS).order_by(_KEYS.c.valid_from, _KEYS.c.kid))
-            return [
-                KnownKey(public_key(row.suite, row.public), row.purpose, row.valid_from, row.valid_to) for row in rows
-            ]
+            return self.known_in(connection)
+
+    def known_in(self, connection: Connection) -> list[KnownKey]:
+        """`known` within a transaction of the caller's."""
+        rows = connection.execute(select(_KEYS).order_by(_KEYS.c.valid_from, _KEYS.c.kid))
+        return [
+            KnownKey(
+                public_key(row.suite, row.public), row.purpose, row.valid_from, row.valid_to, row.vault, row.uses,
+                row.last_used_at,
+            )
+            for row in rows
+        ]  # fmt: skip
 
     def load(self, kid: bytes) -> SigningKey:
-        """The private key with this id. Raises KeyUnavailableError: file missing, damaged, another key, or exposed."""
+        """The private key with this id, whose signatures are counted. Raises KeyUnavailableError as its vault does."""
         with self._lock:
             key = self._loaded.get(kid)
             if key is None:
-                key = self._loaded[kid] = _read(self._path(kid), kid)
+                key = self._loaded[kid] = _CountedKey(self._vault_of(kid).load(kid), self._counts)
             return key
 
-    def _path(self, kid: bytes) -> Path:
-        return self._folder / f"{kid.hex()}.pem"
+    def flush_counts(self, at: datetime) -> None:
+        """Write down how often each key has signed since the last time; a crash loses what was not written yet."""
+        with self._lock:
+            counts = {kid: count for kid, count in self._counts.items() if count}
+            for kid, count in counts.items():
+                self._counts[kid] -= count
+        if not counts:
+            return
+        with self._engine.begin() as connection:
+            for kid, count in sorted(counts.items()):
+                used = {"uses": _KEYS.c.uses + count, "last_used_at": at}
+                connection.execute(update(_KEYS).where(_KEYS.c.kid == kid).values(used))
 
-    def _draw_key(self) -> SoftwareKey:
-        # The file is durable before the row that makes the key count: a crash between the two leaves an unused file.
-        key = SoftwareKey.generate(Suite.ED25519)
-        path = self._path(key.public.kid)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(key.to_pem())
-            file.flush()
-            os.fsync(file.fileno())
-        _sync_folder(self._folder)
-        return key
+    def _vault_of(self, kid: bytes) -> Vault:
+        with self._reader.connect() as connection:
+            name = connection.scalar(select(_KEYS.c.vault).where(_KEYS.c.kid == kid))
+        if name in (None, self._files.name):
+            return self._files
+        if self._token is None:
+            message = "签名密钥在密码令牌中，请设置 SUIZHENG_PKCS11。（the key is in a token: set SUIZHENG_PKCS11）"
+            raise KeyUnavailableError("token_not_configured", message, {"kid": kid.hex()})
+        return self._token
+
+    def _draw_key(self, purpose: str, suite: Suite | None = None) -> tuple[PublicKey, Vault]:
+        wanted = suite or self._suites.get(purpose) or self._suites.get(rules.family(purpose)) or Suite.ED25519
+        rules.check_suite(purpose, wanted)
+        vault: Vault = self._files if self._token is None or wanted is Suite.SM2 else self._token
+        return vault.draw(wanted), vault
+
+
+class _CountedKey:
+    """A key that counts what it signs; a lost increment of two threads is a miscount by one, no more."""
+
+    __slots__ = ("_counts", "_kid", "_sign", "public")
+
+    def __init__(self, key: SigningKey, counts: Counter[bytes]) -> None:
+        self.public, self._sign, self._counts, self._kid = key.public, key.sign, counts, key.public.kid
+
+    def sign(self, message: bytes) -> bytes:
+        signature = self._sign(message)
+        self._counts[self._kid] += 1
+        return signature
 
 
 def _periods(connection: Connection, purpose: str) -> list[Period]:
@@ -152,59 +217,12 @@ def _periods(connection: Connection, purpose: str) -> list[Period]:
     return [Period(row.kid, row.valid_from, row.valid_to) for row in rows]
 
 
-def _insert(connection: Connection, public: PublicKey, purpose: str, valid_from: datetime) -> None:
-    connection.execute(
-        insert(_KEYS).values(
-            kid=public.kid, suite=int(public.suite), public=public.raw, purpose=purpose, valid_from=valid_from
-        )
-    )
-
-
-def _read(path: Path, kid: bytes) -> SoftwareKey:
-    try:
-        _check_private(path)
-        key = SoftwareKey.from_pem(path.read_bytes())
-    except FileNotFoundError as missing:
-        raise KeyUnavailableError(
-            "key_file_missing",
-            f"签名密钥文件 {path.name} 不存在，请从备份恢复，或更换密钥。（key file not found: restore it or rotate）",
-            {"kid": kid.hex()},
-        ) from missing
-    except MalformedError as damaged:
-        raise _damaged(path, kid) from damaged
-    if key.public.kid != kid:
-        raise _damaged(path, kid)
-    return key
-
-
-def _check_private(path: Path) -> None:
-    mode = path.stat().st_mode
-    if os.name == "posix" and mode & _OTHERS:
-        wanted = FOLDER_MODE if stat.S_ISDIR(mode) else FILE_MODE
-        raise KeyUnavailableError(
-            "key_file_exposed",
-            f"{path.name} 可被其他用户读取（权限 {stat.S_IMODE(mode):o}），为防止密钥泄露已拒绝使用。"
-            f"请执行 chmod {wanted:o}，并考虑更换密钥。"
-            f"（readable by other users: chmod {wanted:o} and consider rotating）",
-            {"file": path.name, "mode": f"{stat.S_IMODE(mode):o}"},
-        )
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _damaged(path: Path, kid: bytes) -> KeyUnavailableError:
-    return KeyUnavailableError(
-        "key_file_damaged",
-        f"签名密钥文件 {path.name} 已损坏或不是该密钥，请从备份恢复，或更换密钥。"
-        "（damaged key file: restore it or rotate）",
-        {"kid": kid.hex()},
-    )
+def _insert(connection: Connection, public: PublicKey, purpose: str, valid_from: datetime, vault: str) -> None:
+    row = {
+        "kid": public.kid, "suite": int(public.suite), "public": public.raw, "purpose": purpose,
+        "valid_from": valid_from, "vault": vault, "uses": 0,
+    }  # fmt: skip
+    connection.execute(insert(_KEYS).values(row))
 
 
 def _unavailable(purpose: str, at: datetime) -> KeyUnavailableError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Index, Integer, LargeBinary, String, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from registry.database import Base, UtcDateTime
@@ -35,3 +35,8 @@ class KeyRow(Base):
     #: In force from (inclusive) … to (exclusive; none yet while open).
     valid_from: Mapped[datetime] = mapped_column(UtcDateTime())
     valid_to: Mapped[datetime | None] = mapped_column(UtcDateTime())
+    #: `files` or `token`.
+    vault: Mapped[str] = mapped_column(String(12), server_default="files")
+    #: How often it has signed at least: counted in memory, written down every hour, at the end, and when asked.
+    uses: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime())

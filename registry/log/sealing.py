@@ -88,7 +88,11 @@ def seal(engine: Engine, keys: KeyService, after_id: int, limit: int) -> Sealing
         sign = rings.signer(department, recorded_at)
         if sign is None:
             continue
-        signed = sign(payload)
+        try:
+            signed = sign(payload)
+        except KeyUnavailableError as problem:
+            rings.lose(department, problem)
+            continue
         # verifier.merkle.leaf_hash, without its call.
         leaf_hash = sha256(b"\x00" + signed).digest()
         sealed.append(Seal(row_id, signed, leaf_hash))
@@ -145,6 +149,14 @@ class _Rings:
         except KeyError:
             found = self._signers[department, recorded_at] = self._find(department, recorded_at)
             return found
+
+    def lose(self, department: str, problem: KeyUnavailableError) -> None:
+        """Sign nothing more for this department in this pass: its key went away while it was in use."""
+        self._problems.append(problem)
+        self._periods[department] = []
+        for known in self._signers:
+            if known[0] == department:
+                self._signers[known] = None
 
     def _periods_of(self, department: str, needed: set[tuple[str, Any]]) -> list[Period]:
         purpose = key_rules.department_purpose(department)
