@@ -32,7 +32,6 @@ from registry.components.rules import RESULTS, STATES
 from registry.errors import InvalidDraftError
 from registry.imports.rules import OUTCOMES
 from registry.imports.rules import State as ImportState
-from registry.errors import InvalidDraftError, NotFoundError
 from registry.keys.rules import REGISTRY_PURPOSES
 from registry.log.published import Inclusion
 from registry.posters.rules import ALARMS
