@@ -10,6 +10,7 @@ from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
+from api.printing import errors as printing
 from api.settings import SettingsError
 from chain import errors as chain
 from codes import payload, picture
@@ -162,6 +163,9 @@ TABLE: Mapping[type[Exception], Row] = {
     DataError: Row(422, TITLES[422]),
     # api
     SettingsError: _WITHOUT_NEXT_MOVE,
+    printing.PrintingError: _WITHOUT_NEXT_MOVE,
+    printing.FontMissingError: Row(503, "缺少中文字体"),
+    printing.TemplateError: _WITHOUT_NEXT_MOVE,
 }
 
 #: The roots of the trees that TABLE must cover; a test walks them.
@@ -171,6 +175,7 @@ ROOTS: tuple[type[Exception], ...] = (
     payload.PayloadError,
     picture.PictureError,
     chain.ChainError,
+    printing.PrintingError,
 )
 #: Errors of the database that a request can meet, with the reason and the message for its sender; their own text is for
 #: the log alone.
