@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 # One more than there are processors, up to four: the tests of the four validators mostly wait for blocks.
 PROCESSES := $(shell $(PYTHON) -c "import os; print(min(4, (os.cpu_count() or 1) + 1))")
 READY := $(VENV)/.ready
+VENDOR := api/pages/static/vendor/.ready
 
-.PHONY: demo test check format serve bench fuzz install tools tools-kaia test-kaia lock clean
+.PHONY: demo test check format serve bench fuzz install web tools tools-kaia test-kaia lock clean
 
-install: $(READY)
+install: $(READY) $(VENDOR)
 
 # The lock file's hashes are checked; the project itself is installed in place.
 $(READY): requirements.lock pyproject.toml
@@ -17,10 +18,15 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $(READY)
 
-demo: $(READY)
+# QR drawing and camera reading in the browser, from npm with integrity; without a registry all else works.
+web: $(VENDOR)
+$(VENDOR): web/package-lock.json web/install.py $(READY)
+	-@$(BIN)/python web/install.py && touch $@
+
+demo: $(READY) $(VENDOR)
 	$(BIN)/suizheng demo
 
-test: $(READY)
+test: $(READY) $(VENDOR)
 	$(BIN)/pytest -q --numprocesses $(PROCESSES) --dist loadgroup
 
 check: $(READY)
@@ -33,7 +39,7 @@ format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-serve: $(READY)
+serve: $(READY) $(VENDOR)
 	$(BIN)/suizheng serve
 
 # make bench ONLY=name runs one entry.

@@ -35,6 +35,7 @@ MAX_PICTURE_SAMPLES = 120_000_000
 """Bytes that a decoded picture may take: 30 million pixels with transparency, 40 million in colour."""
 PHOTO_SIDE = 1600
 
+_LINK = re.compile(r"https?://[!-~]{1,300}")
 _TEXT = re.compile(rf"[0-9A-Z $%*+\-./:]{{1,{MAX_TEXT_CHARS}}}")
 _FORMATS = ("PNG", "JPEG", "WEBP")
 _OUR_SVG = re.compile(
@@ -108,7 +109,17 @@ def draw_svg(text: str, level: Level = SCREEN, *, title: str = "随证码") -> s
 
     `title` is what a screen reader says. The error correction is exactly `level`. Raises UndrawableError.
     """
-    side, rows = _matrix(text, level)
+    return _svg(*_matrix(text, level), level, title)
+
+
+def draw_link_svg(url: str, *, title: str) -> str:
+    """An SVG of a link for a phone's camera to open, as `draw_svg` draws codes. Raises UndrawableError."""
+    if not _LINK.fullmatch(url):
+        raise UndrawableError("not_a_link", "只能为 http 或 https 链接制作二维码")
+    return _svg(*_symbol(url, SCREEN), SCREEN, title)
+
+
+def _svg(side: int, rows: bytes, level: Level, title: str) -> str:
     full = side + 2 * QUIET_ZONE
     name = escape(title[:120], quote=True)
     return (
@@ -184,6 +195,10 @@ def _matrix(text: str, level: Level) -> tuple[int, bytes]:
         raise UndrawableError("not_a_code", "只能为随证的码制作二维码")
     if level not in (SCREEN, PRINT):
         raise UndrawableError("unknown_level", "纠错级别只能是 M（屏幕）或 Q（打印）")
+    return _symbol(text, level)
+
+
+def _symbol(text: str, level: Level) -> tuple[int, bytes]:
     barcode = zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.QRCode, ec_level=level)
     pixels = memoryview(barcode.to_image(scale=1, add_quiet_zones=False))
     side = pixels.shape[0] if pixels.shape else 0

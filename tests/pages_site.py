@@ -307,6 +307,7 @@ def pages_of(site: Site) -> dict[str, str]:
         "single": f"/register/single?type={site.types[2]}", "certificates": "/certificates",
         "certificate": f"/certificates/{site.certificate_id}", "use": "/use", "use-result": f"/uses/{site.use_id}",
         "codes": "/codes?kind=person", "code": f"/codes/{site.code_id}", "venues": "/venues",
+        "phones": "/devices",
         "venue": f"/venues/{site.venue_id}", "accounts": "/accounts", "keys": "/keys",
         "delegations": "/delegations", "delegation": f"/delegations/{site.delegation_id}",
         "not-found": "/certificates/nothing",

@@ -38,6 +38,7 @@ _WAYS: Final[tuple[tuple[str, str, str, frozenset[str]], ...]] = (
     ("/use", "nav.use", "briefcase", frozenset({WINDOW})),
     ("/codes", "nav.codes", "qr", frozenset({REGISTRAR, WINDOW, VENUE})),
     ("/delegations", "nav.delegations", "tree", frozenset({REGISTRAR, WINDOW, AUDITOR})),
+    ("/devices", "nav.devices", "key", frozenset({WINDOW})),
     ("/venues", "nav.venues", "building", frozenset({VENUE, ADMINISTRATOR, AUDITOR})),
     ("/components", "nav.components", "list", frozenset({VENUE})),
     ("/explore", "nav.explore", "tree", frozenset()),

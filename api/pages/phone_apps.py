@@ -1,0 +1,62 @@
+"""The pages that stand alone on a phone, and what lets them open without a network: manifest and service worker."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from typing import Final
+
+from fastapi import APIRouter, Request, Response
+
+from api.http.guard import GuardedRoute
+from api.pages.rendering import show, static_address, static_folder, texts_for
+
+router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
+
+#: Pages that the service worker keeps. They are the same for everybody who has the same settings.
+_PAGES: Final = ("/wallet",)
+_KEPT: Final = ("js/core/*.js", "js/wallet/*.js", "vendor/*.js", "*.css", "art/logo.svg", "icons.svg")
+_BRAND: Final = "#0b566f"
+
+
+@router.get("/wallet")
+def wallet(request: Request) -> Response:
+    """随身码：手机上的动态码。"""
+    return show(request, "wallet.html")
+
+
+@router.get("/wallet.webmanifest")
+def manifest(request: Request) -> Response:
+    """How a phone installs the wallet (W3C Web Application Manifest)."""
+    t = texts_for(request)
+    described = {
+        "name": t("wallet.title"),
+        "short_name": t("wallet.title"),
+        "start_url": "/wallet",
+        "scope": "/wallet",
+        "display": "standalone",
+        "orientation": "portrait",
+        "background_color": "#ffffff",
+        "theme_color": _BRAND,
+        "icons": [{"src": static_address("art/logo.svg"), "sizes": "any", "type": "image/svg+xml", "purpose": "any"}],
+    }
+    return Response(json.dumps(described, ensure_ascii=False), media_type="application/manifest+json")
+
+
+@router.get("/sw.js")
+def service_worker() -> Response:
+    """The service worker with the list of what it keeps; a changed file makes it another one."""
+    return Response(_worker(), media_type="text/javascript", headers={"Cache-Control": "no-cache"})
+
+
+@cache
+def _worker() -> str:
+    paths = sorted({path for pattern in _KEPT for path in static_folder.glob(pattern)})
+    files = [f"/static/{path.relative_to(static_folder).as_posix()}" for path in paths]
+    template = static_folder.parent / "templates"
+    digest = hashlib.sha256()
+    for path in (*paths, *sorted(template.glob("*.html")), static_folder / "js/sw.js"):
+        digest.update(path.read_bytes())
+    head = f"const FILES = {json.dumps(files)}, PAGES = {json.dumps(_PAGES)}, VERSION = {digest.hexdigest()[:16]!r};\n"
+    return head + (static_folder / "js/sw.js").read_text("utf-8")

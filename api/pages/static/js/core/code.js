@@ -1,0 +1,116 @@
+// Codes: parse and judge, in the steps and with the reasons of verifier/code.py. Times are seconds since 1970.
+
+import { toHex } from "./bytes.js";
+import * as cbor from "./cbor.js";
+import * as cose from "./cose.js";
+import { malformed, outOfForce, outOfTime, wrongKind } from "./errors.js";
+import * as payload from "./payload.js";
+import { checkProof, deviceKey, openShown } from "./presentation.js";
+import { Examination } from "./verdict.js";
+
+export const KINDS = new Map([[65001, "person"], [65002, "enterprise"], [65003, "venue"], [65004, "component"], [65005, "printed"]]);
+export const GRANT_KINDS = new Map([[1, "certificate"], [2, "pass"]]);
+export const POLICY = {
+  required: ["format", "kind", "issuer", "signature", "status", "validity", "freshness"],
+  maxTrustAge: 7 * 86400,
+  proofWindow: 30,
+  proofSkew: 10,
+};
+
+const MAX_BYTES = 2048, MAX_GRANTS = 16, CODE_ID_BYTES = 8, ID_BYTES = 16, CLOCK_SKEW = 60, YEAR_9999 = 253402300799;
+const EXPIRES = 4, ISSUED = 6, PRIVATE = -65537;
+const BASE32 = "0123456789abcdefghjkmnpqrstvwxyz";
+
+// {kind, shown, claims}; nothing is verified yet.
+export function open(text) {
+  const shown = openShown(payload.decode(text), MAX_BYTES);
+  const typ = shown.message.header.get(cose.TYP), kind = KINDS.get(typ);
+  if (!kind) throw wrongKind("unknown_kind");
+  const claims = claimsOf(kind, cose.requireTyped(shown.message, typ));
+  claims.shownAt = shown.proof?.shownAt ?? null;
+  claims.madeAt = claims.shownAt ?? claims.issuedAt;
+  return { kind, shown, claims };
+}
+
+function claimsOf(kind, bytes) {
+  const claims = cbor.requireMap(cbor.decode(bytes, MAX_BYTES), [EXPIRES, ISSUED, PRIVATE]);
+  const isComponent = kind === "component", parts = cbor.requireList(claims.get(PRIVATE), 8, isComponent ? 8 : 7);
+  return {
+    kind,
+    codeId: toHex(cbor.requireBytes(parts[0], CODE_ID_BYTES)),
+    generation: cbor.requireUint(parts[1]),
+    statusList: cbor.requireUint(parts[2]),
+    statusIndex: cbor.requireUint(parts[3]),
+    issuedAt: time(claims.get(ISSUED)),
+    expiresAt: time(claims.get(EXPIRES)),
+    name: parts[4] === null ? null : cbor.requireText(parts[4], 60),
+    subject: parts[5] === null ? null : textOrId(parts[5], kind === "venue"),
+    grants: cbor.requireList(parts[6], MAX_GRANTS).map((grant) => grantOf(grant, kind)),
+    deviceKey: parts.length === 8 && !isComponent ? deviceKey(parts[7]) : null,
+    place: isComponent ? cbor.requireText(parts[7], 60) : null,
+  };
+}
+
+function time(value) {
+  if (cbor.requireUint(value) > YEAR_9999) throw malformed("not_a_time");
+  return value;
+}
+
+function grantOf(value, of) {
+  const parts = cbor.requireList(value, 5, 5), kind = GRANT_KINDS.get(cbor.requireUint(parts[0]));
+  if (!kind) throw malformed("wrong_field");
+  const ref = textOrId(parts[1], of === "printed" && kind === "pass");
+  return { kind, ref, statusList: cbor.requireUint(parts[2]), statusIndex: cbor.requireUint(parts[3]), until: time(parts[4]) };
+}
+
+function textOrId(value, ids) {
+  if (!ids || !(value instanceof Uint8Array)) return cbor.requireText(value, 32);
+  let number = BigInt(`0x${toHex(cbor.requireBytes(value, ID_BYTES))}`), text = "";
+  for (let n = 0; n < 26; n++, number >>= 5n) text = BASE32[Number(number & 31n)] + text;
+  return text;
+}
+
+// {verdict, claims}: believe the claims only if the verdict is valid. Never throws for any text.
+export async function examine(text, trust, at, kinds = [...KINDS.values()], policy = POLICY) {
+  const exam = new Examination(at);
+  await exam.run("freshness", () => trust.checkFresh(at, policy.maxTrustAge), trust.issuedAt);
+  const opened = await exam.run("format", () => open(text));
+  if (!opened) return { verdict: exam.conclude(policy), claims: null };
+  const { kind, shown, claims } = opened, { message } = shown;
+  await exam.run("kind", () => checkKind(kind, kinds));
+  const key = await exam.run("issuer", () => trust.key(cose.kidOf(message), `code:${kind}`, claims.issuedAt), trust.issuedAt);
+  if (key) {
+    await exam.run("signature", () => cose.check(message, key));
+    if (kind === "venue") await exam.run("issuer", () => trust.venue(claims.subject ?? ""), trust.issuedAt);
+  }
+  if (claims.deviceKey || shown.proof) await exam.run("possession", () => checkProof(shown, claims.deviceKey, at, policy));
+  if (kind === "printed") exam.skip("holder", "second_factor_due");
+  await exam.run("validity", () => checkTimes(claims, at));
+  await exam.run("status", () => checkStatus(claims, trust), trust.issuedAt);
+  return { verdict: exam.conclude(policy, claims), claims };
+}
+
+function checkKind(kind, kinds) {
+  if (!kinds.includes(kind)) throw wrongKind("wrong_kind");
+}
+
+function checkTimes(claims, at) {
+  if (at < claims.issuedAt - CLOCK_SKEW) throw outOfTime("not_yet_valid");
+  if (at >= claims.expiresAt) throw outOfTime("expired");
+}
+
+function checkStatus(claims, trust) {
+  const state = trust.status(claims.statusList, claims.statusIndex);
+  if (state !== "valid") throw outOfForce(`status_${state}`);
+}
+
+// The verdict on whatever a scan holds; only our own codes can be judged in the browser.
+export async function verify(typed, trust, at, policy = POLICY) {
+  const text = payload.normaliseScanned(typed);
+  if (payload.isCode(text)) return (await examine(text, trust, at, undefined, policy)).verdict;
+  const exam = new Examination(at);
+  await exam.run("format", () => {
+    throw malformed("not_ours");
+  });
+  return exam.conclude(policy);
+}

@@ -1,0 +1,25 @@
+// What can be wrong with something presented, sorted as verifier/errors.py sorts it: by what it means for the verdict.
+
+export const INVALID = "invalid", NOT_IN_FORCE = "not_in_force", UNDECIDED = "undecided";
+
+export class VerificationError extends Error {
+  constructor(state, check, reason) {
+    super(reason);
+    this.state = state;
+    this.check = check;
+    this.reason = reason;
+  }
+}
+
+export const malformed = (reason) => new VerificationError(INVALID, "format", reason);
+export const wrongKind = (reason) => new VerificationError(INVALID, "kind", reason);
+export const wrongSignature = (reason = "wrong_signature") => new VerificationError(INVALID, "signature", reason);
+export const outOfScope = (reason) => new VerificationError(INVALID, "issuer", reason);
+export const noProof = (reason) => new VerificationError(INVALID, "possession", reason);
+export const outOfTime = (reason, check = "validity") => new VerificationError(NOT_IN_FORCE, check, reason);
+export const outOfForce = (reason) => new VerificationError(NOT_IN_FORCE, "status", reason);
+export const untrusted = (reason) => new VerificationError(UNDECIDED, "issuer", reason);
+export const unknownStatus = (reason) => new VerificationError(UNDECIDED, "status", reason);
+export const staleTrust = (reason) => new VerificationError(UNDECIDED, "freshness", reason);
+// A suite this browser cannot do: nothing was checked, and a server can.
+export const notHere = (reason) => new VerificationError(UNDECIDED, "signature", reason);

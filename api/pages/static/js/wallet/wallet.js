@@ -1,0 +1,227 @@
+// The code on the phone: enrolled once by a ticket, shown anew every half minute, also without a network.
+
+import * as payload from "../core/payload.js";
+import { present } from "../core/presentation.js";
+import * as store from "../core/store.js";
+import { Refused, enrol, makeKey, renew, uses } from "./registry.js";
+
+const WINDOW = 30, RENEW_EVERY = 600, NAME = "wallet", PENDING = "wallet-pending";
+const texts = JSON.parse(document.getElementById("texts").dataset.texts);
+const part = (name) => document.querySelector(`[data-part="${name}"]`);
+const put = (name, text) => { part(name).textContent = text; };
+
+let wallet = null, drawCode = null, shownAt = 0, askedAt = 0, lock = null;
+
+// ---- What the page shows ------------------------------------------------------------------------------------------
+
+function show(state) {
+  document.body.dataset.state = state;
+  for (const section of document.querySelectorAll("[data-when]")) section.hidden = !section.dataset.when.split(" ").includes(state);
+}
+
+function showLine(text, tone = "") {
+  const line = part("line");
+  line.hidden = !text;
+  line.textContent = text;
+  line.className = `wallet-line ${tone}`;
+}
+
+const now = () => Date.now() / 1000 + (wallet?.skew ?? 0);
+const stateOf = () => (!wallet ? "none" : wallet.ended ? "ended" : now() >= wallet.expiresAt ? "expired" : "ready");
+
+function moment(seconds) {
+  const form = { year: "numeric", month: "long", day: "numeric", hour: "2-digit", minute: "2-digit", timeZone: "Asia/Shanghai" };
+  return new Intl.DateTimeFormat(document.documentElement.lang, form).format(new Date(seconds * 1000));
+}
+
+function age(seconds) {
+  const form = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" });
+  if (seconds < 3600) return form.format(-Math.round(seconds / 60), "minute");
+  return seconds < 86400 ? form.format(-Math.round(seconds / 3600), "hour") : form.format(-Math.round(seconds / 86400), "day");
+}
+
+function showWallet() {
+  const state = stateOf();
+  show(state);
+  if (state === "ended") put("ended-reason", texts.ended[wallet.ended] ?? texts.ended.other);
+  if (!wallet) return;
+  const list = part("grants");
+  list.replaceChildren(...wallet.grants.map((grant) => {
+    const item = document.createElement("li"), name = document.createElement("b"), until = document.createElement("span");
+    name.textContent = grant.name;
+    until.textContent = `${texts[grant.kind]} · ${grant.until > 253e9 ? texts.longTerm : texts.until.replace("{at}", moment(grant.until))}`;
+    item.append(name, until);
+    return item;
+  }));
+  part("no-grants").hidden = wallet.grants.length > 0;
+  put("until", texts.codeUntil.replace("{at}", moment(wallet.expiresAt)));
+  showAge();
+}
+
+function showAge() {
+  const old = now() - wallet.renewedAt;
+  part("age").textContent = navigator.onLine && old < RENEW_EVERY * 2 ? texts.fresh : texts.offline.replace("{age}", age(old));
+  document.body.dataset.offline = navigator.onLine ? "no" : "yes";
+}
+
+// ---- The code, anew every half minute -----------------------------------------------------------------------------
+
+async function showCode() {
+  // Set before the key signs: the next tick must not begin a second one.
+  const at = (shownAt = Math.floor(now()));
+  const bytes = await present(payload.decode(wallet.text), wallet.keys.privateKey, at);
+  const text = payload.encode(bytes);
+  drawCode(part("code"), text);
+  // For tests and for readers without a camera: what the QR holds.
+  part("code").dataset.text = text;
+}
+
+async function tick() {
+  if (stateOf() !== document.body.dataset.state && !["enrolling", "busy"].includes(document.body.dataset.state)) showWallet();
+  if (document.body.dataset.state !== "ready" || document.hidden || !drawCode) return;
+  const left = WINDOW - (now() - shownAt);
+  if (left <= 0 || left > WINDOW + 1) await showCode();
+  const rest = Math.max(0, WINDOW - (now() - shownAt));
+  part("ring").style.strokeDashoffset = String(1 - rest / WINDOW);
+  put("seconds", String(Math.ceil(rest)));
+  showAge();
+  if (now() - askedAt > RENEW_EVERY && navigator.onLine) await refresh(false);
+}
+
+// ---- The registry -------------------------------------------------------------------------------------------------
+
+const seconds = (text) => Date.parse(text) / 1000;
+
+async function keep(keys, { body, skew }) {
+  wallet = {
+    keys, skew, deviceId: body.device_id, codeId: body.code_id, text: body.text, expiresAt: seconds(body.expires_at),
+    renewedAt: Date.now() / 1000 + skew, ended: null,
+    grants: body.grants.map((grant) => ({ kind: grant.kind, name: grant.name, until: seconds(grant.until) })),
+  };
+  askedAt = wallet.renewedAt;
+  await store.put(NAME, wallet);
+}
+
+async function refresh(isAsked) {
+  if (!wallet || wallet.ended) return;
+  askedAt = now();
+  try {
+    await keep(wallet.keys, await renew(wallet));
+    if (isAsked) showLine(texts.refreshed, "good");
+    shownAt = 0;
+  } catch (error) {
+    if (error instanceof Refused && [404, 409].includes(error.status)) {
+      wallet.ended = error.reason;
+      await store.put(NAME, wallet);
+    } else if (isAsked) showLine(error instanceof Refused ? error.message : texts.noNetwork, "bad");
+  }
+  showWallet();
+}
+
+async function enrolling(event) {
+  event.preventDefault();
+  const form = event.target, ticket = form.dataset.ticket, pin = form.elements.pin.value.trim();
+  form.querySelector("button").disabled = true;
+  try {
+    // Kept before it is sent: an answer that got lost is asked for again with the same key.
+    const pending = await store.get(PENDING);
+    const keys = pending?.ticket === ticket ? pending.keys : await makeKey();
+    await store.put(PENDING, { ticket, keys });
+    await keep(keys, await enrol(keys, ticket, pin, 0));
+    await store.remove(PENDING);
+    navigator.storage?.persist?.();
+    showLine("");
+    showWallet();
+    await tick();
+  } catch (error) {
+    showLine(error instanceof Refused ? error.message : texts.noNetwork, "bad");
+  }
+  form.querySelector("button").disabled = false;
+}
+
+async function showUses() {
+  const list = part("uses");
+  list.replaceChildren();
+  try {
+    const { body } = await uses(wallet);
+    const lines = [
+      ...body.uses.map((use) => [seconds(use.used_at), texts.used.replace("{department}", use.department).replace("{item}", use.item), use.purpose]),
+      ...body.visits.map((visit) => [seconds(visit.decided_at), visit.venue, visit.admitted ? texts.admitted : texts.refused]),
+    ].sort((left, right) => right[0] - left[0]);
+    list.replaceChildren(...lines.map(([at, what, more]) => {
+      const item = document.createElement("li");
+      for (const [tag, text] of [["b", what], ["span", more], ["time", moment(at)]]) {
+        item.append(Object.assign(document.createElement(tag), { textContent: text }));
+      }
+      return item;
+    }));
+    put("uses-note", lines.length ? "" : texts.noUses);
+  } catch (error) {
+    put("uses-note", error instanceof Refused ? error.message : texts.noNetwork);
+  }
+}
+
+// ---- The page -----------------------------------------------------------------------------------------------------
+
+async function keepAwake() {
+  try {
+    if (!document.hidden && document.body.dataset.state === "ready") lock = await navigator.wakeLock?.request("screen");
+  } catch {
+    lock = null;
+  }
+}
+
+function setPrint(isLarge) {
+  document.documentElement.toggleAttribute("data-print", false);
+  if (isLarge) document.documentElement.dataset.print = "large";
+  part("print").setAttribute("aria-pressed", String(isLarge));
+  localStorage.setItem("suizheng-print", isLarge ? "large" : "normal");
+  shownAt = 0;
+}
+
+async function leave() {
+  if (!window.confirm(texts.sureToRemove)) return;
+  await store.remove(NAME);
+  wallet = null;
+  showWallet();
+}
+
+// The ticket behind the # of the link: taken out of the address bar and the history at once.
+function takeTicket() {
+  const ticket = window.location.hash.slice(1);
+  if (!ticket) return false;
+  history.replaceState(null, "", window.location.pathname);
+  part("enrol").dataset.ticket = ticket;
+  part("enrol").reset();
+  showLine("");
+  show("enrolling");
+  part("enrol").elements.pin.focus();
+  return true;
+}
+
+async function begin() {
+  if (localStorage.getItem("suizheng-print") === "large") setPrint(true);
+  part("print").addEventListener("click", () => setPrint(document.documentElement.dataset.print !== "large"));
+  part("enrol").addEventListener("submit", enrolling);
+  part("refresh").addEventListener("click", () => refresh(true));
+  part("uses-box").addEventListener("toggle", (event) => event.target.open && showUses());
+  for (const button of document.querySelectorAll("[data-remove]")) button.addEventListener("click", leave);
+  document.addEventListener("visibilitychange", () => {
+    shownAt = 0;
+    keepAwake();
+  });
+  // Missing where the parts of others were not installed: everything else works, and the page says so.
+  drawCode = await import("./draw.js").then((module) => module.drawCode, () => null);
+  if (!drawCode) showLine(texts.cannotDraw, "bad");
+  wallet = (await store.get(NAME)) ?? null;
+  askedAt = wallet ? wallet.renewedAt : 0;
+  window.addEventListener("hashchange", takeTicket);
+  if (!takeTicket()) showWallet();
+  await keepAwake();
+  await tick();
+  setInterval(tick, 1000);
+  document.documentElement.dataset.script = "on";
+  navigator.serviceWorker?.register("/sw.js", { scope: "/" });
+}
+
+begin();

@@ -1,0 +1,166 @@
+"""The code on the phone, in a real browser: enrolled, shown, renewed, kept without a network, ended when lost."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from conftest import missing
+from pages_site import DESK, PHONE, Site, Watched
+from PIL import Image
+from playwright.sync_api import Browser, expect
+from wallet_stage import VENDOR, enrol, shown, window_ticket
+
+from codes import picture
+from verifier import State, verify
+
+pytest_plugins = ("pages_fixtures",)
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def clerk(browser: Browser, site: Site) -> Iterator[Watched]:
+    if not (VENDOR / "qr.js").exists():
+        missing("web parts (make web)")
+    desk = Watched(browser, site, DESK)
+    desk.log_in("wang")
+    yield desk
+    desk.context.close()
+    assert desk.complaints == []
+
+
+@pytest.fixture
+def phone(browser: Browser, site: Site) -> Iterator[Watched]:
+    made = Watched(browser, site, PHONE)
+    yield made
+    made.context.close()
+    assert made.complaints == []
+
+
+def judged(site: Site, text: str, seconds: float = 0) -> tuple[State, str]:
+    verdict = verify(text.encode(), site.services.trust.bundle(), datetime.now(UTC) + timedelta(seconds=seconds))
+    return verdict.state, verdict.reason
+
+
+def test_a_phone_enrolled_at_the_window_shows_a_code_that_holds_now_and_not_a_minute_later(
+    clerk: Watched, phone: Watched, site: Site
+) -> None:
+    page = phone.page
+    page.goto("/wallet")
+    expect(page.get_by_role("heading", name="这部手机还没有登记")).to_be_visible()
+    ticket = window_ticket(clerk)
+    enrol(page, ticket)
+    assert "#" not in page.url
+    expect(page.get_by_text("长宁区第一中学体育场（示例）")).to_be_visible()
+    text = shown(page)
+    assert judged(site, text) == (State.VALID, "ok")
+    assert judged(site, text, 41) == (State.NOT_IN_FORCE, "proof_expired")
+    drawn = page.locator("[data-part=code]").screenshot()
+    assert picture.read(drawn) == [text]
+    page.get_by_text("使用记录").click()
+    expect(page.get_by_text("还没有使用记录。")).to_be_visible()
+
+
+def test_the_key_never_leaves_the_browser_and_survives_a_reload(clerk: Watched, phone: Watched) -> None:
+    page = phone.page
+    enrol(page, window_ticket(clerk))
+    export = """async () => {
+      const { get } = await import('/static/js/core/store.js');
+      const { keys } = await get('wallet');
+      const tried = [];
+      for (const form of ['jwk', 'pkcs8', 'raw']) {
+        const outcome = crypto.subtle.exportKey(form, keys.privateKey).then(() => 'out', (error) => error.name);
+        tried.push(await outcome);
+      }
+      return [keys.privateKey.extractable, ...tried];
+    }"""
+    assert page.evaluate(export) == [False, "InvalidAccessError", "InvalidAccessError", "InvalidAccessError"]
+    page.reload()
+    page.locator("[data-part=code][data-text]").wait_for()
+
+
+def test_it_is_renewed_every_half_minute(clerk: Watched, phone: Watched, site: Site) -> None:
+    page = phone.page
+    page.clock.install()
+    enrol(page, window_ticket(clerk))
+    first = shown(page)
+    page.clock.fast_forward(20_000)
+    assert shown(page) == first
+    page.clock.fast_forward(12_000)
+    expect(page.locator("[data-part=code]")).not_to_have_attribute("data-text", first)
+    assert judged(site, shown(page), 32) == (State.VALID, "ok")
+
+
+def test_a_wrong_pin_is_said_and_the_right_one_then_works(clerk: Watched, phone: Watched) -> None:
+    page, (link, pin) = phone.page, window_ticket(clerk)
+    page.goto(link)
+    page.get_by_label("口令").fill("000000" if pin != "000000" else "111111")
+    page.get_by_role("button", name="登记").click()
+    expect(page.get_by_role("status").first).to_contain_text("还可以再试 4 次")
+    page.get_by_label("口令").fill(pin)
+    page.get_by_role("button", name="登记").click()
+    expect(page.locator("body")).to_have_attribute("data-state", "ready")
+
+
+def test_a_lost_phone_ends_at_once_and_the_next_one_works(
+    clerk: Watched, phone: Watched, browser: Browser, site: Site
+) -> None:
+    enrol(phone.page, window_ticket(clerk))
+    text = shown(phone.page)
+    desk = clerk.page
+    desk.goto("/devices")
+    search = desk.locator("form[action='/devices/search']")
+    search.get_by_label("证件类型").select_option("111")
+    search.get_by_label("证件号码").fill("31010518991231999X")
+    search.get_by_role("button").click()
+    desk.get_by_role("button", name="挂失").click()
+    expect(desk.get_by_role("status")).to_contain_text("手机已停用")
+    assert judged(site, text) == (State.NOT_IN_FORCE, "status_lost")
+    phone.page.get_by_role("button", name="联网更新").click()
+    expect(phone.page.get_by_role("heading", name="这部手机已停用")).to_be_visible()
+    expect(phone.page.get_by_text("已按挂失处理")).to_be_visible()
+    other = Watched(browser, site, PHONE)
+    enrol(other.page, window_ticket(clerk))
+    assert judged(site, shown(other.page)) == (State.VALID, "ok")
+    other.context.close()
+
+
+def test_the_wallet_opens_and_shows_its_code_without_a_network(clerk: Watched, phone: Watched, site: Site) -> None:
+    page = phone.page
+    enrol(page, window_ticket(clerk))
+    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    phone.context.set_offline(True)
+    page.reload()
+    page.locator("[data-part=code][data-text]").wait_for()
+    expect(page.locator("[data-part=age]")).to_contain_text("离线使用")
+    assert judged(site, shown(page)) == (State.VALID, "ok")
+    phone.context.set_offline(False)
+    # What failed to load while there was no network is the browser's to note, and expected.
+    phone.complaints[:] = [one for one in phone.complaints if "ERR_INTERNET_DISCONNECTED" not in one]
+
+
+def test_the_wallet_is_readable_for_everybody(clerk: Watched, phone: Watched) -> None:
+    page = phone.page
+    page.goto("/wallet")
+    page.get_by_role("heading", name="这部手机还没有登记").wait_for()
+    states = ["none"]
+    assert Axe().run(page).response["violations"] == []
+    page.goto(window_ticket(clerk)[0])
+    states.append(page.locator("body").get_attribute("data-state") or "")
+    assert Axe().run(page).response["violations"] == []
+    enrol(page, window_ticket(clerk))
+    assert Axe().run(page).response["violations"] == []
+    assert states == ["none", "enrolling"]
+
+
+def test_large_print_enlarges_the_wallet_and_is_remembered(clerk: Watched, phone: Watched) -> None:
+    page = phone.page
+    enrol(page, window_ticket(clerk))
+    page.get_by_role("button", name="大字版").click()
+    page.reload()
+    assert page.locator("html").get_attribute("data-print") == "large"
+    page.locator("[data-part=code][data-text]").wait_for()
+    assert Image.open(io.BytesIO(page.screenshot())).width == PHONE["width"]
