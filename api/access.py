@@ -129,6 +129,7 @@ OPERATIONS: Mapping[str, Rule] = {
     "POST /api/v1/fallbacks": Rule(PUBLIC, asks=True, bucket="reports"),
     "POST /api/v1/fallbacks/holders": Rule(may(WINDOW)),
     "POST /api/v1/fallbacks/taking": Rule(may(WINDOW, VENUE)),
+    "POST /api/v1/scans/search": Rule(may(WINDOW), asks=True),
     "POST /api/v1/relatives": _HANDLING,
     "POST /api/v1/relatives/search": Rule(may(REGISTRAR, WINDOW), asks=True),
     "DELETE /api/v1/relatives/{relative_id}": _HANDLING,

@@ -39,6 +39,7 @@ from registry.keys.service import KeyService
 from registry.log.service import open_log
 from registry.pipeline import Pipeline
 from registry.posters import service as posters
+from registry.scans import service as scans
 from registry.venues import service as venues
 from registry.witnesses import service as witnesses
 from registry.work import REGISTRY, Registry
@@ -177,6 +178,7 @@ def _chores(registry: Registry, files: FileStore, import_folder: ImportFolder) -
             venues.forget_old_visits(work)
             posters.forget_old_sightings(work)
             fallbacks.forget_old(work)
+            scans.forget_old(work)
 
     def forget_imports() -> None:
         with registry.begin(REGISTRY) as work:

@@ -322,5 +322,5 @@ def variants_of(site: Site) -> dict[str, str]:
         "codes-printed": "/codes?kind=printed", "relatives": "/relatives", "components": "/components",
         "component": f"/components/{LAMP}", "faults": "/components/faults",
         "applications": "/venues/applications", "posters": f"/venues/{site.venue_id}/posters",
-        "alarms": "/venues/alarms",
+        "alarms": "/venues/alarms", "scans": "/scans",
     }  # fmt: skip

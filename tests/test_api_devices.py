@@ -76,7 +76,7 @@ def test_from_the_ticket_to_a_lost_phone(stage: Stage) -> None:
     renewed = stage.ask("/api/v1/devices/code", "renew", (wallet["device_id"],), phone)
     assert renewed.json()["text"] == wallet["text"]
     seen = stage.ask("/api/v1/devices/uses", "uses", (wallet["device_id"],), phone)
-    assert seen.json() == {"uses": [], "visits": []}
+    assert seen.json() == {"uses": [], "visits": [], "scans": []}
     path = f"/api/v1/devices/{wallet['device_id']}/end"
     ended = stage.office.send("POST", path, "window", USER, json={"reason": "lost"})
     assert ended.json()["ended_by_reason"] == "lost"

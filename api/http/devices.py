@@ -17,6 +17,7 @@ from api.http.calls import Answer, Call, get_call
 from api.http.codes import signing_key
 from api.http.forms import USUAL, HolderReference, Incoming, Outgoing, problems
 from api.http.guard import GuardedRoute
+from api.http.scans import ScanShown, scan_of
 from registry.catalogue import service as catalogue
 from registry.codes.tables import Code
 from registry.departments import service as departments
@@ -132,6 +133,7 @@ class Seen(Outgoing):
 
     uses: list[UseSeen]
     visits: list[VisitSeen]
+    scans: list[ScanShown] = Field(description="哪些部门因何用途看过本人的码，近 30 天")
 
 
 @router.post(
@@ -238,6 +240,7 @@ def _seen(work: Work, found: devices.Seen) -> Seen:
             VisitSeen(venue=_name(work, GrantKind.PASS, row.venue_id), admitted=row.admitted, decided_at=row.decided_at)
             for row in found.visits
         ],
+        scans=[scan_of(work, row.department, row.purpose, row.scanned_at) for row in found.scans],
     )
 
 

@@ -17,6 +17,7 @@ from api.errors import FieldProblem, ProblemError
 from api.http.calls import Call, get_call
 from api.http.forms import Incoming, Outgoing, problems
 from api.http.guard import GuardedRoute
+from api.http.scans import opened_to
 from codes import picture
 from verifier.code import CODE_POLICY
 from verifier.errors import Check, UndecidedError
@@ -38,6 +39,7 @@ class Presented(Incoming):
 
     text: str = Field(max_length=65_536, description="码的内容（SZ1: 开头），扫码枪输入的原样即可")
     at: AwareDatetime | None = Field(default=None, description="按哪个时间核验，缺省为现在", strict=False)
+    purpose: str = Field(default="", max_length=200, description="窗口说明用途后可见码中可出示的证照，并记录给本人查看")
 
 
 class CheckShown(Outgoing):
@@ -95,6 +97,7 @@ class VerdictShown(Outgoing):
                                 "description": "证据包，或含二维码的图片（PNG、JPEG、WebP、本系统的 SVG），最大 16 MB",
                             },
                             "at": {"type": "string", "format": "date-time", "description": "按哪个时间核验"},
+                            "purpose": {"type": "string", "maxLength": 200, "description": "窗口的用途"},
                         },
                     }
                 },
@@ -108,26 +111,29 @@ async def verify(request: Request, call: OfCall) -> dict[str, Any]:
     if media_type == "multipart/form-data":
         async with request.form(max_files=1, max_fields=4, max_part_size=65_536) as form:
             file, text, at = form.get("file"), form.get("text"), form.get("at")
+            stated = form.get("purpose")
             presented: bytes | str | None = await file.read() if isinstance(file, UploadFile) else None
         if presented is None and isinstance(text, str):
             presented = text
         moment = _moment(at) if isinstance(at, str) and at else None
+        purpose = stated if isinstance(stated, str) else ""
     elif media_type == "application/json":
         form_json = _parse(await request.body())
-        presented, moment = form_json.text, form_json.at
+        presented, moment, purpose = form_json.text, form_json.at, form_json.purpose
     else:
         message = "请求内容的类型应为 application/json（码）或 multipart/form-data（文件）。"
         raise ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
     if presented is None:
         raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "incomplete_form", "表单应有文件 file 或文本 text。")
-    return await run_in_threadpool(verify_to_json, call.services, presented, moment)
+    return await run_in_threadpool(_verify_to_json, call, presented, moment, purpose)
 
 
-def verify_to_json(services: Services, presented: bytes | str, at: datetime | None = None) -> dict[str, Any]:
-    """The verdict on whatever is presented, with the trust bundle it rests on, as JSON."""
-    content = services.trust.bundle().content
+def _verify_to_json(call: Call, presented: bytes | str, at: datetime | None, purpose: str) -> dict[str, Any]:
+    """The verdict as far as it opens to the caller, with the trust bundle it rests on, as JSON."""
+    content = call.services.trust.bundle().content
     trust = TrustShown(version=content.version, issued_at=content.issued_at, expires_at=content.expires_at)
-    return verify_presented(services, presented, at).to_json() | {"trust": trust.model_dump()}
+    verdict = opened_to(call, verify_presented(call.services, presented, at), purpose)
+    return verdict.to_json() | {"trust": trust.model_dump()}
 
 
 def verify_presented(services: Services, presented: bytes | str, at: datetime | None = None) -> Verdict:

@@ -70,6 +70,8 @@ PAGE_ACCESS: Final[Mapping[str, Rule]] = {
     "POST /codes/{code_id}/reissue": _posting(_CODING),
     "POST /codes/{code_id}/loss": _posting(_CODING),
     "POST /codes/losses": _posting(may(REGISTRAR, WINDOW)),
+    "GET /scans": Rule(may(WINDOW)),
+    "POST /scans": _posting(may(WINDOW), asks=True),
     "GET /relatives": Rule(may(REGISTRAR, WINDOW)),
     "POST /relatives": _posting(may(REGISTRAR, WINDOW)),
     "POST /relatives/search": _posting(may(REGISTRAR, WINDOW), asks=True),

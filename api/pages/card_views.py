@@ -30,3 +30,22 @@ class RelativesPage:
     found: Sequence[RelativeLine] | None = None
     errors: Mapping[str, str] = field(default_factory=dict)
     problem: ProblemView | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScanLine:
+    """A department looked, for a purpose."""
+
+    department: str
+    purpose: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ScansPage:
+    """Who looked at a person's codes (None: nobody was looked up)."""
+
+    code_types: Sequence[Option]
+    days: int
+    found: Sequence[ScanLine] | None = None
+    problem: ProblemView | None = None

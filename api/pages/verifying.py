@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request, Response
 
 from api.http.calls import Call, get_call
 from api.http.guard import GuardedRoute
+from api.http.scans import opened_to
 from api.http.verifications import verify_presented
 from api.pages import times, wording
 from api.pages.forms import Form, get_form
@@ -59,9 +61,14 @@ def verify(request: Request, call: OfCall, form: OfForm) -> Response:
     if file is None and read_number(text) is not None and _may_take(call):
         return _take(request, call, text, t)
     presented = file.content.read() if file is not None else text
-    verdict = verify_presented(call.services, presented)
+    whole = verify_presented(call.services, presented)
+    try:
+        verdict = opened_to(call, whole, form.text("purpose"))
+    except SHOWN_ERRORS as refused:
+        return show(request, "verify.html", VerifyPage(problem_view(refused, t)), status=status_of(refused))
     issued_at = call.services.trust.bundle().content.issued_at
     view = call.read(lambda work: verdict_page(work, verdict, times.moment(issued_at, t), t))
+    view = replace(view, purpose=form.text("purpose"))
     return show(request, "verdict.html", view)
 
 
@@ -192,7 +199,8 @@ def _code_facts(work: Work, subject: Mapping[str, Any], t: Texts) -> list[Fact]:
     grants = [_grant(work, grant) for grant in subject.get("grants", ())]
     if grants:
         facts.append(Fact(t("fact.grants"), t("list.separator").join(grants)))
-    facts.append(Fact(t("codes.generation"), str(subject["generation"])))
+    if "generation" in subject:
+        facts.append(Fact(t("codes.generation"), str(subject["generation"])))
     facts.append(Fact(t("codes.until"), times.moment(wire_times.from_text(subject["expires_at"]), t)))
     return facts
 

@@ -152,6 +152,8 @@ class VerdictPage:
     #: The page of the component whose label it is.
     component_href: str | None = None
     poster: PosterNote | None = None
+    #: What a window stated; the next scan is for the same.
+    purpose: str = ""
 
     @property
     def open_checks(self) -> bool:

@@ -25,6 +25,8 @@ from registry.errors import (
 )
 from registry.ids import id_bytes, new_id_text
 from registry.log import service as log
+from registry.scans import service as scans
+from registry.scans.tables import Scan
 from registry.uses import service as uses
 from registry.uses.tables import Use
 from registry.venues import service as venues
@@ -131,12 +133,18 @@ class Seen:
 
     uses: list[Use]
     visits: list[VisitRow]
+    scans: list[Scan]
 
 
 def seen_by(work: Work, request: DeviceRequest) -> Seen:
-    """Every use of what the phone's owner holds, and every visit with this phone's code. Raises as `renew` does."""
+    """Every use of what the phone's owner holds, every visit with this phone's code, and every look of a window at a
+    code of theirs. Raises as `renew` does."""
     device = asking(work, request, USES)
-    return Seen(uses.of_holder(work, device.holder_index), venues.visits_of_code(work, device.code_id))
+    return Seen(
+        uses.of_holder(work, device.holder_index),
+        venues.visits_of_code(work, device.code_id),
+        scans.of_holder(work, device.holder_index),
+    )
 
 
 def asking(work: Work, request: DeviceRequest, action: str) -> Device:

@@ -26,6 +26,7 @@ import registry.log.tables
 import registry.materials.tables
 import registry.posters.tables
 import registry.relatives.tables
+import registry.scans.tables
 import registry.statuses.tables
 import registry.trust.tables
 import registry.uses.tables
