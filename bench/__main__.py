@@ -16,6 +16,9 @@ RESULTS = Path(__file__).parent / "results.json"
 BENCHES = {
     "issue_durable": "bench.issuing:issue_durable",
     "issue_durable_heap": "bench.issuing:issue_durable_heap",
+    "import_100k": "bench.importing:import_100k",
+    "import_100k_postgresql": "bench.importing:import_100k_postgresql",
+    "import_memory": "bench.importing:import_memory",
     "anchor_lag": "bench.anchoring:anchor_lag",
     "canonicalise": "bench.formats:canonicalise_bench",
     "code_verify": "bench.coding:code_verify",

@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import subprocess
-import tempfile
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from postgres_cluster import is_installed, make_postgres_database, running_cluster
 
 REQUIRED = os.environ.get("SUIZHENG_REQUIRE_SERVICES") == "1"
 
@@ -48,55 +46,13 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", guarded)
 
 
-def _postgres_binary(name: str) -> str | None:
-    found = shutil.which(name)
-    if found:
-        return found
-    versions = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    return str(versions[-1]) if versions else None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The URL prefix of a real PostgreSQL cluster, made for this run on loopback and removed after it."""
-    initdb, pg_ctl = _postgres_binary("initdb"), _postgres_binary("pg_ctl")
-    if not initdb or not pg_ctl:
+    if not is_installed():
         missing("PostgreSQL")
-    assert initdb and pg_ctl
-    folder = Path(tempfile.mkdtemp(prefix="suizheng-pg-"))
-    owner = "postgres" if os.geteuid() == 0 else None
-    if owner:
-        shutil.chown(folder, owner)
-    port = _free_port()
-
-    def run(*command: str) -> None:
-        subprocess.run(command, check=True, user=owner, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-
-    data, log = str(folder / "data"), str(folder / "log")
-    run(initdb, "-D", data, "-U", "suizheng", "-A", "trust", "-E", "UTF8", "--no-locale")
-    options = f"-p {port} -h 127.0.0.1 -k {folder} -c max_connections=60"
-    run(pg_ctl, "-D", data, "-o", options, "-l", log, "-w", "start")
-    try:
-        yield f"postgresql+psycopg://suizheng@127.0.0.1:{port}"
-    finally:
-        run(pg_ctl, "-D", data, "-m", "immediate", "stop")
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def make_postgres_database(server: str) -> str:
-    """Create an empty database in the cluster and return its URL."""
-    import psycopg
-
-    name = f"t_{uuid.uuid4().hex}"
-    with psycopg.connect(server.replace("+psycopg", "") + "/postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    return f"{server}/{name}"
+    with running_cluster() as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])

@@ -17,8 +17,9 @@ from httpx import Client, HTTPError
 class Server:
     """A server process over one folder of data."""
 
-    def __init__(self, data: Path, database_url: str | None = None) -> None:
+    def __init__(self, data: Path, database_url: str | None = None, chain: str = "none") -> None:
         self.data = data
+        self.chain = chain
         self.database_url = database_url
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -31,7 +32,7 @@ class Server:
         environment = {
             **os.environ,
             "SUIZHENG_DATA": str(self.data),
-            "SUIZHENG_CHAIN": "none",
+            "SUIZHENG_CHAIN": self.chain,
             "SUIZHENG_PORT": str(self.port),
             "SUIZHENG_PUBLIC_URL": ORIGIN,
         }
@@ -45,6 +46,16 @@ class Server:
         while not self._answers():
             assert time.monotonic() < deadline and self.process.poll() is None, "the server did not start"
             time.sleep(0.05)
+
+    @property
+    def importer(self) -> int | None:
+        """The process of imports, a child of the server, if it runs."""
+        assert self.process is not None
+        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
+            for pid in (task / "children").read_text().split():
+                if b"api.imports.process" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    return int(pid)
+        return None
 
     def kill(self) -> None:
         """SIGKILL: nothing is flushed, nothing is cleaned up."""

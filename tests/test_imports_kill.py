@@ -72,13 +72,9 @@ def reach(office: Office, job_id: str, rows: int) -> int:
 
 
 def importer_of(server: Server) -> int:
-    """The process of imports: the child of the server."""
-    assert server.process is not None
-    tasks = Path(f"/proc/{server.process.pid}/task").iterdir()
-    for pid in [int(pid) for task in tasks for pid in (task / "children").read_text().split()]:
-        if b"api.imports.process" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            return pid
-    raise AssertionError("there is no process of imports")
+    importer = server.importer
+    assert importer is not None, "there is no process of imports"
+    return importer
 
 
 def kill_importer(server: Server) -> None:

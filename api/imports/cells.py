@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from api.imports.columns import Column
@@ -55,13 +56,27 @@ class CellError(ValueError):
 
 def value_of(cell: Cell, column: Column) -> Any:
     """What the field holds; None for an empty cell. Raises CellError naming the expected form."""
-    if isinstance(cell, str) and cell.strip() in _ERRORS:
-        raise CellError("formula_error", f"单元格是公式错误 {cell.strip()}，请改为实际内容")
-    if cell == EMPTY_FORMULA:
-        raise CellError("formula_without_value", "单元格是公式，但文件中没有它的计算结果；请用表格软件打开、保存后重试")
-    if cell is None or (isinstance(cell, str) and not cell.strip()):
+    if type(cell) is not str:
+        return None if cell is None else _READERS[column.kind](cell, column)
+    text = cell.strip()
+    if not text:
         return None
-    return _READERS[column.kind](cell, column)
+    if text[0] in "#=":
+        _check_formula(text)
+    kind = column.kind
+    if kind == "text":
+        # By far the most cells of a large file.
+        return _text(text) if text[0].isdecimal() else text
+    if kind in ("day", "last_day"):
+        return _written_day(text, column)
+    return _READERS[kind](cell, column)
+
+
+def _check_formula(text: str) -> None:
+    if text in _ERRORS:
+        raise CellError("formula_error", f"单元格是公式错误 {text}，请改为实际内容")
+    if text == EMPTY_FORMULA:
+        raise CellError("formula_without_value", "单元格是公式，但文件中没有它的计算结果；请用表格软件打开、保存后重试")
 
 
 def _text(cell: Cell) -> str:
@@ -74,7 +89,7 @@ def _text(cell: Cell) -> str:
             raise CellError("kept_as_number", "单元格存为数值，可能已丢失末尾数字；请设为文本格式后重新填写")
         return str(int(cell))
     text = str(cell).strip()
-    if _SCIENTIFIC.fullmatch(text):
+    if ("E" in text or "e" in text) and _SCIENTIFIC.fullmatch(text):
         raise CellError("kept_as_number", f"“{text}”是科学计数，已丢失数字；请设为文本格式后重新填写")
     return text
 
@@ -84,7 +99,11 @@ def _day(cell: Cell, column: Column) -> str:
         return f"{cell:%Y%m%d}".rjust(8, "0")
     if isinstance(cell, int | float) and not isinstance(cell, bool) and _FIRST_SERIAL <= cell <= _LAST_SERIAL:
         return f"{_SERIAL_DAY_ZERO + timedelta(days=int(cell)):%Y%m%d}"
-    text = _text(cell)
+    return _written_day(_text(cell), column)
+
+
+@lru_cache(maxsize=16_384)
+def _written_day(text: str, column: Column) -> str:
     if column.kind == "last_day" and text.casefold() in _LONG_TERM_WORDS:
         return LONG_TERM
     match = _DATE.fullmatch(text)

@@ -74,6 +74,9 @@ def parse_draft(value: object) -> CertificateDraft:
 
 
 def _text(value: Mapping[str, Any], name: str, errors: list[FieldError]) -> str | None:
+    found = value.get(name)
+    if type(found) is str and 0 < len(found) <= MAX_TEXT_CHARACTERS:
+        return found
     found = value.get(name, _DEFAULTS.get(name))
     if found is None or found == "":
         if name in REQUIRED:
