@@ -17,11 +17,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
-from api.access import ADMINISTRATOR, AUDITOR, REGISTRAR, VENUE, WINDOW
 from api.composition import Services
 from api.http.callers import Caller
 from api.http.guard import CALLER
 from api.pages import times
+from api.pages.navigation import navigation
 from api.pages.preferences import Preferences
 from api.pages.texts import Texts
 from registry.departments.tables import Department
@@ -29,33 +29,6 @@ from registry.work import REGISTRY
 
 _HERE: Final = Path(__file__).parent
 static_folder: Final = _HERE / "static"
-
-#: The way through the pages: address, text key, icon, and the roles that see it (none: everybody).
-_WAYS: Final[tuple[tuple[str, str, str, frozenset[str]], ...]] = (
-    ("/verify", "nav.verify", "verify", frozenset()),
-    ("/register", "nav.register", "upload", frozenset({REGISTRAR})),
-    ("/certificates", "nav.certificates", "certificate", frozenset({REGISTRAR, WINDOW, AUDITOR})),
-    ("/use", "nav.use", "briefcase", frozenset({WINDOW})),
-    ("/codes", "nav.codes", "qr", frozenset({REGISTRAR, WINDOW, VENUE})),
-    ("/delegations", "nav.delegations", "tree", frozenset({REGISTRAR, WINDOW, AUDITOR})),
-    ("/devices", "nav.devices", "key", frozenset({WINDOW})),
-    ("/venues", "nav.venues", "building", frozenset({VENUE, ADMINISTRATOR, AUDITOR})),
-    ("/components", "nav.components", "list", frozenset({VENUE})),
-    ("/explore", "nav.explore", "tree", frozenset()),
-    ("/status", "nav.status", "status", frozenset()),
-    ("/keys", "nav.keys", "key", frozenset({ADMINISTRATOR})),
-    ("/accounts", "nav.accounts", "users", frozenset({ADMINISTRATOR})),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """One entry of the navigation."""
-
-    href: str
-    key: str
-    icon: str
-    current: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,25 +97,12 @@ def _frame(request: Request, preferences: Preferences) -> Mapping[str, Any]:
         "lang": preferences.language,
         "lang_tag": preferences.tag,
         "large_print": preferences.large_print,
-        "nav": _navigation(caller, path),
+        "nav": navigation(caller.actor.roles if caller else frozenset(), path),
         "viewer": _viewer(request, caller),
         "may": frozenset(caller.actor.roles) if caller else frozenset(),
         "back": path if request.method == "GET" else "/verify" if path == "/verify" else "/",
         "toast": t.find(f"toast.{done}") if done else None,
     }
-
-
-def _navigation(caller: Caller | None, path: str) -> list[Way]:
-    roles = caller.actor.roles if caller else frozenset()
-    return [
-        Way(href, key, icon, _is_at(path, href))
-        for href, key, icon, seen_by in _WAYS
-        if not seen_by or not seen_by.isdisjoint(roles)
-    ]
-
-
-def _is_at(path: str, href: str) -> bool:
-    return path == href or path.startswith(href + "/") or (href == "/register" and path.startswith("/imports"))
 
 
 def _viewer(request: Request, caller: Caller | None) -> Viewer | None:

@@ -4,12 +4,14 @@ import { watchDrops } from "./drop.js";
 import { watchScans } from "./scan.js";
 import { watchUploads } from "./upload.js";
 import { watchProgress } from "./progress.js";
+import { watchMenus } from "./menus.js";
 
 watchForms(document);
 watchDrops(document);
 watchScans(document);
 watchUploads(document);
 watchProgress(document);
+watchMenus(document);
 
 // Last: from here on a click is answered by the script.
 document.documentElement.dataset.script = "on";
