@@ -36,6 +36,7 @@ from api.http import (
     keys,
     materials,
     posters,
+    printouts,
     problems,
     public,
     reference,
@@ -56,7 +57,7 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     uploads.router, imports.router, import_events.router,
     certificates.router, evidence_sets.router, materials.router, codes.router, devices.router, relatives.router,
     delegations.router, keys.router, verifications.router, authorisations.router, uses.router, venues.router,
-    components.router, posters.router, fallbacks.router, scans.router,
+    printouts.router, components.router, posters.router, fallbacks.router, scans.router,
     public.router, reference.router,
 )  # fmt: skip
 _DESCRIPTION: Final = (

@@ -48,6 +48,7 @@ class ComponentsPage:
     next_href: str | None
     may_manage: bool
     open_faults: int
+    labels_href: str
     report: ImportReport | None = None
     problem: ProblemView | None = None
 

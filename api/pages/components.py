@@ -91,6 +91,7 @@ def _list(
             query=query, next_href=f"/components?{following}" if following else None,
             may_manage=work.actor.has_role("venue") and work.actor.department is not None,
             open_faults=len(components.list_faults(work, department)), report=report, problem=problem,
+            labels_href="/api/v1/components/labels.pdf?" + urlencode({"q": query, "after": after}),
         )  # fmt: skip
 
     return call.read(ask)
