@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,18 +18,21 @@ from sqlalchemy.orm import Session
 from api.http.in_flight import InFlight
 from api.http.limits import RateLimit
 from api.http.published_trust import PublishedTrust
+from api.http.registrations import Registration, Written, write_together
+from api.http.together import Together
 from api.import_worker import ImportWorker
 from api.settings import NO_CHAIN, Settings, SettingsError, read_secret
 from api.witness.client import WitnessClient
 from api.worker import Worker
 from chain.opening import Chain
 from registry.accounts import service as accounts
+from registry.accounts import tokens
 from registry.accounts.tables import Staff
 from registry.blind import MIN_KEY_BYTES, BlindIndex
 from registry.catalogue import service as catalogue
 from registry.database import migrate, open_engine
 from registry.departments import service as departments
-from registry.errors import DuplicateError
+from registry.errors import AuthenticationError, DuplicateError
 from registry.fallbacks import service as fallbacks
 from registry.files.service import FileStore
 from registry.governance.service import Declarer
@@ -42,12 +46,14 @@ from registry.posters import service as posters
 from registry.scans import service as scans
 from registry.venues import service as venues
 from registry.witnesses import service as witnesses
-from registry.work import REGISTRY, Registry
+from registry.work import REGISTRY, Actor, Registry
 
 _FOLDER_MODE: Final = 0o700
 _FILE_MODE: Final = 0o600
 #: An upload that was interrupted this long ago will not be continued.
 _LEFT_BEHIND_SECONDS: Final = 86_400.0
+#: Requests that share a query or a transaction.
+_MOST_TOGETHER: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,8 @@ class Services:
     logins: RateLimit
     reports: RateLimit
     in_flight: InFlight
+    authentications: Together[str, Actor]
+    registrations: Together[Registration, Written]
     clock: Callable[[], datetime]
     draw: Callable[[int], bytes]
     first_password: str | None
@@ -76,6 +84,8 @@ class Services:
 
     def close(self) -> None:
         """Stop the worker and let go of chain and database. What is left undone is done by the next process."""
+        self.registrations.close()
+        self.authentications.close()
         self.import_worker.stop()
         if self.worker.stop() and self.chain is not None:
             self.chain.close()
@@ -128,6 +138,8 @@ def compose(
         import_worker=ImportWorker(registry, settings.database_url, settings.data, worker.wake),
         verifications=_limit(settings.verifications_per_minute), logins=_limit(settings.logins_per_minute),
         reports=_limit(settings.reports_per_minute),
+        authentications=Together("authentications", partial(_authenticate, registry), _MOST_TOGETHER),
+        registrations=Together("registrations", partial(write_together, registry), _MOST_TOGETHER),
         in_flight=InFlight(), clock=clock, draw=draw, first_password=first_password, witnesses=client,
     )  # fmt: skip
 
@@ -145,6 +157,11 @@ def open_keys(settings: Settings, engine: Engine) -> KeyService:
         settings.data / "keys", engine, token=vault, suites=settings.key_suites,
         passphrase=read_secret(passphrase, "SUIZHENG_KEY_PASSPHRASE_FILE").encode() if passphrase else None,
     )  # fmt: skip
+
+
+def _authenticate(registry: Registry, secrets: Sequence[str]) -> list[Actor | AuthenticationError]:
+    with registry.read(REGISTRY) as work:
+        return tokens.authenticate_many(work, secrets)
 
 
 def _reach_witnesses(settings: Settings, registry: Registry) -> WitnessClient | None:

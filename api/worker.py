@@ -21,6 +21,9 @@ from registry.pipeline import Progress
 
 #: How long the worker sleeps when there is nothing to do and nobody wakes it.
 IDLE_SECONDS: Final = 1.0
+#: At least so long after a tick nothing new is begun, so that what comes in meanwhile is taken together: a tick has its
+#: price, and holds up whoever wants to write. Who comes after a quiet time waits for nothing.
+GATHER_SECONDS: Final = 0.1
 FIRST_PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 30.0
 CHORES_EVERY_SECONDS: Final = 3_600.0
@@ -119,7 +122,7 @@ class Worker:
         if self._report.failures_in_a_row:
             # A failing step is not hurried by new work; only the end of the process is.
             self._stopping.wait(pause_seconds)
-        else:
+        elif not self._stopping.wait(min(GATHER_SECONDS, pause_seconds)):
             self._wanted.wait(pause_seconds)
         self._wanted.clear()
 

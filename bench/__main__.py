@@ -19,6 +19,7 @@ BENCHES = {
     "import_100k": "bench.importing:import_100k",
     "import_100k_postgresql": "bench.importing:import_100k_postgresql",
     "import_memory": "bench.importing:import_memory",
+    "http_register": "bench.served:http_register",
     "anchor_lag": "bench.anchoring:anchor_lag",
     "canonicalise": "bench.formats:canonicalise_bench",
     "code_verify": "bench.coding:code_verify",
@@ -32,6 +33,7 @@ BENCHES = {
     "log_append": "bench.logging:log_append",
     "log_append_signed": "bench.logging:log_append_signed",
     "log_proof": "bench.log_size:log_proof",
+    "log_proof_cold": "bench.log_size:log_proof_cold",
     "log_memory": "bench.log_size:log_memory",
     "log_growth": "bench.log_size:log_growth",
 }

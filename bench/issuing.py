@@ -24,7 +24,7 @@ from registry.certificates.rules import CertificateDraft
 from registry.database import migrate, open_engine
 from registry.departments import service as departments
 from registry.log.service import open_log
-from registry.work import REGISTRY, Actor, Registry
+from registry.work import REGISTRY, Actor, Registry, Work
 
 ROWS = 10_000
 ROUNDS = 5
@@ -84,36 +84,44 @@ def _open(path: Path) -> Registry:
     with registry.begin(REGISTRY) as work:
         departments.install_operator(work)
         install_builtin(work)
-        departments.register(work, MARKET, "上海市长宁区市场监督管理局（示例）", "区市场监管局", "district")
-        departments.grant_scope(work, MARKET, "11100000MB0341032Y001", "issue", date(2026, 1, 1))
+        furnish(work)
     return registry
 
 
+def furnish(work: Work) -> None:
+    """A department that may issue business licences."""
+    departments.register(work, MARKET, "上海市长宁区市场监督管理局（示例）", "区市场监管局", "district")
+    departments.grant_scope(work, MARKET, "11100000MB0341032Y001", "issue", date(2026, 1, 1))
+
+
 def _draft(number: int) -> CertificateDraft:
-    return parse_draft(
-        {
-            "certificate_type_code": "11100000MB0341032Y001",
-            "certificate_number": f"050000002026{number:08d}",
-            "issue_date": "20260302",
-            "valid_from": "20260302",
-            "valid_to": "长期",
-            "holders": [
-                {
-                    "holder_name": company_name(number % 90_000),
-                    "holder_code": company_code(number % 90_000),
-                    "holder_code_type_code": "001",
-                }
-            ],
-            "extend_info": {
-                "entity_type": "有限责任公司（自然人投资或控股）",
-                "legal_representative": person_name(number),
-                "registered_capital": "人民币 100 万元整",
-                "established_on": "20260302",
-                "address": f"上海市长宁区示例路 {number} 号",
-                "business_scope": "餐饮服务；食品销售；技术开发、技术咨询、技术服务。" * 2,
-            },
-        }
-    )
+    return parse_draft(facts_of(number))
+
+
+def facts_of(number: int) -> dict[str, Any]:
+    """The facts of a business licence, as they are handed in."""
+    return {
+        "certificate_type_code": "11100000MB0341032Y001",
+        "certificate_number": f"050000002026{number:08d}",
+        "issue_date": "20260302",
+        "valid_from": "20260302",
+        "valid_to": "长期",
+        "holders": [
+            {
+                "holder_name": company_name(number % 90_000),
+                "holder_code": company_code(number % 90_000),
+                "holder_code_type_code": "001",
+            }
+        ],
+        "extend_info": {
+            "entity_type": "有限责任公司（自然人投资或控股）",
+            "legal_representative": person_name(number),
+            "registered_capital": "人民币 100 万元整",
+            "established_on": "20260302",
+            "address": f"上海市长宁区示例路 {number} 号",
+            "business_scope": "餐饮服务；食品销售；技术开发、技术咨询、技术服务。" * 2,
+        },
+    }
 
 
 _TABLES = ("certificates", "certificate_holders", "log_entries")

@@ -90,6 +90,7 @@ class Log:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
+        self.folder = folder
         self.engine = open_engine(f"sqlite:///{folder / 'registry.db'}")
         migrate(self.engine)
         self.keys = RememberingKeys(folder / "keys", self.engine)

@@ -37,11 +37,6 @@ def insert_or_update(session: Session, table: type[Base], key: Sequence[str], co
     )
 
 
-def insert_only(session: Session, table: type[Base]) -> Insert:
-    """INSERT, to be given its own ON CONFLICT clause."""
-    return _insert(session, table)
-
-
 def insert_many(
     session: Session,
     table: type[Base],

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from fastapi import Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from api.composition import Services
 from registry.accounts import service as accounts
@@ -69,13 +70,29 @@ def find_caller(services: Services, request: Request) -> Caller | None:
     return None if secret is None else _by_cookie(services, secret)
 
 
+async def recognise(services: Services, request: Request) -> Caller | None:
+    """`find_caller` without holding up other requests; tokens that arrive together are looked up together."""
+    header = request.headers.get("authorization")
+    if header is None:
+        return await run_in_threadpool(find_caller, services, request)
+    return _system(await services.authentications.do(_token_in(header)))
+
+
 def _by_token(services: Services, header: str) -> Caller:
+    secret = _token_in(header)
+    with services.registry.read(REGISTRY) as work:
+        return _system(tokens.authenticate(work, secret))
+
+
+def _token_in(header: str) -> str:
     scheme, _, secret = header.partition(" ")
     secret = secret.strip()
     if scheme.lower() != "bearer" or not secret.startswith(TOKEN_PREFIX) or len(secret) > MAX_SECRET_CHARS:
         raise AuthenticationError("token_malformed", f"请求头 Authorization 应为 Bearer {TOKEN_PREFIX}… 形式的令牌。")
-    with services.registry.read(REGISTRY) as work:
-        actor = tokens.authenticate(work, secret)
+    return secret
+
+
+def _system(actor: Actor) -> Caller:
     return Caller(actor=actor, name=actor.id, username=None, must_change_password=False, means="bearer")
 
 

@@ -4,7 +4,7 @@ draft-ietf-httpapi-idempotency-key-header)."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
@@ -19,10 +19,12 @@ from api.errors import Problem, ProblemError, problem_of
 from api.http.callers import Caller
 from api.http.guard import CALLER, RULE
 from api.http.problems import problem_response
+from api.http.registrations import Written
 from api.http.rim import OPERATION, REQUEST_ID, instance_of
 from registry.errors import RegistryError
 from registry.idempotency import service as idempotency
 from registry.idempotency.rules import check_key
+from registry.idempotency.service import Claim
 from registry.work import REGISTRY, Actor, Work
 
 _HEADER: Final = "Idempotency-Key"
@@ -96,8 +98,26 @@ class Call:
         self.services.worker.wake()
         return response
 
+    async def answer_by(self, write: Callable[[Claim | None], Awaitable[Written]]) -> Response:
+        """Answer what `write` wrote. It is given the key, and stores the answer with what it writes, as `answer` does.
+
+        Raises ProblemError, and whatever `write` raises.
+        """
+        if self.key is None:
+            written = await write(None)
+        else:
+            with self.services.in_flight.hold(self.known.actor.id, self.key):
+                written = await write(Claim(self.known.actor.id, self.key, self._request_digest(self.digest)))
+        self.services.worker.wake()
+        if written.is_replay:
+            return _replay(written.answer.status, written.answer.body, self.request_id)
+        return _response(Answer(written.answer.status, written.answer.body))
+
+    def _request_digest(self, digest: bytes) -> bytes:
+        return hashlib.sha256(f"{self.operation}\n{self.path}\n".encode() + digest).digest()
+
     def _answer_once(self, key: str, digest: bytes, act: Callable[[Work], Answer]) -> Response:
-        request = hashlib.sha256(f"{self.operation}\n{self.path}\n".encode() + digest).digest()
+        request = self._request_digest(digest)
         with self.services.registry.begin(self.known.actor) as work:
             stored = idempotency.claim(work, key, request)
             if stored is not None:

@@ -8,19 +8,23 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AwareDatetime, Field
+from starlette.concurrency import run_in_threadpool
 
 from api.http import receipts
 from api.http.calls import Answer, Call, get_call
 from api.http.forms import USUAL, Cursor, HolderReference, Incoming, Limit, Outgoing, problems
 from api.http.guard import GuardedRoute
+from api.http.registrations import Registration
 from registry.catalogue import service as catalogue
 from registry.certificates import masking
 from registry.certificates import service as certificates
 from registry.certificates.drafts import parse_draft
+from registry.certificates.outcomes import Registered
 from registry.certificates.tables import Certificate
 from registry.errors import FieldError, InvalidDraftError, NotPermittedError
 from registry.evidence import service as evidence
 from registry.files.service import AttachedFile
+from registry.idempotency.service import Answer as StoredAnswer
 from registry.log.receipts import receipt_of_item
 from registry.log.standing import Place, places_of
 from registry.statuses.tables import StatusEvent
@@ -240,23 +244,31 @@ def _sees_whole(work: Work, row: Certificate) -> bool:
 @router.post(
     "/certificates", status_code=202, response_model=Accepted, summary="登记一份证照", responses=problems(404, 409)
 )
-def register(body: Draft, call: OfCall) -> Response:
+async def register(body: Draft, call: OfCall) -> Response:
     """校验、计算承诺并落盘后答复 202；入日志与上链由系统随后自动完成。相同内容重复登记得到同一份证照。"""
-    facts = body.model_dump(exclude_none=True, exclude={"files"})
+    draft = parse_draft(body.model_dump(exclude_none=True, exclude={"files"}))
     files = tuple(AttachedFile(file.name, bytes.fromhex(file.sha256)) for file in body.files)
-
-    def act(work: Work) -> Answer:
-        done = certificates.register(work, parse_draft(facts), files)
-        accepted = Accepted(
-            id=done.id,
-            identifier=done.identifier,
-            duplicate=done.duplicate,
-            entry_id=done.entry_id,
-            status_url=f"/api/v1/certificates/{done.id}",
+    if draft.associated_identifier is not None:
+        # It changes its predecessor as well: such a request has a transaction of its own.
+        return await run_in_threadpool(
+            call.answer, lambda work: Answer(*_accepted(certificates.register(work, draft, files)))
         )
-        return Answer(HTTPStatus.ACCEPTED, accepted)
+    return await call.answer_by(
+        lambda claim: call.services.registrations.do(
+            Registration(call.known.actor, claim, draft, files, lambda done: StoredAnswer(*_accepted(done)))
+        )
+    )
 
-    return call.answer(act)
+
+def _accepted(done: Registered) -> tuple[int, dict[str, Any]]:
+    accepted = Accepted(
+        id=done.id,
+        identifier=done.identifier,
+        duplicate=done.duplicate,
+        entry_id=done.entry_id,
+        status_url=f"/api/v1/certificates/{done.id}",
+    )
+    return HTTPStatus.ACCEPTED, accepted.model_dump(mode="json")
 
 
 @router.get("/certificates", summary="证照列表")

@@ -11,13 +11,12 @@ from urllib.parse import urlsplit
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
-from starlette.concurrency import run_in_threadpool
 from starlette.types import Message
 
 from api.access import Rule
 from api.composition import Services
 from api.errors import ProblemError
-from api.http.callers import Caller, find_caller
+from api.http.callers import Caller, recognise
 from api.http.rim import ACTOR, OPERATION
 
 CALLER: Final = "suizheng.caller"
@@ -42,7 +41,7 @@ class GuardedRoute(APIRoute):
             rule = _rules(request)[operation]
             request.scope[OPERATION], request.scope[RULE] = operation, rule
             _check_announced_size(request, rule)
-            caller = await run_in_threadpool(find_caller, services, request)
+            caller = await recognise(services, request)
             request.scope[CALLER] = caller
             request.scope[ACTOR] = caller.actor.id if caller else None
             _check_same_site(services, request, rule, caller)

@@ -16,7 +16,7 @@ from registry import upserts
 from registry.certificates import desks, standing, succession
 from registry.certificates.outcomes import Outcomes, Registered, Row, RowRefusal
 from registry.certificates.rules import CertificateDraft, Examined
-from registry.certificates.tables import Certificate, CertificateFile, CertificateHolder, IdentifierCounter
+from registry.certificates.tables import Certificate, CertificateFile, CertificateHolder
 from registry.errors import FieldError
 from registry.files import service as files_service
 from registry.files.service import AttachedFile
@@ -135,15 +135,15 @@ def _give_identifiers(work: Work, passed: list[_Passed]) -> None:
             serial += 1
 
 
+_TAKE = (
+    "INSERT INTO identifier_counters AS counter (department, year, taken) VALUES (?, ?, ?)"
+    " ON CONFLICT (department, year) DO UPDATE SET taken = counter.taken + excluded.taken RETURNING taken"
+)
+
+
 def _take_serials(work: Work, department: str, year: int, count: int) -> int:
     """The first of `count` serials that nobody else gets."""
-    statement = upserts.insert_only(work.session, IdentifierCounter)
-    statement = statement.on_conflict_do_update(
-        index_elements=["department", "year"],
-        set_={"taken": IdentifierCounter.taken + statement.excluded.taken},
-    )
-    values = {"department": department, "year": year, "taken": count}
-    taken: int = work.session.execute(statement.values(values).returning(IdentifierCounter.taken)).scalar_one()
+    taken: int = upserts.fetch_many(work.session.connection(), _TAKE, (department, year, count))[0][0]
     return taken - count + 1
 
 

@@ -34,12 +34,17 @@ def register(work: Work, draft: CertificateDraft, files: Sequence[AttachedFile] 
     outcome = registering.run(work, [draft], [tuple(files)])[0]
     if isinstance(outcome, Registered):
         return outcome
-    first = outcome.errors[0]
-    if outcome.existing_id is not None:
-        raise DuplicateError(first.reason, first.message, outcome.existing_id)
-    if not outcome.permitted:
-        raise NotPermittedError(first.reason, first.message)
-    raise InvalidDraftError(outcome.errors)
+    raise refusal_of(outcome)
+
+
+def refusal_of(refused: RowRefusal) -> DuplicateError | NotPermittedError | InvalidDraftError:
+    """What `register` raises for a draft that was refused."""
+    first = refused.errors[0]
+    if refused.existing_id is not None:
+        return DuplicateError(first.reason, first.message, refused.existing_id)
+    if not refused.permitted:
+        return NotPermittedError(first.reason, first.message)
+    return InvalidDraftError(refused.errors)
 
 
 def register_many(
