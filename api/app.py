@@ -43,6 +43,7 @@ from api.http import (
     relatives,
     scans,
     sessions,
+    trusted,
     uploads,
     uses,
     venues,
@@ -56,8 +57,8 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     sessions.router, accounts.router, departments.router, catalogue.router, files.router, batches.router,
     uploads.router, imports.router, import_events.router,
     certificates.router, evidence_sets.router, materials.router, codes.router, devices.router, relatives.router,
-    delegations.router, keys.router, verifications.router, authorisations.router, uses.router, venues.router,
-    printouts.router, components.router, posters.router, fallbacks.router, scans.router,
+    delegations.router, keys.router, trusted.router, verifications.router, authorisations.router, uses.router,
+    venues.router, printouts.router, components.router, posters.router, fallbacks.router, scans.router,
     public.router, reference.router,
 )  # fmt: skip
 _DESCRIPTION: Final = (

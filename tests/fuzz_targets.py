@@ -28,6 +28,7 @@ from verifier.evidence import EvidenceBundle
 from verifier.foreign.profile import ForeignIssuer
 from verifier.note import Checkpoint, open_checkpoint, sign_checkpoint
 from verifier.receipt import ReceiptFacts, check_receipt
+from verifier.root import RootDocument
 from verifier.status import StatusList
 from verifier.suites import public_key
 from verifier.trust import TrustBundle, sign_trust, status_subject
@@ -125,6 +126,7 @@ def targets() -> list[Target]:
     later = max(datetime.fromisoformat(one["at"]) for one in chains.values())
     chained = TrustBundle.open((VECTORS / "chain" / "trust.json").read_bytes())
     bundles = [path.read_bytes() for path in sorted(VECTORS.glob("trust*.json"))]
+    bundles += [path.read_bytes() for path in sorted((VECTORS / "roots").glob("trust-*.json"))]
     token, status_key = world.content.statuses[1], world.status_key.public
     bundle = world.bundle(1)
     foreign, issuers = _foreign()
@@ -155,6 +157,10 @@ def targets() -> list[Target]:
         _evidence_target("cosigned evidence", 3, VECTORS, witnessed, NOON),
         _evidence_target("evidence with a chain's proof", 3, VECTORS / "chain", chained, later),
         Target("trust bundle", 4, bundles, _opens(TrustBundle.open)),
+        Target("root document", 3, [path.read_bytes() for path in sorted((VECTORS / "roots").glob("root-*.json"))],
+               _opens(lambda data: RootDocument.from_bytes(data).check(None)),
+               # Signatures by keys of no concern here are passed over: what is signed must not change.
+               lambda one, seed: RootDocument.from_bytes(one).content == RootDocument.from_bytes(seed).content),
         Target("status token", 2, [token], _opens(status)),
         Target("entry", 8, [Entry.from_bytes(cose.open1(bundle.signed_entry, limit=4096).payload or b"").to_bytes()],
                _reads(Entry.from_bytes)),

@@ -26,6 +26,7 @@ from registry.log.receipts import receipt_of_item
 from registry.log.tables import AnchorRow
 from registry.trust import rules, service
 from registry.work import REGISTRY
+from verifier.code import CodeKind
 from verifier.entry import Kind
 from verifier.errors import Check, MalformedError, SignatureError, StaleTrustError
 from verifier.evidence import EvidenceBundle, verify_evidence
@@ -211,7 +212,7 @@ def test_a_bundle_says_everything_that_a_verifier_needs(lite: Institution) -> No
     content = trust.content
     assert (content.registry, content.origin) == (lite.pipeline.origin, lite.pipeline.origin)
     purposes = {purpose for key in content.keys for purpose in key.purposes}
-    assert purposes == {"entries", "log", "status", "code:person", "code:enterprise", "code:venue"}
+    assert purposes == {"entries", "log", "status", "delegation", *(kind.purpose for kind in CodeKind)}
     roots = {key.kid for key in content.root_keys}
     assert roots.isdisjoint({key.public.kid for key in content.keys})
     assert {key.owner for key in content.keys if key.purposes == ("entries",)} >= {MARKET, CARE}

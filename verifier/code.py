@@ -27,6 +27,7 @@ from verifier.errors import (
     UntrustedIssuerError,
     ValidityError,
 )
+from verifier.freshness import examine_freshness
 from verifier.ids import ID_BYTES, id_text, id_value
 from verifier.presentation import Shown, check_proof, device_key, open_shown, present
 from verifier.status import CHINESE, Status
@@ -256,7 +257,7 @@ def examine_code(
     """`verify_code`, and the claims where the text could be read; believe them only if the verdict is valid."""
     exam = Examination(at)
     issued_at = trust.content.issued_at
-    exam.run(Check.FRESHNESS, lambda: trust.check_fresh(at, policy.max_trust_age), "信任包在有效期内", issued_at)
+    examine_freshness(exam, trust, policy.max_trust_age)
     opened = exam.run(Check.FORMAT, lambda: _open(text), "码的格式正确")
     if opened is None:
         return exam.conclude(policy), None

@@ -18,6 +18,7 @@ from verifier.code import CLOCK_SKEW, CODE_POLICY, MAX_CODE_BYTES, CodeClaims, C
 from verifier.cose import Type
 from verifier.delegation import MAX_LINKS, PURPOSE, ROLE_CHINESE, Link, LinkClaims, Reach, reach_of
 from verifier.errors import Check, MalformedError, SignatureError, StatusError, ValidityError
+from verifier.freshness import examine_freshness
 from verifier.status import CHINESE, Status
 from verifier.suites import KID_BYTES, SIGNATURE_BYTES, PublicKey, SigningKey
 from verifier.trust import TrustBundle
@@ -119,7 +120,7 @@ def examine_delegated(
     """
     exam = Examination(at)
     issued_at = trust.content.issued_at
-    exam.run(Check.FRESHNESS, lambda: trust.check_fresh(at, policy.max_trust_age), "信任包在有效期内", issued_at)
+    examine_freshness(exam, trust, policy.max_trust_age)
     code = exam.run(Check.FORMAT, lambda: open_delegated(text), "码的格式正确")
     if code is None:
         return exam.conclude(policy), None

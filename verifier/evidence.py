@@ -29,6 +29,7 @@ from verifier.errors import (
     StatusError,
     ValidityError,
 )
+from verifier.freshness import examine_freshness
 from verifier.merkle import leaf_hash
 from verifier.note import Checkpoint
 from verifier.receipt import MAX_RECEIPT_BYTES, ReceiptFacts, check_receipt
@@ -151,7 +152,7 @@ def verify_evidence(data: bytes, trust: TrustBundle, at: datetime, policy: Polic
     issued_at = trust.content.issued_at
     policy = without_witnesses(policy) if trust.content.witness_threshold == 0 else policy
     # (0) The trust bundle is fresh.
-    exam.run(Check.FRESHNESS, lambda: trust.check_fresh(at, policy.max_trust_age), "信任包在有效期内", issued_at)
+    examine_freshness(exam, trust, policy.max_trust_age)
     # (1) The parts are what they should be.
     bundle = exam.run(Check.FORMAT, lambda: EvidenceBundle.from_bytes(data), "证据包格式正确")
     if bundle is None:

@@ -1,20 +1,19 @@
 """The trust bundle (信任包): signed, versioned, expiring; everything an offline decision rests on.
 
-A file of canonical JSON: {"signed": {…}, "signatures": [{"kid", "signature"}, …]}. A bundle is held by a threshold of
-its own root keys; its successor must also be held by a threshold of the old ones, have a higher version and the same
-registry. Which first bundle to believe is the operator's decision: the file handed to the verifier.
+A file of canonical JSON: {"signed": {…}, "signatures": [{"kid", "signature"}, …]}, held by a threshold of the keys it
+names. With root documents (verifier.root) these are the publishers that offline root keys have named, and a successor
+is believed if its root documents lead on from those here; without, if a threshold of the old keys holds it too. A
+successor has a higher version and the same registry. Which first bundle to believe is for whoever hands the file over.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from verifier import canonical, times
+from verifier import canonical, multisigned, times
 from verifier.anchor import Anchor
 from verifier.errors import (
     AnchorContradictionError,
@@ -27,6 +26,7 @@ from verifier.errors import (
     UnknownTypeError,
     UntrustedIssuerError,
 )
+from verifier.root import RootDocument, check_chain, follow
 from verifier.schema import FaceSchema
 from verifier.status import Status, StatusList
 from verifier.suites import PublicKey, SigningKey
@@ -38,6 +38,7 @@ MAX_BUNDLE_BYTES = 64 * 1024 * 1024
 REGISTRY = "registry"
 
 _CONTEXT = b"suizheng/trust/1\x00"
+_WHAT = "信任包"
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,17 @@ class TrustBundle:
     def open(cls, data: bytes) -> TrustBundle:
         """The bundle of bytes held by a threshold of its own root keys. Raises MalformedError, SignatureError."""
         content, signed, signatures = _parse(data)
+        _check_root(content)
         _check_threshold(content, signed, signatures)
         return cls(content, data)
 
+    @property
+    def root(self) -> RootDocument | None:
+        """The newest root document; None where the bundle's keys vouch for themselves."""
+        return self.content.root_chain[-1] if self.content.root_chain else None
+
     def accept(self, data: bytes) -> TrustBundle:
-        """The successor in `data`, held also by this bundle's root keys.
+        """The successor in `data`: one that this bundle's root documents lead to, or held also by its own keys.
 
         Raises MalformedError, SignatureError; StaleTrustError for an older version (rollback) or another content under
         the same version.
@@ -90,7 +97,13 @@ class TrustBundle:
         content, signed, signatures = _parse(data)
         if content.registry != self.content.registry:
             raise SignatureError("wrong_registry", "信任包属于另一个登记机构")
-        _check_threshold(self.content, signed, signatures)
+        _check_root(content)
+        if self.root is None:
+            _check_threshold(self.content, signed, signatures)
+        elif not content.root_chain:
+            raise SignatureError("root_missing", "信任包没有根文件，而现有的信任包有")
+        else:
+            follow(self.root, content.root_chain)
         _check_threshold(content, signed, signatures)
         if content.version < self.content.version:
             raise StaleTrustError("rolled_back", f"信任包版本 {content.version} 旧于现有版本 {self.content.version}")
@@ -204,16 +217,25 @@ class TrustBundle:
         return found
 
     def check_fresh(self, at: datetime, max_age: timedelta) -> None:
-        """Raises StaleTrustError past the bundle's own end, or past the age that is accepted."""
+        """Raises StaleTrustError past the bundle's own end or its root's, or past the age that is accepted."""
         issued_at, expires_at = self.content.issued_at, self.content.expires_at
+        root = self.root
+        evidence = {"issued_at": times.to_text(issued_at), "expires_at": times.to_text(expires_at)}
+        if root is not None and at >= root.content.expires_at:
+            ended = times.for_people(root.content.expires_at)
+            raise StaleTrustError("root_expired", f"根文件已于 {ended} 到期，请更新信任包", evidence=evidence)
         if at < expires_at and at - issued_at <= max_age:
             return
-        evidence = {"issued_at": times.to_text(issued_at), "expires_at": times.to_text(expires_at)}
         if at >= expires_at:
             ended = times.for_people(expires_at)
             raise StaleTrustError("trust_expired", f"信任包已于 {ended} 到期，请更新", evidence=evidence)
         begun = times.for_people(issued_at)
         raise StaleTrustError("trust_too_old", f"信任包签发于 {begun}，已超过允许的时长，请更新", evidence=evidence)
+
+    def late_since(self, at: datetime) -> datetime | None:
+        """Since when a newer bundle should be here: a registry makes one by half of a bundle's life; None before."""
+        due_at = self.content.issued_at + (self.content.expires_at - self.content.issued_at) / 2
+        return due_at if at > due_at else None
 
     def _open_statuses(self) -> dict[int, StatusList]:
         opened: dict[int, StatusList] = {}
@@ -253,44 +275,25 @@ def cosign_trust(data: bytes, key: SigningKey) -> bytes:
 
 
 def _assemble(signed: dict[str, Any], signatures: Mapping[bytes, bytes]) -> bytes:
-    listed = [
-        {"kid": kid.hex(), "signature": base64.b64encode(signature).decode()}
-        for kid, signature in sorted(signatures.items())
-    ]
-    return canonical.canonicalise({"signed": signed, "signatures": listed})
+    return canonical.canonicalise(multisigned.assemble(signed, signatures))
 
 
 def _parse(data: bytes) -> tuple[TrustContent, bytes, list[tuple[bytes, bytes]]]:
     if len(data) > MAX_BUNDLE_BYTES:
         raise MalformedError("too_long", f"信任包超过上限 {MAX_BUNDLE_BYTES} 字节")
-    value = canonical.parse_canonical(data)
-    if not isinstance(value, dict) or value.keys() != {"signed", "signatures"}:
-        raise MalformedError("not_a_trust_bundle", "文件不是信任包")
-    signatures = value["signatures"]
-    if not isinstance(signatures, list) or not 0 < len(signatures) <= 64:
-        raise MalformedError("wrong_fields", "信任包没有签名")
-    message = _CONTEXT + canonical.canonicalise(value["signed"])
-    return TrustContent.from_json(value["signed"]), message, [_signature(item) for item in signatures]
-
-
-def _signature(value: Any) -> tuple[bytes, bytes]:
-    if not isinstance(value, dict) or value.keys() != {"kid", "signature"}:
-        raise MalformedError("wrong_fields", "信任包的签名字段与格式不符")
-    try:
-        kid, signature = bytes.fromhex(value["kid"]), base64.b64decode(value["signature"], validate=True)
-    except (TypeError, ValueError, binascii.Error) as error:
-        raise MalformedError("wrong_field", "信任包的签名不是十六进制与 Base64") from error
-    if kid.hex() != value["kid"] or base64.b64encode(signature).decode() != value["signature"]:
-        raise MalformedError("not_canonical", "信任包的签名不是规范编码")
-    return kid, signature
+    signed, signatures = multisigned.take_apart(canonical.parse_canonical(data), _WHAT)
+    return TrustContent.from_json(signed), _CONTEXT + canonical.canonicalise(signed), signatures
 
 
 def _check_threshold(holder: TrustContent, message: bytes, signatures: Iterable[tuple[bytes, bytes]]) -> None:
-    roots: dict[bytes, PublicKey] = {key.kid: key for key in holder.root_keys}
-    held: set[bytes] = set()
-    for kid, signature in signatures:
-        if kid in roots:
-            roots[kid].check(signature, message)
-            held.add(kid)
-    if len(held) < holder.root_threshold:
-        raise SignatureError("below_threshold", f"信任包只有 {len(held)} 个根密钥签名，需要 {holder.root_threshold} 个")
+    multisigned.check_threshold(holder.root_keys, holder.root_threshold, message, signatures, _WHAT)
+
+
+def _check_root(content: TrustContent) -> None:
+    """Raises SignatureError unless the root documents hold and name exactly those who hold the bundle."""
+    if not content.root_chain:
+        return
+    newest = check_chain(content.root_chain).content
+    named = (newest.registry, newest.publisher_threshold, newest.publishers)
+    if named != (content.registry, content.root_threshold, content.root_keys):
+        raise SignatureError("not_the_publishers", "签署信任包的密钥不是根文件指定的发布密钥")

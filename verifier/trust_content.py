@@ -14,6 +14,7 @@ from verifier.anchor import Anchor
 from verifier.cosignature import MAX_WITNESSES, Witness
 from verifier.errors import MalformedError, VerificationError
 from verifier.foreign.profile import ForeignIssuer
+from verifier.root import RootDocument
 from verifier.suites import PublicKey, public_key
 from verifier.trusted_chain import TrustedChain
 from verifier.venue import Venue
@@ -173,6 +174,8 @@ class TrustContent:
     seal_makers: tuple[bytes, ...] = ()
     #: Names of matters by code, so that a scope can be read without a network.
     matters: Mapping[str, str] = field(default_factory=dict)
+    #: Root documents, oldest first; the newest names `root_keys` as publishers. None: the keys vouch for themselves.
+    root_chain: tuple[RootDocument, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object that is signed."""
@@ -203,7 +206,12 @@ class TrustContent:
         """What stands in the object only where there is any."""
         optional: dict[str, Any] = {
             name: [one.to_json() for one in ones]
-            for name, ones in (("issuers", self.issuers), ("chains", self.chains), ("witnesses", self.witnesses))
+            for name, ones in (
+                ("issuers", self.issuers),
+                ("chains", self.chains),
+                ("witnesses", self.witnesses),
+                ("root_chain", self.root_chain),
+            )
             if ones
         }
         if self.seal_makers:
@@ -257,6 +265,7 @@ def _content(value: Any) -> TrustContent:
         witnesses=tuple(_list(item.get("witnesses", []), Witness.from_json)),
         witness_threshold=item.get("witness_threshold", 0),
         seal_makers=tuple(_list(item.get("seal_makers", []), _base64)),
+        root_chain=tuple(_list(item.get("root_chain", []), RootDocument.from_json)),
         matters={_text(code): _text(name) for code, name in item.get("matters", {}).items()},
     )
     _check_witnesses(content)
@@ -282,7 +291,9 @@ _CONTENT_KEYS = {
     "venues",
     "statuses",
 }
-_OPTIONAL_KEYS = frozenset(("issuers", "chains", "witnesses", "witness_threshold", "seal_makers", "matters"))
+_OPTIONAL_KEYS = frozenset(
+    ("issuers", "chains", "witnesses", "witness_threshold", "seal_makers", "matters", "root_chain")
+)
 
 
 def _check_witnesses(content: TrustContent) -> None:

@@ -152,6 +152,10 @@ class Examination:
         """Say what a check rests on that has its result already."""
         self.results[check] = self.results[check]._replace(evidence=evidence)
 
+    def warn(self, check: Check, reason: str, message: str) -> None:
+        """Say of a check that passed what its reader should know all the same."""
+        self.results[check] = self.results[check]._replace(reason=reason, message=message)
+
     def fail(self, check: Check, error: VerificationError, as_of: datetime | None = None) -> None:
         """Record what a step raised: undecided counts as not checked, everything else as failed."""
         outcome = Outcome.NOT_CHECKED if isinstance(error, UndecidedError) else Outcome.FAILED

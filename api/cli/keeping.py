@@ -70,7 +70,7 @@ def _line(key: KeyShown, *, whole: bool) -> str:
         f"{key.kid}  {key.purpose}  {key.suite}  {_place(key)}  {times.for_people(key.valid_from)} – {end}"
         f"  签 {key.uses} 次  {_DUE[key.due]}"
     )
-    return f"{line}\n  公钥 {key.public}" if whole else line
+    return f"{line}\n  公钥 {key.suite}:{key.public}" if whole else line
 
 
 def _place(key: KeyShown) -> str:

@@ -15,6 +15,7 @@ from api.cli.arguments import Parser, moment, positive
 from api.cli.errors import EXIT_INTERRUPTED, EXIT_SOFTWARE, EXIT_USAGE, CommandError
 from api.cli.governing_arguments import add_governance
 from api.cli.importing_arguments import add_import
+from api.cli.trust_arguments import add_trust
 
 _OURS = frozenset({"api", "registry", "chain", "verifier", "codes", "contracts"})
 _PLAIN = frozenset({"PIL", "cbor2", "cryptography", "jsonschema_rs", "orjson", "rfc8785", "zxingcpp"})
@@ -76,7 +77,7 @@ def _parser() -> Parser:
     _add_hand_in(commands)
     add_import(commands)
     _add_serve(commands)
-    _add_trust(commands)
+    add_trust(commands)
     _add_network(commands)
     _add_audit(commands)
     _add_witness(commands)
@@ -180,50 +181,6 @@ def _add_serve(commands: argparse._SubParsersAction[Parser]) -> None:
     )
     serve.add_argument("--host", metavar="地址", default="127.0.0.1", help="监听地址，默认只对本机开放")
     serve.set_defaults(module="serving")
-
-
-def _add_trust(commands: argparse._SubParsersAction[Parser]) -> None:
-    trust = commands.add_parser("trust", help="信任包", description="信任包：离线核验与闸口的依据")
-    actions = trust.add_subparsers(title="命令", dest="action", required=True, metavar="命令", parser_class=Parser)
-    export = actions.add_parser(
-        "export",
-        help="取得信任包",
-        description="从服务器或数据目录取得信任包。文件已存在时，新的必须由原有根密钥签署，且版本不低于原有版本。",
-    )
-    source = export.add_mutually_exclusive_group(required=True)
-    source.add_argument("--server", metavar="网址", help="服务器地址")
-    source.add_argument("--data", metavar="目录", type=Path, help="数据目录（需要服务器组件）")
-    export.add_argument("--out", metavar="文件", type=Path, required=True, help="写到这个文件")
-    export.set_defaults(module="trusting", allow_http=True)
-    _add_trust_making(actions)
-
-
-def _add_trust_making(actions: argparse._SubParsersAction[Parser]) -> None:
-    show = actions.add_parser("show", help="显示信任包的内容")
-    show.add_argument("bundle", metavar="信任包", type=Path)
-    show.add_argument("--json", action="store_true", help="输出已签名的内容（JSON）")
-    new = actions.add_parser("new", help="新建一个本机自签的信任包（供试用）")
-    new.add_argument("--registry", metavar="名称", default="本机试用信任包", help="登记机构的名称")
-    new.add_argument("--days", metavar="天数", type=int, default=365, help="有效天数，默认 365")
-    sign = actions.add_parser("sign", help="给信任包加上一个根密钥的签名")
-    sign.add_argument("bundle", metavar="信任包", type=Path)
-    issuer = actions.add_parser(
-        "add-issuer",
-        help="加入一个境外码的签发者",
-        description="把一个境外签发者的证书加入信任包。不给出 --trust 时新建一个本机自签的信任包，根密钥存放在旁边的"
-        " .key 文件中（只供试用）；给出 --trust 时须有它的根密钥。",
-    )
-    issuer.add_argument("--profile", metavar="规范", choices=("eu-dcc",), required=True, help="码的规范：eu-dcc")
-    issuer.add_argument(
-        "--certificate", metavar="证书", type=Path, required=True, help="X.509 证书（PEM、DER 或 Base64）"
-    )
-    issuer.add_argument("--name", metavar="名称", help="签发者的称呼，默认取证书的主体")
-    issuer.add_argument("--trust", metavar="信任包", type=Path, help="要扩充的信任包")
-    for action in (new, sign, issuer):
-        action.add_argument("--out", metavar="文件", type=Path, required=True, help="写到这个文件")
-        action.add_argument("--key", metavar="密钥", type=Path, required=action is sign, help="根密钥（PEM）")
-    for action in (show, new, sign, issuer):
-        action.set_defaults(module="trust_making")
 
 
 def _add_keys(commands: argparse._SubParsersAction[Parser]) -> None:

@@ -1,4 +1,4 @@
-"""`suizheng trust export`: a trust bundle into a file that never goes back."""
+"""`suizheng trust export` and `update`: a trust bundle into a file that never goes back."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import argparse
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from api.cli.errors import CommandError
@@ -20,14 +22,20 @@ from verifier import times
 from verifier.errors import VerificationError
 from verifier.trust import MAX_BUNDLE_BYTES, TrustBundle
 
+if TYPE_CHECKING:
+    from api.composition import Services
+
 TIMEOUT_SECONDS = 60
 
 
 def run(options: argparse.Namespace) -> int:
     """Write the newest bundle, if it may follow the one in the file. Raises CommandError, and then changes nothing."""
+    if options.action == "update" and not options.out.exists():
+        raise CommandError(f"没有 {options.out}：第一次请用 suizheng trust export 取得，并核对指纹")
     data = _from_server(options.server) if options.server else _from_data(options.data, os.environ)
     try:
         bundle = _successor(options.out, data)
+        _check_fingerprint(bundle, options.root)
         replace_file(options.out, data)
     except VerificationError as error:
         raise CommandError(f"没有写入 {options.out}：{error.message}") from error
@@ -38,9 +46,19 @@ def run(options: argparse.Namespace) -> int:
         f"✓ 信任包版本 {content.version} 已写入 {options.out}（{len(data)} 字节），"
         f"签发于 {times.for_people(content.issued_at)}，{times.for_people(content.expires_at)} 到期"
     )
-    for key in content.root_keys:
-        print(f"  根密钥 {key.kid.hex()}")
+    if bundle.root is None:
+        for key in content.root_keys:
+            print(f"  根密钥 {key.kid.hex()}（没有根文件：由发布密钥自证）")
+    else:
+        print(f"  根文件第 {bundle.root.content.version} 版，指纹 {bundle.root.fingerprint}")
     return 0
+
+
+def _check_fingerprint(bundle: TrustBundle, wanted: str | None) -> None:
+    """Raises CommandError if a root document was named by its fingerprint, and the bundle's chain has none of it."""
+    chain = bundle.content.root_chain
+    if wanted is not None and wanted.lower() not in {document.fingerprint for document in chain}:
+        raise CommandError("信任包的根文件与所给指纹不符，没有写入")
 
 
 def _successor(out: Path, data: bytes) -> TrustBundle:
@@ -68,6 +86,19 @@ def _from_server(server: str) -> bytes:
 
 
 def _from_data(folder: Path, environment: Mapping[str, str]) -> bytes:
+    with open_services(folder, environment) as services:
+        # Here, as in open_services.
+        from registry.errors import KeyUnavailableError
+
+        try:
+            return services.trust.data()
+        except KeyUnavailableError as error:
+            raise CommandError(f"无法取得信任包：{error}") from error
+
+
+@contextmanager
+def open_services(folder: Path, environment: Mapping[str, str]) -> Iterator[Services]:
+    """The services of a data folder that is there already. Raises CommandError."""
     # Composing an empty folder would make a registry of its own.
     if not (folder / "keys" / "blind.key").is_file():
         raise CommandError(f"{folder} 不是随证的数据目录")
@@ -78,11 +109,11 @@ def _from_data(folder: Path, environment: Mapping[str, str]) -> bytes:
 
     try:
         services = compose(Settings.from_environment({**environment, "SUIZHENG_DATA": str(folder)}))
-        try:
-            return services.trust.data()
-        finally:
-            services.close()
     except (SettingsError, KeyUnavailableError) as error:
         raise CommandError(f"无法取得信任包：{error}") from error
     except OSError as error:
         raise CommandError(f"无法使用数据目录 {folder}：{cause_of(error)}") from error
+    try:
+        yield services
+    finally:
+        services.close()

@@ -23,14 +23,15 @@ from registry.log.anchoring import to_anchor
 from registry.log.tables import AnchorChainRow, AnchorRow, AnchorValidatorsRow, LogState
 from registry.statuses import service as statuses
 from registry.statuses.tables import StatusListRow, StatusValue
-from registry.trust import rules
-from registry.trust.tables import TrustBundleRow
+from registry.trust import certificates, roots, rules
+from registry.trust.tables import TrustBundleRow, TrustCertificateRow, TrustRootRow
 from registry.venues import service as venues
 from registry.venues.tables import Venue
 from registry.witnesses.service import trusted as trusted_witnesses
 from registry.witnesses.tables import WitnessPolicy, WitnessRow
 from registry.work import Work
 from verifier import trust_content as form
+from verifier.root import RootDocument
 from verifier.suites import SigningKey
 from verifier.trust import sign_trust, status_subject
 
@@ -41,6 +42,7 @@ ROOT_THRESHOLD = 1
 
 @dataclass(frozen=True, slots=True)
 class _Keys:
+    chain: tuple[RootDocument, ...]
     roots: tuple[SigningKey, ...]
     log: SigningKey
     status: SigningKey
@@ -58,9 +60,9 @@ def publish(work: Work, keys: KeyService, lifetime: timedelta = LIFETIME) -> byt
         return newest.bundle
     version = 1 if newest is None else newest.version + 1
     issued_at = key_rules.whole_second(work.at)
-    held = _Keys(
-        _root_keys(keys, work.at), keys.key_for(key_rules.LOG, work.at), keys.key_for(key_rules.STATUS, work.at)
-    )
+    chain = roots.chain_of(work.session)
+    signers = _root_keys(keys, work.at) if not chain else _publishers(keys, chain[-1])
+    held = _Keys(chain, signers, keys.key_for(key_rules.LOG, work.at), keys.key_for(key_rules.STATUS, work.at))
     content = _content(work, keys, held, version, issued_at, issued_at + lifetime)
     row = {
         "version": version,
@@ -112,6 +114,8 @@ def _content_digest(session: Session) -> bytes:
             WitnessRow.kid
         ),
         select(WitnessPolicy.threshold),
+        select(TrustRootRow.version).order_by(TrustRootRow.version),
+        select(TrustCertificateRow.id).where(TrustCertificateRow.removed_at.is_(None)).order_by(TrustCertificateRow.id),
         # Not the time of the last change alone: two changes may fall into one millisecond.
         select(StatusValue.list_id, func.count(), func.sum(value), func.sum(value * StatusValue.slot))
         .group_by(StatusValue.list_id)
@@ -127,6 +131,11 @@ def _content_digest(session: Session) -> bytes:
 
 def _plain(value: object) -> str:
     return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def _publishers(keys: KeyService, document: RootDocument) -> tuple[SigningKey, ...]:
+    known = tuple(key.public for key in keys.known() if key.purpose == key_rules.TRUST_ROOT)
+    return roots.publishers(keys, document, known)
 
 
 def _root_keys(keys: KeyService, at: datetime) -> tuple[SigningKey, ...]:
@@ -150,13 +159,15 @@ def _content(
     origin = session.scalars(select(LogState.origin)).one()
     known = [rules.trusted_key(key) for key in keys.known()]
     witnesses, witness_threshold = trusted_witnesses(session)
+    root = held.chain[-1].content if held.chain else None
+    seal_makers, issuers = certificates.trusted(session)
     return form.TrustContent(
         registry=origin,
         version=version,
         issued_at=issued_at,
         expires_at=expires_at,
-        root_threshold=ROOT_THRESHOLD,
-        root_keys=(held.roots[0].public,),
+        root_threshold=root.publisher_threshold if root else ROOT_THRESHOLD,
+        root_keys=root.publishers if root else (held.roots[0].public,),
         origin=origin,
         log_kid=held.log.public.kid,
         status_kid=held.status.public.kid,
@@ -184,5 +195,8 @@ def _content(
         chains=chains.trusted_chains(session),
         witnesses=witnesses,
         witness_threshold=witness_threshold,
+        issuers=issuers,
+        seal_makers=seal_makers,
+        root_chain=held.chain,
         matters={row.code: row.name for row in session.scalars(select(Matter).order_by(Matter.code))},
     )

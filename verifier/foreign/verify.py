@@ -8,6 +8,7 @@ from verifier import times
 from verifier.errors import Check, MalformedError, ScopeError, UntrustedIssuerError, ValidityError
 from verifier.foreign.eu_dcc import EuDcc
 from verifier.foreign.profile import MAX_TEXT_CHARACTERS, Adapter, ForeignCode, ForeignIssuer
+from verifier.freshness import examine_freshness
 from verifier.trust import TrustBundle
 from verifier.verdict import Examination, Policy, Verdict
 
@@ -33,7 +34,7 @@ def verify_foreign(
     """
     exam = Examination(at)
     issued_at = trust.content.issued_at
-    exam.run(Check.FRESHNESS, lambda: trust.check_fresh(at, policy.max_trust_age), "信任包在有效期内", issued_at)
+    examine_freshness(exam, trust, policy.max_trust_age)
     code = exam.run(Check.FORMAT, lambda: _read(adapter, text), "码的格式正确")
     if code is None:
         return exam.conclude(policy)

@@ -1,0 +1,99 @@
+"""Use cases of others' certificates in trust bundles: makers of seals, issuers of foreign codes."""
+
+from __future__ import annotations
+
+import hashlib
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from registry.errors import DuplicateError, FieldError, InvalidDraftError, NotFoundError
+from registry.ids import new_id_text
+from registry.trust.tables import TrustCertificateRow
+from registry.work import Work
+from verifier.errors import MalformedError
+from verifier.foreign.profile import MAX_CERTIFICATE_BYTES, ForeignIssuer, load_certificate
+from verifier.foreign.verify import ADAPTERS
+
+SEAL_MAKER, ISSUER = "seal_maker", "issuer"
+PROFILES = tuple(adapter.name for adapter in ADAPTERS)
+
+
+def add(
+    work: Work, kind: str, name: str, certificate: bytes, reason: str, profile: str | None = None
+) -> TrustCertificateRow:
+    """Trust a certificate (DER) from the next bundle on. Raises InvalidDraftError, DuplicateError."""
+    errors = _check(kind, name, reason, profile)
+    try:
+        if len(certificate) > MAX_CERTIFICATE_BYTES:
+            raise MalformedError("too_long", "证书过长")
+        if kind == ISSUER:
+            load_certificate(certificate)
+        else:
+            _load_seal_maker(certificate)
+    except MalformedError as wrong:
+        errors.append(FieldError("certificate", wrong.reason, f"{wrong.message}。"))
+    if errors:
+        raise InvalidDraftError(errors)
+    digest = hashlib.sha256(certificate).digest()
+    present = select(TrustCertificateRow).where(
+        TrustCertificateRow.digest == digest, TrustCertificateRow.kind == kind, TrustCertificateRow.removed_at.is_(None)
+    )
+    found = work.session.scalars(present).first()
+    if found is not None:
+        raise DuplicateError("certificate_exists", "该证书已在信任之列。", found.id)
+    row = TrustCertificateRow(
+        id=new_id_text(work.at, work.draw), kind=kind, profile=profile, name=name.strip(), certificate=certificate,
+        digest=digest, reason=reason.strip(), added_at=work.at, added_by=work.actor.id,
+    )  # fmt: skip
+    work.session.add(row)
+    work.session.flush()
+    return row
+
+
+def _check(kind: str, name: str, reason: str, profile: str | None) -> list[FieldError]:
+    wrong = {
+        ("kind", "unknown_kind", "种类应为 seal_maker（制章人）或 issuer（境外码签发者）。"): (
+            kind not in (SEAL_MAKER, ISSUER)
+        ),
+        ("profile", "unknown_profile", f"境外码签发者应指明码的规范：{'、'.join(PROFILES)}；制章人不填。"): (
+            (kind == ISSUER) != (profile in PROFILES)
+        ),
+        ("name", "wrong_length", "名称应为 1 至 200 个字。"): not 0 < len(name.strip()) <= 200
+        or not name.isprintable(),
+        ("reason", "reason_missing", "请填写信任的依据，最多 200 个字。"): (
+            not 0 < len(reason.strip()) <= 200 or not reason.isprintable()
+        ),
+    }
+    return [FieldError(*fault) for fault, is_wrong in wrong.items() if is_wrong]
+
+
+def _load_seal_maker(certificate: bytes) -> None:
+    # Certificates of SM2 are read by our own reader, which knows the others too.
+    from verifier.documents.certificates import Certificate
+
+    Certificate.load(certificate)
+
+
+def remove(work: Work, certificate_id: str) -> TrustCertificateRow:
+    """Trust a certificate no longer; repeating it changes nothing. Raises NotFoundError."""
+    row = work.session.get(TrustCertificateRow, certificate_id, with_for_update=True)
+    if row is None:
+        raise NotFoundError("certificate_unknown", "没有这个证书，请核对编号。")
+    if row.removed_at is None:
+        row.removed_at, row.removed_by = work.at, work.actor.id
+        work.session.flush()
+    return row
+
+
+def list_all(session: Session) -> list[TrustCertificateRow]:
+    """Every certificate, past ones too, in the order they were added."""
+    return list(session.scalars(select(TrustCertificateRow).order_by(TrustCertificateRow.id)))
+
+
+def trusted(session: Session) -> tuple[tuple[bytes, ...], tuple[ForeignIssuer, ...]]:
+    """Makers of seals and issuers that are trusted now."""
+    rows = [row for row in list_all(session) if row.removed_at is None]
+    makers = tuple(row.certificate for row in rows if row.kind == SEAL_MAKER)
+    issuers = tuple(ForeignIssuer(row.profile or "", row.name, row.certificate) for row in rows if row.kind == ISSUER)
+    return makers, issuers
