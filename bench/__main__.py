@@ -29,6 +29,8 @@ BENCHES = {
     "code_issue": "bench.coding:code_issue",
     "code_issue_es256": "bench.coding:code_issue_es256",
     "code_issue_sm2": "bench.coding:code_issue_sm2",
+    "browser_verify": "bench.browser:browser_verify",
+    "camera_to_verdict": "bench.browser:camera_to_verdict",
     "verify_bundle": "bench.formats:verify_bundle",
     "log_append": "bench.logging:log_append",
     "log_append_signed": "bench.logging:log_append_signed",

@@ -1,11 +1,21 @@
-"""A phone beside a real server: enrolled at the window's page."""
+"""A phone beside a real server: enrolled at the window's page, and a camera whose picture is a file."""
 
 from __future__ import annotations
 
+import io
+from datetime import UTC, datetime
 from pathlib import Path
 
-from pages_site import PERSON_CODE, Watched
+from pages_site import PERSON_CODE, Site, Watched, clerk_of
+from PIL import Image
 from playwright.sync_api import Page, expect
+
+from codes import picture
+from registry.devices import service as devices
+from registry.keys import rules as keys
+from registry.work import Actor
+from verifier.device_request import open_request, sign_request
+from verifier.suites import SoftwareKey
 
 VENDOR = Path(__file__).parents[1] / "api/pages/static/vendor"
 
@@ -35,3 +45,36 @@ def enrol(phone: Page, ticket: tuple[str, str]) -> None:
 def shown(phone: Page) -> str:
     """What the QR on the phone holds now."""
     return phone.locator("[data-part=code]").get_attribute("data-text") or ""
+
+
+def bound_code(site: Site, phone: SoftwareKey) -> str:
+    """The static text of a code bound to this key: the same use cases as behind the pages, without a browser."""
+    services = site.services
+    with services.registry.begin(clerk_of(services)) as work:
+        made = devices.hand_out(work, ("111", PERSON_CODE), (), (site.venue_id,))
+    arguments = (made.secret, made.pin, phone.public.raw)
+    request = open_request(sign_request("enrol", arguments, phone, datetime.now(UTC)))
+    key = services.keys.key_for(keys.CODES, services.clock())
+    with services.registry.begin(Actor("device", "system", None)) as work:
+        return devices.enrol(work, request, key)[1].text
+
+
+def film(path: Path, *texts: str, frames: int = 6, share: float = 0.6) -> None:
+    """A camera's file: JPEG pictures one after another, 1280 by 720, with a code turned a little in each."""
+    side = int(720 * share)
+    with path.open("wb") as file:
+        for n in range(max(frames, len(texts))):
+            png = picture.draw_png(texts[n % len(texts)], "M", 8)
+            code = Image.open(io.BytesIO(png)).convert("L").convert("RGB").resize((side, side))
+            frame = Image.new("RGB", (1280, 720), (96, 104, 110))
+            turned = code.rotate(2 * n % 16 - 8, expand=True, fillcolor=(96, 104, 110))
+            frame.paste(turned, ((1280 - turned.width) // 2 + 3 * n % 30, (720 - turned.height) // 2))
+            frame.save(file, "JPEG", quality=85)
+
+
+def camera_flags(path: Path) -> list[str]:
+    """Chromium's flags for a camera whose picture is this file."""
+    return [
+        "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+        f"--use-file-for-fake-video-capture={path}",
+    ]  # fmt: skip

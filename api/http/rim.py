@@ -24,6 +24,9 @@ CONTENT_SECURITY_POLICY: Final = (
     "default-src 'self'; img-src 'self' blob:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; "
     "form-action 'self'"
 )
+#: Alone for the worker that reads pictures: its library is WebAssembly.
+_DECODER: Final = "/static/js/reader/decoder.js"
+_POLICY_OF_DECODER: Final = f"{CONTENT_SECURITY_POLICY}; script-src 'self' 'wasm-unsafe-eval'"
 _HEADERS: Final = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -87,6 +90,8 @@ class Rim:
         return self._numbers.pop()
 
     def _dress(self, headers: MutableHeaders, request_id: str, path: str) -> None:
+        if path == _DECODER:
+            headers["Content-Security-Policy"] = _POLICY_OF_DECODER
         for name, value in self._headers.items():
             headers.setdefault(name, value)
         # Static files are asked for again by their tag; everything else may be about somebody and is never kept.

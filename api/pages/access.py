@@ -35,6 +35,7 @@ PAGE_ACCESS: Final[Mapping[str, Rule]] = {
     "GET /status": Rule(PUBLIC),
     "GET /wallet": Rule(PUBLIC),
     "GET /wallet.webmanifest": Rule(PUBLIC),
+    "GET /gate": Rule(PUBLIC),
     "GET /sw.js": Rule(PUBLIC),
     "GET /explore": Rule(PUBLIC),
     "GET /explore/{index}": Rule(PUBLIC),

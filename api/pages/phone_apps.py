@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
@@ -11,12 +13,16 @@ from fastapi import APIRouter, Request, Response
 
 from api.http.guard import GuardedRoute
 from api.pages.rendering import show, static_address, static_folder, texts_for
+from api.pages.texts import TEXTS
 
 router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 
 #: Pages that the service worker keeps. They are the same for everybody who has the same settings.
-_PAGES: Final = ("/wallet",)
-_KEPT: Final = ("js/core/*.js", "js/wallet/*.js", "vendor/*.js", "*.css", "art/logo.svg", "icons.svg")
+_PAGES: Final = ("/wallet", "/gate")
+_KEPT: Final = (
+    "js/core/*.js", "js/wallet/*.js", "js/reader/*.js", "vendor/*.js", "vendor/*.wasm",
+    "*.css", "art/logo.svg", "icons.svg",
+)  # fmt: skip
 _BRAND: Final = "#0b566f"
 
 
@@ -24,6 +30,26 @@ _BRAND: Final = "#0b566f"
 def wallet(request: Request) -> Response:
     """随身码：手机上的动态码。"""
     return show(request, "wallet.html")
+
+
+@dataclass(frozen=True, slots=True)
+class GatePage:
+    """What the reader in the browser says of each reason."""
+
+    reasons: Mapping[str, str]
+
+
+@router.get("/gate")
+def gate(request: Request) -> Response:
+    """验码：手机闸口与离线核验。"""
+    t = texts_for(request)
+    reasons = {
+        key.removeprefix(family): t.find(key) or ""
+        for family in ("visit.", "reason.")
+        for key in TEXTS
+        if key.startswith(family)
+    }
+    return show(request, "gate.html", GatePage(reasons))
 
 
 @router.get("/wallet.webmanifest")

@@ -1,6 +1,7 @@
 // Everything here improves a page that already works without it.
 import { watchForms } from "./forms.js";
 import { watchDrops } from "./drop.js";
+import { watchLive } from "./live.js";
 import { watchScans } from "./scan.js";
 import { watchUploads } from "./upload.js";
 import { watchProgress } from "./progress.js";
@@ -9,6 +10,7 @@ import { watchMenus } from "./menus.js";
 watchForms(document);
 watchDrops(document);
 watchScans(document);
+watchLive(document);
 watchUploads(document);
 watchProgress(document);
 watchMenus(document);

@@ -10,6 +10,8 @@ class Reader {
   constructor(bytes) {
     this.bytes = bytes;
     this.place = 0;
+    // Another encoding of something was seen: said only if the whole can be read at all, as the verifier does.
+    this.isLoose = false;
   }
 
   take(count) {
@@ -19,14 +21,14 @@ class Reader {
     return part;
   }
 
-  // [major type, argument], the argument in its shortest form.
+  // [major type, argument].
   head() {
     const [first] = this.take(1), major = first >> 5, short = first & 31;
     if (short < 24) return [major, short];
     if (short > 27) throw malformed(short === 31 ? "not_canonical" : "not_cbor");
     let argument = 0;
     for (const byte of this.take(1 << (short - 24))) argument = argument * 256 + byte;
-    if (argument < [24, 0x100, 0x10000, 0x100000000][short - 24]) throw malformed("not_canonical");
+    if (argument < [24, 0x100, 0x10000, 0x100000000][short - 24]) this.isLoose = true;
     if (argument > Number.MAX_SAFE_INTEGER) throw malformed("wrong_field");
     return [major, argument];
   }
@@ -65,7 +67,7 @@ class Reader {
     let last = null;
     for (let n = 0; n < count; n++) {
       const start = this.place, key = this.value(depth + 1), encoded = this.bytes.subarray(start, this.place);
-      if (last !== null && compare(last, encoded) >= 0) throw malformed("not_canonical");
+      if (last !== null && compare(last, encoded) >= 0) this.isLoose = true;
       last = encoded;
       entries.set(key, this.value(depth + 1));
     }
@@ -82,7 +84,7 @@ function compare(left, right) {
 export function decode(bytes, limit) {
   if (bytes.length > limit) throw malformed("too_long");
   const reader = new Reader(bytes), value = reader.value(0);
-  if (reader.place !== bytes.length) throw malformed("not_canonical");
+  if (reader.isLoose || reader.place !== bytes.length) throw malformed("not_canonical");
   return value;
 }
 

@@ -3,7 +3,7 @@
 import { toHex } from "./bytes.js";
 import * as cbor from "./cbor.js";
 import * as cose from "./cose.js";
-import { malformed, outOfForce, outOfTime, wrongKind } from "./errors.js";
+import { malformed, notHere, outOfForce, outOfTime, wrongKind } from "./errors.js";
 import * as payload from "./payload.js";
 import { checkProof, deviceKey, openShown } from "./presentation.js";
 import { Examination } from "./verdict.js";
@@ -18,6 +18,7 @@ export const POLICY = {
 };
 
 const MAX_BYTES = 2048, MAX_GRANTS = 16, CODE_ID_BYTES = 8, ID_BYTES = 16, CLOCK_SKEW = 60, YEAR_9999 = 253402300799;
+const DELEGATED = 65008, FOREIGN = ["HC1:"];
 const EXPIRES = 4, ISSUED = 6, PRIVATE = -65537;
 const BASE32 = "0123456789abcdefghjkmnpqrstvwxyz";
 
@@ -25,6 +26,8 @@ const BASE32 = "0123456789abcdefghjkmnpqrstvwxyz";
 export function open(text) {
   const shown = openShown(payload.decode(text), MAX_BYTES);
   const typ = shown.message.header.get(cose.TYP), kind = KINDS.get(typ);
+  // Delegated codes and codes of other systems are judged by the server alone.
+  if (typ === DELEGATED) throw notHere("kind_unavailable", "format");
   if (!kind) throw wrongKind("unknown_kind");
   const claims = claimsOf(kind, cose.requireTyped(shown.message, typ));
   claims.shownAt = shown.proof?.shownAt ?? null;
@@ -110,7 +113,7 @@ export async function verify(typed, trust, at, policy = POLICY) {
   if (payload.isCode(text)) return (await examine(text, trust, at, undefined, policy)).verdict;
   const exam = new Examination(at);
   await exam.run("format", () => {
-    throw malformed("not_ours");
+    throw FOREIGN.some((prefix) => text.startsWith(prefix)) ? notHere("kind_unavailable", "format") : malformed("not_ours");
   });
   return exam.conclude(policy);
 }

@@ -22,4 +22,4 @@ export const untrusted = (reason) => new VerificationError(UNDECIDED, "issuer", 
 export const unknownStatus = (reason) => new VerificationError(UNDECIDED, "status", reason);
 export const staleTrust = (reason) => new VerificationError(UNDECIDED, "freshness", reason);
 // A suite this browser cannot do: nothing was checked, and a server can.
-export const notHere = (reason) => new VerificationError(UNDECIDED, "signature", reason);
+export const notHere = (reason, check = "signature") => new VerificationError(UNDECIDED, check, reason);
