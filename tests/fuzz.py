@@ -55,7 +55,8 @@ def try_one(target: Target, data: bytes, seed: bytes) -> bool:
         return True
     except Exception as error:
         raise FaultError(target, data, f"raised {traceback.format_exc(limit=-6)}") from error
-    if accepted and not target.same(data, seed):
+    # A splice may bring forth another seed as it is.
+    if accepted and data not in target.seeds and not target.same(data, seed):
         raise FaultError(target, data, "accepted what was altered")
     return False
 

@@ -130,6 +130,7 @@ def targets() -> list[Target]:
     token, status_key = world.content.statuses[1], world.status_key.public
     bundle = world.bundle(1)
     foreign, issuers = _foreign()
+    root_contents = [RootDocument.from_bytes(p.read_bytes()).content for p in (VECTORS / "roots").glob("root-*.json")]
     leaf, log_key = world.leaves[1], world.log_key.public
     head = Checkpoint(ORIGIN, 5, bytes(32))
     note = sign_checkpoint(head, world.log_key)
@@ -160,7 +161,7 @@ def targets() -> list[Target]:
         Target("root document", 3, [path.read_bytes() for path in sorted((VECTORS / "roots").glob("root-*.json"))],
                _opens(lambda data: RootDocument.from_bytes(data).check(None)),
                # Signatures by keys of no concern here are passed over: what is signed must not change.
-               lambda one, seed: RootDocument.from_bytes(one).content == RootDocument.from_bytes(seed).content),
+               lambda one, _: RootDocument.from_bytes(one).content in root_contents),
         Target("status token", 2, [token], _opens(status)),
         Target("entry", 8, [Entry.from_bytes(cose.open1(bundle.signed_entry, limit=4096).payload or b"").to_bytes()],
                _reads(Entry.from_bytes)),

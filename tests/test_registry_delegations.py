@@ -23,6 +23,8 @@ from registry_house import (
     request,
 )
 
+from api.audit.findings import Findings
+from api.audit.records import check_delegations
 from registry.authorisations import service as authorisations
 from registry.catalogue import service as catalogue
 from registry.catalogue.rules import Slot
@@ -286,3 +288,23 @@ def test_nothing_tells_the_delegates_name_or_number(sqlite_house: House) -> None
     row = Firm(sqlite_house).grant(Role.MANAGER)
     assert row.name == "张*丰"
     assert "三".encode() not in row.payload
+
+
+def test_an_auditor_finds_a_delegation_without_entry_and_one_revived_in_the_list(sqlite_house: House) -> None:
+    firm = Firm(sqlite_house)
+    handler = firm.handler()
+    sqlite_house.do(delegations.revoke, handler.id, "示例")
+
+    def found() -> list[str]:
+        findings = Findings(all_of_them=True)
+        with sqlite_house.engine.connect() as connection:
+            check_delegations(connection, findings)
+        return [one.code for one in findings.divergences]
+
+    assert found() == []
+    with sqlite_house.engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM status_values")
+    assert found() == ["status_not_latest"]
+    with sqlite_house.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE delegations SET signature = NULL, signed_at = NULL WHERE role = 2")
+    assert found() == ["status_not_latest", "item_without_entry"]

@@ -15,6 +15,7 @@ from registry.authorisations.tables import Authorisation
 from registry.catalogue.tables import TypeVersion
 from registry.certificates.tables import Certificate, CertificateFile
 from registry.codes.tables import Code
+from registry.delegations.tables import Delegation
 from registry.departments import rules as departments
 from registry.departments.tables import Department, DepartmentStanding
 from registry.files.tables import StoredFileRow
@@ -38,6 +39,7 @@ _CONSUMPTIONS: Table = Consumption.__table__  # type: ignore[assignment]
 _DEPARTMENTS: Table = Department.__table__  # type: ignore[assignment]
 _STANDINGS: Table = DepartmentStanding.__table__  # type: ignore[assignment]
 _TYPES: Table = TypeVersion.__table__  # type: ignore[assignment]
+_DELEGATIONS: Table = Delegation.__table__  # type: ignore[assignment]
 _GRANTS: Table = Authorisation.__table__  # type: ignore[assignment]
 _FILES: Table = StoredFileRow.__table__  # type: ignore[assignment]
 _CERTIFICATE_FILES: Table = CertificateFile.__table__  # type: ignore[assignment]
@@ -56,6 +58,7 @@ def check(connection: Connection, findings: Findings) -> None:
     check_codes(connection, findings)
     check_catalogue(connection, findings)
     check_authorisations(connection, findings)
+    check_delegations(connection, findings)
 
 
 def check_status_events(connection: Connection, findings: Findings) -> None:
@@ -209,6 +212,25 @@ def check_authorisations(connection: Connection, findings: Findings) -> None:
         granted[key] = granted.get(key, 0) - 1
     for (department, matter), left in granted.items():
         findings.compare("item_without_entry", 0, left, table="authorisations", department=department, matter=matter)
+
+
+def check_delegations(connection: Connection, findings: Findings) -> None:
+    """Each delegation has its entries (recorded, signed by its delegator's device, revoked), and its slot says so."""
+    entries: dict[tuple[int, int], int] = {}
+    slot = (_VALUES.c.list_id == _DELEGATIONS.c.status_list) & (_VALUES.c.slot == _DELEGATIONS.c.status_index)
+    wanted = select(_DELEGATIONS, _VALUES.c.value).select_from(_DELEGATIONS.outerjoin(_VALUES, slot))
+    for row in connection.execute(wanted.order_by(_DELEGATIONS.c.id)):
+        expected = int(Status.REVOKED if row.revoked_at is not None else Status.VALID)
+        findings.compare("status_not_latest", expected, row.value or 0, table="delegations", id=row.id)
+        findings.count("委托")
+        signed_later = row.parent_id is not None and row.signature is not None
+        entries[row.status_list, row.status_index] = 1 + signed_later + (row.revoked_at is not None)
+    for _, entry in entries_of_kind(connection, Kind.DELEGATION):
+        facts = entry.facts
+        place = int(facts.get("status_list", 0)), int(facts.get("status_index", 0))
+        entries[place] = entries.get(place, 0) - 1
+    for (number, index), left in entries.items():
+        findings.compare("item_without_entry", 0, left, table="delegations", status_list=number, status_index=index)
 
 
 def check_files(connection: Connection, folder: Path, findings: Findings) -> None:
