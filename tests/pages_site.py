@@ -36,6 +36,7 @@ from registry.components.rules import ComponentDraft
 from registry.delegations import service as delegations
 from registry.delegations.rules import DelegationDraft
 from registry.departments import service as departments
+from registry.disputes import service as disputes
 from registry.keys import rules as keys
 from registry.posters import service as posters
 from registry.uses import service as uses
@@ -128,6 +129,7 @@ def populate(services: Services) -> dict[str, object]:
         certificates.change_status(
             work, outcomes[1].id, "suspend", "年度抽查发现问题，限期整改。", document="沪长市监〔2026〕12号"
         )
+        disputes.raise_dispute(work, outcomes[2].id, "住所应为虹桥路 1000 号 5 层。", for_holder=True)
         grant = authorisations.grant(
             work,
             AuthorisationDraft(

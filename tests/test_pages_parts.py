@@ -26,14 +26,17 @@ from registry.accounts.rules import ROLES
 from registry.applications.rules import APPLICANTS
 from registry.applications.rules import STATES as APPLICATION_STATES
 from registry.authorisations.rules import ROUTES
+from registry.calendar.rules import KINDS as CALENDAR_KINDS
 from registry.catalogue.rules import TypeDefinition, compile_definition
 from registry.catalogue.service import builtin_definitions
 from registry.components.rules import RESULTS, STATES
+from registry.disputes.rules import STATES as DISPUTE_STATES
 from registry.errors import InvalidDraftError
 from registry.imports.rules import OUTCOMES
 from registry.imports.rules import State as ImportState
 from registry.keys.rules import REGISTRY_PURPOSES
 from registry.log.published import Inclusion
+from registry.notices.service import KINDS as NOTICE_KINDS
 from registry.posters.rules import ALARMS
 from registry.relatives.rules import RELATIONS
 from registry.statuses.rules import Operation
@@ -91,6 +94,9 @@ FAMILIES = {
     "alarm.": tuple(ALARMS),
     "applicant.": tuple(APPLICANTS),
     "application.": tuple(APPLICATION_STATES),
+    "calendar.": tuple(CALENDAR_KINDS),
+    "dispute.": (*DISPUTE_STATES, "decided"),
+    "notice.": NOTICE_KINDS,
     "fault.": tuple(STATES),
     "inspection.": tuple(RESULTS),
     "relation.": tuple(RELATIONS),
@@ -108,6 +114,7 @@ FAMILIES = {
         "relative", "relative_ended", "fault", "fault_handled", "fault_closed", "inspection", "component_moved",
         "applied", "approved", "refused", "posters", "put_up", "alarm_closed", "poster_reported",
         "component_removed", "key", "phone", "delegation", "undelegated",
+        "calendar", "dispute", "dispute_step",
     ),
 }  # fmt: skip
 #: Families whose keys are looked up and may be missing.

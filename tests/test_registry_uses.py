@@ -31,6 +31,7 @@ from registry.certificates import service as certificates
 from registry.certificates.tables import Certificate
 from registry.delegations import rules as delegations
 from registry.departments import service as departments
+from registry.disputes import service as disputes
 from registry.errors import InvalidDraftError, NotFoundError, NotPermittedError, ReuseRefusedError
 from registry.log.tables import LogEntry
 from registry.uses import rules
@@ -111,6 +112,11 @@ def _erase(house: House, item: str) -> None:
         work.session.get_one(Certificate, item).salts = None
 
 
+def _hold(house: House, item: str) -> None:
+    dispute = house.do(disputes.raise_dispute, item, "经营场所有误。", for_holder=False, who=actor(CARE))
+    house.do(disputes.accept, dispute.id, holds=True)
+
+
 REFUSALS: list[tuple[str, Callable[[House, str], None] | None, dict[str, Any], dict[str, Any]]] = [
     ("wrong_purpose", None, {"purpose": "另一用途"}, {}),
     ("matter_unknown", None, {"matter_code": "CN-9999"}, {}),
@@ -130,6 +136,7 @@ REFUSALS: list[tuple[str, Callable[[House, str], None] | None, dict[str, Any], d
     ("item_lapsed", _status("lapse"), {}, {}),
     ("item_transferred", _status("transfer_out"), {}, {}),
     ("item_lost", _status("report_loss"), {}, {}),
+    ("item_disputed", _hold, {}, {}),
 ]
 
 

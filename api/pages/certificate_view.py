@@ -15,6 +15,7 @@ from api.pages.views import (
     CertificatePage,
     CodeCard,
     CodeForm,
+    DisputeMark,
     Event,
     Fact,
     FileLine,
@@ -25,6 +26,7 @@ from registry.catalogue import service as catalogue
 from registry.certificates import service as certificates
 from registry.certificates.tables import Certificate
 from registry.codes.tables import Code
+from registry.disputes import marks
 from registry.log.published import PublishedLog
 from registry.log.standing import Place, places_of
 from registry.statuses.rules import WITH_SUCCESSOR, allowed
@@ -84,10 +86,20 @@ def certificate_page(
         facts=_facts(row, t),
         files=_files(work, row, face, whole, t),
         operations=_operations(row, t) if whole else (),
+        dispute=_dispute(work, row),
+        may_dispute=work.actor.department is not None and work.actor.has_role("window", "registrar"),
         operation=sent[0],
         reason=sent[1],
         problem=problem,
     )
+
+
+def _dispute(work: Work, row: Certificate) -> DisputeMark | None:
+    found = marks.open_of(work, row.id)
+    if found is None:
+        return None
+    concerned = work.actor.department in (found.issuer, found.raised_by) or work.actor.has_role("auditor")
+    return DisputeMark(found.holds, f"/disputes/{found.id}" if concerned else None)
 
 
 def _facts(row: Certificate, t: Texts) -> list[Fact]:

@@ -9,15 +9,18 @@ from fastapi import APIRouter, Depends, Request, Response
 from api.http.callers import clear_cookie, session_secret, set_cookie
 from api.http.calls import Call, get_call
 from api.http.guard import GuardedRoute
+from api.pages.entrance_views import Door, HomePage, LoginPage, PasswordPage, WaitingLine
 from api.pages.forms import Form, get_form
 from api.pages.preferences import Preferences
 from api.pages.problems import field_errors, problem_view
 from api.pages.rendering import go, local_path, show, texts_for
 from api.pages.state import figures_of, read_state
-from api.pages.views import Door, HomePage, LoginPage, PasswordPage
+from api.pages.texts import Texts
 from registry.accounts import service as accounts
 from registry.accounts.service import Login
+from registry.disputes import service as disputes
 from registry.errors import AuthenticationError, InvalidDraftError
+from registry.notices import service as notices
 
 router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 OfCall = Annotated[Call, Depends(get_call)]
@@ -34,7 +37,20 @@ _DOORS: Final = (
 def home(request: Request, call: OfCall) -> Response:
     """首页。"""
     t = texts_for(request)
-    return show(request, "home.html", HomePage(_DOORS, figures_of(read_state(call), t)))
+    return show(request, "home.html", HomePage(_DOORS, figures_of(read_state(call), t), _waiting(call, t)))
+
+
+def _waiting(call: Call, t: Texts) -> list[WaitingLine] | None:
+    """Work that waits for the caller's department; None for whoever has none or no part in it."""
+    department = call.caller.actor.department if call.caller else None
+    if department is None or not call.known.actor.has_role("registrar", "window"):
+        return None
+    counts = call.read(lambda work: (disputes.waiting(work, department), notices.unread(work, department)))
+    lines = (
+        WaitingLine(counts[0], t("waiting.disputes"), "/disputes"),
+        WaitingLine(counts[1], t("waiting.notices"), "/notices"),
+    )
+    return [line for line in lines if line.count]
 
 
 @router.post("/settings")

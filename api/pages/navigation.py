@@ -45,6 +45,8 @@ GROUPS: Final[tuple[tuple[str, tuple[Way, ...]], ...]] = (
         (
             _way("/register", "nav.register", "upload", REGISTRAR, also=("/imports",)),
             _way("/certificates", "nav.certificates", "certificate", REGISTRAR, WINDOW, AUDITOR),
+            _way("/disputes", "nav.disputes", "question", REGISTRAR, WINDOW, AUDITOR),
+            _way("/notices", "nav.notices", "info", REGISTRAR, WINDOW),
         ),
     ),
     (
@@ -66,7 +68,11 @@ GROUPS: Final[tuple[tuple[str, tuple[Way, ...]], ...]] = (
     ),
     (
         "nav.group_manage",
-        (_way("/keys", "nav.keys", "key", ADMINISTRATOR), _way("/accounts", "nav.accounts", "user", ADMINISTRATOR)),
+        (
+            _way("/calendar", "nav.calendar", "clock", ADMINISTRATOR),
+            _way("/keys", "nav.keys", "key", ADMINISTRATOR),
+            _way("/accounts", "nav.accounts", "user", ADMINISTRATOR),
+        ),
     ),
     ("nav.group_evidence", (_way("/explore", "nav.explore", "tree"), _way("/status", "nav.status", "status"))),
 )

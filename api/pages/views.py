@@ -64,40 +64,11 @@ class TroublePage:
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
-    """One of the three users' ways in."""
+class DisputeMark:
+    """The open dispute about a certificate; `href` only for those who may see it."""
 
-    key: str
-    icon: str
-    href: str
-
-
-@dataclass(frozen=True, slots=True)
-class HomePage:
-    """The home page."""
-
-    doors: Sequence[Door]
-    figures: Sequence[Fact]
-
-
-@dataclass(frozen=True, slots=True)
-class LoginPage:
-    """The log-in form."""
-
-    next: str
-    username: str = ""
-    problem: ProblemView | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PasswordPage:
-    """The form for one's own password."""
-
-    forced: bool
-    username: str
-    problem: ProblemView | None = None
-    new_error: str | None = None
-    again_error: str | None = None
+    held: bool
+    href: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,6 +351,8 @@ class CertificatePage:
     facts: Sequence[Fact]
     files: Sequence[FileLine]
     operations: Sequence[Option]
+    dispute: DisputeMark | None = None
+    may_dispute: bool = False
     operation: str = ""
     reason: str = ""
     problem: ProblemView | None = None

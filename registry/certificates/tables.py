@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Date, ForeignKey, Index, Integer, LargeBinary, SmallInteger, String, UniqueConstraint
+from sqlalchemy import Date, ForeignKey, Index, Integer, LargeBinary, SmallInteger, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from registry.database import Base, Digest, IdText, Json, TypeCodeText, UsccText, UtcDateTime
+
+_NOT_VALID = text("status <> 0")
 
 
 class Certificate(Base):
@@ -23,6 +25,9 @@ class Certificate(Base):
         UniqueConstraint("number", "type_code", "department", "version", name="uq_certificates_number"),
         UniqueConstraint("identifier", name="uq_certificates_identifier"),
         Index("ix_certificates_department", "department", "id"),
+        Index("ix_certificates_type_code", "type_code", "id"),
+        # Most certificates are valid: only the others are worth an index, and registering does not pay for it.
+        Index("ix_certificates_status", "status", "id", sqlite_where=_NOT_VALID, postgresql_where=_NOT_VALID),
     )
 
     id: Mapped[str] = mapped_column(IdText, primary_key=True)

@@ -10,6 +10,7 @@ from sqlalchemy import JSON, MetaData
 import registry.accounts.tables
 import registry.applications.tables
 import registry.authorisations.tables
+import registry.calendar.tables
 import registry.catalogue.tables
 import registry.certificates.tables
 import registry.codes.tables
@@ -17,6 +18,7 @@ import registry.components.tables
 import registry.delegations.tables
 import registry.departments.tables
 import registry.devices.tables
+import registry.disputes.tables
 import registry.fallbacks.tables
 import registry.files.tables
 import registry.idempotency.tables
@@ -24,6 +26,7 @@ import registry.imports.tables
 import registry.keys.tables
 import registry.log.tables
 import registry.materials.tables
+import registry.notices.tables
 import registry.posters.tables
 import registry.relatives.tables
 import registry.scans.tables

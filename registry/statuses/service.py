@@ -14,6 +14,7 @@ from registry.certificates.names import is_clean
 from registry.errors import FieldError, InvalidDraftError
 from registry.ids import id_bytes, new_id_text
 from registry.log import service as log
+from registry.notices import service as notices
 from registry.statuses import rules
 from registry.statuses.tables import StatusEvent, StatusListRow, StatusValue
 from registry.work import Work
@@ -123,6 +124,7 @@ MAX_REASON_CHARACTERS = 500
 
 def record_change(work: Work, subject: Subject, change: Change) -> StatusEvent:
     """Record a lawful event with its log entry and the new value of the slot; the caller updates the item's own row.
+    Every department that relied on the item is told.
 
     The caller holds the lock of that row. Raises TransitionError, InvalidDraftError (no reason given).
     """
@@ -154,6 +156,7 @@ def record_change(work: Work, subject: Subject, change: Change) -> StatusEvent:
     )  # fmt: skip
     work.session.add(event)
     set_status(work, *subject.slot, after)
+    notices.tell_relying(work, "status_changed", subject.kind, subject.id, status=after)
     return event
 
 

@@ -27,6 +27,7 @@ REASONS = {
     "authorisation_exhausted": "授权的使用次数已用完。",
     **delegations.REASONS,
     "not_in_validity": "该证照或材料不在有效期内。",
+    "item_disputed": "该证照有异议正在处理，颁发部门已暂停用证，请等待处理结果或改用其他材料。",
     "item_erased": "该材料的核验信息已依法删除，不能再使用。",
     "already_used": "该证照或材料只能使用一次，已经使用过。",
     **{f"item_{status.name.lower()}": f"该证照或材料{CHINESE[status]}。" for status in Status if status},
@@ -101,6 +102,8 @@ class Facts:
     chain: Sequence[authorisations.Grant]
     wanted: authorisations.Wanted
     today: date
+    #: Whether the issuer holds every reuse while it looks into a dispute.
+    held: bool = False
 
 
 def slot_for(matter: Matter, request: ReuseRequest, type_code: str) -> Slot | None:
@@ -132,6 +135,8 @@ def refusal(request: ReuseRequest, facts: Facts) -> str | None:
 def _item_refusal(facts: Facts) -> str | None:
     if facts.item_status is not Status.VALID:
         return f"item_{facts.item_status.name.lower()}"
+    if facts.held:
+        return "item_disputed"
     if facts.item_erased:
         return "item_erased"
     over = facts.valid_to_on is not None and facts.today > facts.valid_to_on

@@ -16,6 +16,7 @@ from registry.certificates.names import normalise_code
 from registry.delegations import showing
 from registry.delegations.rules import Shown
 from registry.departments import service as departments
+from registry.disputes import marks
 from registry.errors import InvalidDraftError, NotFoundError, NotPermittedError, ReuseRefusedError
 from registry.ids import id_bytes, id_text, new_id, new_id_text
 from registry.items import Item, find_item
@@ -92,8 +93,13 @@ def _gather(work: Work, request: ReuseRequest, department: str, item: Item, chai
         matter=matter, department=department, item_status=item.status, item_erased=item.salts is None,
         scope=departments.has_scope(work.session, department, item.type_code, "use", today), type_code=item.type_code,
         valid_from_on=item.valid_from_on, valid_to_on=item.valid_to_on, holders=item.holders, chain=chain,
-        wanted=wanted, today=today,
+        wanted=wanted, today=today, held=_is_held(work, item),
     )  # fmt: skip
+
+
+def _is_held(work: Work, item: Item) -> bool:
+    dispute = marks.open_of(work, item.id) if item.kind == "certificate" else None
+    return dispute is not None and dispute.holds
 
 
 def _refuse(work: Work, request: ReuseRequest, department: str, reason: str, evidence: dict[str, Any]) -> NoReturn:

@@ -1,0 +1,56 @@
+"""What the templates of the way in see: home, log-in, one's own password."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from api.pages.views import Fact, ProblemView
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One of the three users' ways in."""
+
+    key: str
+    icon: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingLine:
+    """Work of one kind that waits: how much, what, and where."""
+
+    count: int
+    label: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class HomePage:
+    """The home page."""
+
+    doors: Sequence[Door]
+    figures: Sequence[Fact]
+    #: Work that waits for the reader; None for whoever has no department.
+    waiting: Sequence[WaitingLine] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoginPage:
+    """The log-in form."""
+
+    next: str
+    username: str = ""
+    problem: ProblemView | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordPage:
+    """The form for one's own password."""
+
+    forced: bool
+    username: str
+    problem: ProblemView | None = None
+    new_error: str | None = None
+    again_error: str | None = None
