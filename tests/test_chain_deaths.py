@@ -23,6 +23,7 @@ from chain.uses import ChainFirstUses
 
 DEPLOYING = 8
 OF_THE_CHAIN, OF_THE_SENDER = 50, 72
+MOST_OF_THE_SENDER = 4 * OF_THE_SENDER
 
 
 class Spoken:
@@ -114,7 +115,10 @@ def test_the_sender_is_killed_again_and_again_while_its_node_lives_on(server: Js
         sender.repair()
         work(*_ways(node, sender, world), say)
 
-    for seed in range(OF_THE_SENDER):
+    for seed in range(MOST_OF_THE_SENDER):
+        # On a machine that is busy with other things a life may end before it did anything.
+        if seed >= OF_THE_SENDER and len(lines_of(spoken)) > OF_THE_SENDER / 10:
+            break
         child = fork(lambda say, seed=seed: life(say, seed), spoken)  # type: ignore[misc]
         assert kill_after(child, moments.uniform(0.1, 0.7)) == signal.SIGKILL
     node = connect(server.url)

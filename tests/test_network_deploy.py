@@ -73,8 +73,8 @@ def test_the_bft_genesis_files_list_the_validators_in_order_under_each_engines_o
 
 
 @pytest.mark.parametrize("name", ["validator.toml", "node.toml"])
-def test_the_configuration_is_one_that_geth_reads(name: str) -> None:
-    done = geth("--config", DEPLOY / "clique" / name, "dumpconfig")
+def test_the_configuration_is_one_that_geth_reads(name: str, tmp_path: Path) -> None:
+    done = geth("--config", DEPLOY / "clique" / name, "--datadir", tmp_path, "dumpconfig")
     assert done.returncode == 0, done.stderr
     read = tomllib.loads(done.stdout)
     assert read["Node"]["P2P"]["ListenAddr"] == ":30303"

@@ -34,7 +34,7 @@ def office_on_network(four_validators: Network, tmp_path: Path) -> Iterator[Offi
         yield office
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 60) -> None:
+def eventually(holds: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"it did not come about in {seconds} seconds"

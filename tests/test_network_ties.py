@@ -9,7 +9,7 @@ import pytest
 
 from chain.network.status import NodeStatus, is_tie
 
-NOW = datetime.now(UTC)
+NOW = datetime(2026, 11, 22, 4, tzinfo=UTC)
 STILL = NOW - timedelta(seconds=30)
 
 
@@ -21,8 +21,8 @@ TIED = [node(1, b"a"), node(2, b"b"), node(3, b"a")]
 
 
 def test_rival_blocks_that_nobody_builds_upon_are_a_tie_whatever_their_heights() -> None:
-    assert is_tie(TIED, period_seconds=1)
-    assert is_tie([node(1, b"a"), node(2, b"b", height=33), node(3, b"a")], period_seconds=1)
+    assert is_tie(TIED, 1, NOW)
+    assert is_tie([node(1, b"a"), node(2, b"b", height=33), node(3, b"a")], 1, NOW)
 
 
 @pytest.mark.parametrize(
@@ -38,8 +38,8 @@ def test_rival_blocks_that_nobody_builds_upon_are_a_tie_whatever_their_heights()
     ids=lambda given: given if isinstance(given, str) else "",
 )
 def test_anything_else_is_none(nodes: list[NodeStatus], why: str) -> None:
-    assert not is_tie(nodes, period_seconds=1), why
+    assert not is_tie(nodes, 1, NOW), why
 
 
 def test_a_slow_network_is_given_its_time() -> None:
-    assert not is_tie(TIED, period_seconds=15)
+    assert not is_tie(TIED, 15, NOW)

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -217,7 +218,7 @@ class Network:
         one of the blocks drop theirs and take it.
         """
         alive = {number: one for number, one in enumerate(self.status()) if one.head is not None}
-        if not self._engine.CAN_TIE or not is_tie(list(alive.values()), self.layout.period_seconds):
+        if not self._engine.CAN_TIE or not is_tie(list(alive.values()), self.layout.period_seconds, datetime.now(UTC)):
             return False
         heads = [one.head for one in alive.values() if one.head is not None]
         chosen = max(heads, key=lambda head: (heads.count(head), head))

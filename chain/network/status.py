@@ -40,12 +40,12 @@ def block_time(timestamp: str) -> datetime:
     return datetime.fromtimestamp(int(timestamp, 16), UTC)
 
 
-def is_tie(alive: Sequence[NodeStatus], period_seconds: int) -> bool:
+def is_tie(alive: Sequence[NodeStatus], period_seconds: int, now: datetime) -> bool:
     """Whether nodes that all talk to each other have different newest blocks, and none is added."""
     newest = max((one.block_at for one in alive if one.block_at is not None), default=None)
     return (
         newest is not None
         and len({one.head for one in alive}) > 1
         and all((one.peers or 0) >= len(alive) - 1 for one in alive)
-        and datetime.now(UTC) - newest >= timedelta(seconds=_HALT_PERIODS * period_seconds)
+        and now - newest >= timedelta(seconds=_HALT_PERIODS * period_seconds)
     )
