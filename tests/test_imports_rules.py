@@ -303,6 +303,24 @@ def test_a_paused_job_lets_others_pass_and_goes_on_where_it_was(desk: Desk, monk
     assert desk.run(first).accepted == 6
 
 
+def test_a_job_that_is_cancelled_while_its_file_is_read_ends_there(
+    sqlite_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.imports.running._TOLD_EVERY_ROWS", 2)
+    told: list[int] = []
+    note = service.note_reading
+
+    def cancel_at_four(work: Any, job_id: str, rows: int) -> bool:
+        told.append(rows)
+        if rows == 4:
+            service.wish(work, job_id, "cancel")
+        return note(work, job_id, rows)
+
+    monkeypatch.setattr(service, "note_reading", cancel_at_four)
+    job = sqlite_desk.run(sqlite_desk.hand_in(csv_of(*(licence_row(number) for number in range(9)))))
+    assert (job.state, job.done_rows, told) == ("cancelled", 0, [2, 4])
+
+
 def test_two_runners_on_one_job_take_every_chunk_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.imports.running.CHUNK_ROWS", 2)
     job_id = desk.hand_in(csv_of(*(licence_row(number) for number in range(7))))

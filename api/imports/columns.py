@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from api.errors import FieldProblem
 from api.imports.sheets import Cell, SheetError, column_letters
@@ -119,6 +119,25 @@ def _expected(part: Mapping[str, Any]) -> str:
     return f"{expected}，最多 {part['maxLength']} 个字" if "maxLength" in part else expected
 
 
+class Target(NamedTuple):
+    """Where the value of a place goes: `name` among the draft's own fields, the type's (`own`) or those of a holder."""
+
+    place: int
+    path: str
+    column: Column
+    name: str
+    own: bool
+    holder: int | None
+
+
+def _target(path: str) -> tuple[str, bool, int | None]:
+    head, _, rest = path.partition(".")
+    if head == "holders":
+        number, _, name = rest.partition(".")
+        return name, False, int(number)
+    return (rest, True, None) if head == "extend_info" else (head, False, None)
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Where in a row each field stands: place -> path in the draft and column, and the header as the file has it."""
@@ -126,6 +145,10 @@ class Layout:
     places: Mapping[int, tuple[str, Column]]
     headers: Mapping[int, str]
     notes: tuple[str, ...]
+
+    def plan(self) -> tuple[Target, ...]:
+        """Every place with where its value goes."""
+        return tuple(Target(place, path, column, *_target(path)) for place, (path, column) in self.places.items())
 
     def place_of(self, path: str) -> int | None:
         """The column that a draft's field came from."""

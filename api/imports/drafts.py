@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.imports.cells import CellError, value_of
-from api.imports.columns import Column, Layout, columns_of, lay_out, recognised
+from api.imports.columns import Column, Layout, Target, columns_of, lay_out, recognised
 from api.imports.sheets import HEADER_WITHIN_ROWS, MAX_ROWS, Sheet, SheetError, SheetRow, too_many_rows
 from registry.catalogue.rules import TypeDefinition
 from registry.errors import FieldError
@@ -46,7 +46,8 @@ def read_drafts(sheet: Sheet, definition: TypeDefinition) -> Imported:
     if len(data) > MAX_ROWS:
         raise too_many_rows()
     default = default_code_type(definition)
-    rows = tuple(row_draft(row, layout, default) for row in data)
+    plan = layout.plan()
+    rows = tuple(row_draft(row, plan, default) for row in data)
     return Imported(rows, layout, (*sheet.notes, *layout.notes))
 
 
@@ -79,7 +80,7 @@ def header_place(rows: Sequence[SheetRow], columns: Sequence[Column]) -> int | N
     return None
 
 
-def row_draft(row: SheetRow, layout: Layout, code_type: str | None) -> RowDraft:
+def row_draft(row: SheetRow, plan: Sequence[Target], code_type: str | None) -> RowDraft:
     """The draft of one row; holders without a code type get `code_type`."""
     errors: list[FieldError] = []
     if row.merged is not None:
@@ -89,7 +90,7 @@ def row_draft(row: SheetRow, layout: Layout, code_type: str | None) -> RowDraft:
     holders: dict[int, dict[str, Any]] = {}
     own: dict[str, Any] = {}
     cells, count = row.cells, len(row.cells)
-    for place, (path, column) in layout.places.items():
+    for place, path, column, name, is_own, holder in plan:
         try:
             value = value_of(cells[place], column) if place < count else None
         except CellError as wrong:
@@ -97,14 +98,12 @@ def row_draft(row: SheetRow, layout: Layout, code_type: str | None) -> RowDraft:
             continue
         if value is None:
             continue
-        head, _, rest = path.partition(".")
-        if head == "holders":
-            number, _, name = rest.partition(".")
-            holders.setdefault(int(number), {})[name] = value
-        elif head == "extend_info":
-            own[rest] = value
+        if is_own:
+            own[name] = value
+        elif holder is None:
+            facts[name] = value
         else:
-            facts[head] = value
+            holders.setdefault(holder, {})[name] = value
     if errors:
         return RowDraft(row.number, None, tuple(errors))
     files = tuple(facts.pop("files", ()))

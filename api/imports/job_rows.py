@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from api.imports.attachments import AttachmentError, Attachments
 from api.imports.cells import CellError, value_of
-from api.imports.columns import Layout
+from api.imports.columns import Layout, Target
 from api.imports.drafts import default_code_type, row_draft
 from api.imports.sheets import SheetRow, column_letters
 from registry.catalogue.rules import TypeDefinition
@@ -57,8 +57,8 @@ class RowReader:
     def read(self, rows: Sequence[SheetRow]) -> list[ChunkRow]:
         """A chunk's rows. The files they attach are in the store when this returns."""
         self.stored.clear()
-        code_type = default_code_type(self.definition)
-        return [self._read(row, code_type) for row in rows]
+        code_type, plan = default_code_type(self.definition), self.layout.plan()
+        return [self._read(row, plan, code_type) for row in rows]
 
     def tell(self, error: FieldError) -> Fault:
         """A fault by the column it is in."""
@@ -66,8 +66,8 @@ class RowReader:
         letters = "" if place is None else column_letters(place)
         return Fault(self.layout.header_of(error.field), letters, error.field, error.reason, error.message)
 
-    def _read(self, row: SheetRow, code_type: str | None) -> ChunkRow:
-        read = row_draft(row, self.layout, code_type)
+    def _read(self, row: SheetRow, plan: Sequence[Target], code_type: str | None) -> ChunkRow:
+        read = row_draft(row, plan, code_type)
         if read.facts is None:
             return self._refused(row.number, read.errors)
         facts: dict[str, Any] = {**read.facts, "certificate_type_code": self.definition.code}

@@ -66,7 +66,8 @@ def _work(runner: ImportRunner, wanted: threading.Event) -> None:
             failures = 0
         except (BusyError, SQLAlchemyError) as away:
             failures += 1
-            _log.warning("imports wait for the database: %s", away)
+            # Its text may hold the rows of the statement.
+            _log.warning("imports wait for the database (%s)", type(away).__name__)
             worked = False
         except Exception:  # noqa: BLE001 (the process's rim: logged with its traceback, counted, and given up in time)
             failures += 1

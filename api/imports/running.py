@@ -7,9 +7,10 @@ by another that does the same step again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -34,7 +35,12 @@ from registry.imports.tables import ImportJob
 from registry.work import REGISTRY, Actor, Registry
 
 _SHEET_NAME: Final = "sheet"
+_TOLD_EVERY_ROWS: Final = 10_000
 _log = logging.getLogger("suizheng.imports")
+
+
+class StoppedError(Exception):
+    """Somebody has cancelled the job whose file is being read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,8 @@ class ImportRunner:
             self._take(job)
         except BusyError:
             raise
+        except StoppedError:
+            _log.info("import %s was cancelled while it was read", job.id)
         except (ProblemError, RegistryError) as refused:
             self._fail(job, refused)
         except MemoryError:
@@ -147,10 +155,20 @@ class ImportRunner:
         if place is None:
             place = _likely_header(top)
         header = [text_of(cell) for cell in top[place].cells]
-        total = write_rows(self._folder.job(job.id), _joined(top[place + 1 :], rows))
+        counted = self._counted(job, chain(top[place + 1 :], rows))
+        total = write_rows(self._folder.job(job.id), counted)
         if not total:
             raise no_rows()
         return header, total
+
+    def _counted(self, job: ImportJob, rows: Iterable[SheetRow]) -> Iterator[SheetRow]:
+        """The rows, told of now and then. Raises StoppedError when the job was cancelled meanwhile."""
+        for count, row in enumerate(rows):
+            if count and count % _TOLD_EVERY_ROWS == 0:
+                with self._registry.begin(_actor(job)) as work:
+                    if not service.note_reading(work, job.id, count):
+                        raise StoppedError
+            yield row
 
     def _sheet_path(self, job: ImportJob) -> tuple[Path, list[str]]:
         upload = self._folder.path_of(job.department, job.file_sha256)
@@ -219,8 +237,3 @@ def _likely_header(top: list[SheetRow]) -> int:
     if not top or most < 2:
         raise SheetError("no_header", f"前 {HEADER_WITHIN_ROWS} 行中没有找到标题行；请下载模板对照。")
     return next(place for place, count in enumerate(filled) if 2 * count >= most)
-
-
-def _joined(first: list[SheetRow], rest: Iterable[SheetRow]) -> Iterable[SheetRow]:
-    yield from first
-    yield from rest

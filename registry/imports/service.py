@@ -249,6 +249,15 @@ def describe(
     work.session.flush()
 
 
+def note_reading(work: Work, job_id: str, rows: int) -> bool:
+    """So many rows were read so far; False if the file is not to be read any more."""
+    job = lock(work, job_id)
+    if job.state != State.READING:
+        return False
+    job.total_rows, job.attempts = rows, 0
+    return True
+
+
 def set_mapping(work: Work, job_id: str, labels: Collection[str], mapping: Mapping[str, str]) -> ImportJob:
     """A person or a program says which column is which field; it is remembered for the next such file.
 
