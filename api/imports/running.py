@@ -166,8 +166,9 @@ class ImportRunner:
         for count, row in enumerate(rows):
             if count and count % _TOLD_EVERY_ROWS == 0:
                 with self._registry.begin(_actor(job)) as work:
-                    if not service.note_reading(work, job.id, count):
-                        raise StoppedError
+                    goes_on = service.note_reading(work, job.id, count)
+                if not goes_on:
+                    raise StoppedError
             yield row
 
     def _sheet_path(self, job: ImportJob) -> tuple[Path, list[str]]:
