@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from conftest import missing
-from pages_site import DESK, PHONE, Site, Watched
+from pages_site import DESK, PHONE, Site, Watched, start
 from PIL import Image
 from playwright.sync_api import Browser, expect
 from wallet_stage import VENDOR, enrol, shown, window_ticket
@@ -128,18 +129,34 @@ def test_a_lost_phone_ends_at_once_and_the_next_one_works(
     other.context.close()
 
 
-def test_the_wallet_opens_and_shows_its_code_without_a_network(clerk: Watched, phone: Watched, site: Site) -> None:
-    page = phone.page
-    enrol(page, window_ticket(clerk))
-    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
-    phone.context.set_offline(True)
-    page.reload()
-    page.locator("[data-part=code][data-text]").wait_for()
-    expect(page.locator("[data-part=age]")).to_contain_text("离线使用")
-    assert judged(site, shown(page)) == (State.VALID, "ok")
-    phone.context.set_offline(False)
-    # What failed to load while there was no network is the browser's to note, and expected.
-    phone.complaints[:] = [one for one in phone.complaints if "ERR_INTERNET_DISCONNECTED" not in one]
+def test_wallet_and_gate_go_on_when_the_server_is_stopped(browser: Browser, tmp_path: Path) -> None:
+    if not (VENDOR / "qr.js").exists():
+        missing("web parts (make web)")
+    running = start(tmp_path)
+    site = next(running)
+    trust = site.services.trust.bundle()
+    clerk, phone, door = Watched(browser, site, DESK), Watched(browser, site, PHONE), Watched(browser, site, PHONE)
+    clerk.log_in("wang")
+    enrol(phone.page, window_ticket(clerk))
+    # After the enrolment, so that the door knows the list in which the code's state stands.
+    door.page.goto("/gate")
+    for watched in (phone, door):
+        expect(watched.page.locator("html")).to_have_attribute("data-script", "on")
+        watched.page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    next(running, None)
+    phone.page.reload()
+    phone.page.locator("[data-part=code][data-text]").wait_for()
+    text = shown(phone.page)
+    assert verify(text.encode(), trust, datetime.now(UTC)).state is State.VALID
+    phone.page.get_by_role("button", name="联网更新").click()
+    expect(phone.page.get_by_role("status").first).to_contain_text("连接不上服务器")
+    door.page.reload()
+    expect(door.page.locator("body")).to_have_attribute("data-state", "ready")
+    door.page.locator("[data-part=typed]").fill(text)
+    door.page.locator("[data-part=typed]").press("Enter")
+    expect(door.page.locator("[data-part=word]")).to_have_text("有效")
+    for watched in (clerk, phone, door):
+        watched.context.close()
 
 
 def test_the_wallet_is_readable_for_everybody(clerk: Watched, phone: Watched) -> None:
