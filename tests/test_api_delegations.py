@@ -72,8 +72,10 @@ def test_a_handlers_device_shows_a_code_that_verifies_and_is_the_authorisation_u
     chain = tmp_path / "chain.json"
     chain.write_bytes(office.send("GET", f"{path}/chain", "window", USER).content)
     code = run(capsys, "delegation", "show", "--chain", str(chain), "--key", str(handler_key))
-    shown = office.client.post("/api/v1/verifications", json={"text": code}).json()
-    assert shown["state"] == "valid"
+    public = office.client.post("/api/v1/verifications", json={"text": code}).json()
+    assert public["state"] == "valid" and "chain" not in public["subject"]
+    asked = {"text": code, "purpose": "受理食品经营许可延续"}
+    shown = office.send("POST", "/api/v1/verifications", "window", USER, json=asked).json()
     assert "→ 张*丰 证照管理员 → 李* 经办人，限 食品经营许可延续，限 营业执照" in shown["subject"]["chain"]
     trust = tmp_path / "trust.json"
     trust.write_bytes(office.client.get("/api/v1/trust").content)

@@ -61,6 +61,7 @@ def test_the_tree_and_the_verdict_say_who_acts_for_whom_on_desk_and_phone(
     assert faults_of(page) == []
     picture(page, f"delegation-{name}")
     page.goto("/verify")
+    page.get_by_label("用途").fill("受理食品经营许可变更")
     page.locator("#code").fill(shown(site))
     page.locator("#code").press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("有效")
