@@ -37,6 +37,7 @@ BENCHES = {
     "log_proof": "bench.log_size:log_proof",
     "log_proof_cold": "bench.log_size:log_proof_cold",
     "log_memory": "bench.log_size:log_memory",
+    "search_1m": "bench.searching:search_1m",
     "log_growth": "bench.log_size:log_growth",
 }
 
