@@ -25,6 +25,7 @@ from api.http import (
     certificates,
     codes,
     components,
+    copies,
     delegations,
     departments,
     devices,
@@ -57,7 +58,7 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     # Tried in turn, which costs more than all else at the door: what systems call by the thousand comes first.
     certificates.registering,
     sessions.router, accounts.router, departments.router, catalogue.router, files.router, batches.router,
-    uploads.router, imports.router, import_events.router,
+    uploads.router, imports.router, import_events.router, copies.router,
     certificates.router, evidence_sets.router, materials.router, codes.router, devices.router, relatives.router,
     delegations.router, keys.router, trusted.router, verifications.router, authorisations.router, uses.router,
     venues.router, printouts.router, components.router, posters.router, fallbacks.router, scans.router,

@@ -87,7 +87,7 @@ def _refused(keys: dict[Suite, SoftwareKey], good: bytes) -> list[dict[str, Any]
         "trailing_byte": (Suite.ED25519, good + b"\x00"),
         "untagged": (Suite.ED25519, good[1:]),
         "longer_length": (Suite.ED25519, good[:2] + b"\x59\x00" + good[3:]),
-        "unknown_kind": (Suite.ED25519, sign1(claims, keys[Suite.ED25519], 65009)),
+        "unknown_kind": (Suite.ED25519, sign1(claims, keys[Suite.ED25519], 65029)),
         "suite_of_another_key": (Suite.ES256, _claiming_another_suite(claims, keys[Suite.ES256])),
     }
     return [{"fault": fault} | _by(keys[suite], payload.encode(data)) for fault, (suite, data) in cases.items()]

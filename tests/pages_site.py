@@ -308,6 +308,7 @@ def pages_of(site: Site) -> dict[str, str]:
         "imports": "/imports",
         "single": f"/register/single?type={site.types[2]}", "certificates": "/certificates",
         "certificate": f"/certificates/{site.certificate_id}", "use": "/use", "use-result": f"/uses/{site.use_id}",
+        "copies": f"/certificates/{site.certificate_id}/copies?use={site.use_id}",
         "codes": "/codes?kind=person", "code": f"/codes/{site.code_id}", "venues": "/venues",
         "phones": "/devices",
         "venue": f"/venues/{site.venue_id}", "accounts": "/accounts", "keys": "/keys",

@@ -68,6 +68,8 @@ class CodeKind(IntEnum):
     COMPONENT = 4
     #: The person code on paper (离线码): it lasts for months and can be copied, so it never proves who carries it.
     PRINTED = 5
+    #: On a derived copy (加注件); 6 to 8 are types of other signed objects.
+    DERIVED = 9
 
     @property
     def envelope(self) -> cose.Type:
@@ -86,9 +88,13 @@ KIND_CHINESE = {
     CodeKind.VENUE: "场所码",
     CodeKind.COMPONENT: "部件码",
     CodeKind.PRINTED: "离线码",
+    CodeKind.DERIVED: "加注件码",
 }
 #: What a printed code leaves open, and what to do about it.
 SECOND_FACTOR_DUE = "second_factor_due"
+#: What the code on a copy leaves open: paper can be altered around it.
+PAPER_UNCHECKED = "paper_unchecked"
+_PAPER = "此码只证明加注件的编号、期限与原证照的状态；纸面内容是否被改动，请用加注件文件核验"
 _SECOND_FACTOR = "离线码是印出来的，不能证明持码人就是本人，请核对身份证件或本人面貌"
 
 
@@ -114,8 +120,9 @@ class Grant:
 class CodeClaims:
     """What a code says.
 
-    name: public names only (of an enterprise; what a component is); subject: USCC of an enterprise, id of a venue, the
-    16-digit code of a component; place: where a component stands. Venue codes from before the short form bear a name.
+    name: public names only (of an enterprise; what a component is; of a copy's type); subject: USCC of an enterprise,
+    id of a venue, the 16-digit code of a component, id of a copy, which has its original's place in the status list;
+    place: where a component stands. Venue codes from before the short form bear a name.
     device_key: of the only device that may show it; None for a code that stands alone, as on paper. shown_at: when that
     device showed it, no part of the code itself; None until its proof was read.
     """
@@ -275,6 +282,8 @@ def examine_code(
         exam.run(Check.POSSESSION, lambda: check_proof(shown, claims.device_key, at, policy), "由绑定的手机即时出示")
     if kind is CodeKind.PRINTED:
         exam.skip(Check.HOLDER, SECOND_FACTOR_DUE, _SECOND_FACTOR)
+    if kind is CodeKind.DERIVED:
+        exam.skip(Check.FILES, PAPER_UNCHECKED, _PAPER)
     exam.run(Check.VALIDITY, lambda: check_times(claims, at), "在有效时间内")
     exam.run(Check.STATUS, lambda: check_status(claims, trust), "码未被停用", issued_at)
     return exam.conclude(policy, _describe(claims, trust)), claims

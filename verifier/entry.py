@@ -38,6 +38,7 @@ class Kind(IntEnum):
     VISITS = 7
     DEPARTMENT = 8
     TYPE = 9
+    COPY = 10
     DEVICE = 13
     COMPONENT = 14
     VENUE = 15

@@ -40,6 +40,8 @@ from verifier.verdict import Examination, Policy, Verdict
 from verifier.witnessing import examine_witnesses, without_witnesses
 
 FORMAT = "suizheng-evidence/1"
+#: The same parts about a derived copy (verifier.derived_copy): the face is the copy's own data, the file its PDF.
+COPY_FORMAT = "suizheng-copy/1"
 MAGIC = b"\xd9\xd9\xf7"
 MAX_BUNDLE_BYTES = 64 * 1024 * 1024
 MAX_FILES = 16
@@ -49,7 +51,11 @@ _KEYS = frozenset(range(1, 8))
 _PROOF, _COSIGNED = 8, 9
 _OPTIONAL = frozenset((_PROOF, _COSIGNED))
 #: Up to the face, by the number of fields.
-_HEADS = {count: MAGIC + cbor.head(5, count) + b"\x01" + cbor.text_string(FORMAT) + b"\x02" for count in (7, 8, 9)}
+_HEADS = {
+    (form, count): MAGIC + cbor.head(5, count) + b"\x01" + cbor.text_string(form) + b"\x02"
+    for form in (FORMAT, COPY_FORMAT)
+    for count in (7, 8, 9)
+}
 
 EVIDENCE_POLICY = Policy(
     frozenset(
@@ -86,6 +92,7 @@ class EvidenceBundle:
     files: tuple[bytes, ...] = ()
     proof: AnchorProof | None = None
     cosigned: bytes | None = None
+    format: str = FORMAT
 
     def to_bytes(self) -> bytes:
         """The one encoding."""
@@ -96,7 +103,7 @@ class EvidenceBundle:
         byte_string, proof, cosigned = cbor.byte_string, self.proof, self.cosigned
         return b"".join(
             (
-                _HEADS[7 + (proof is not None) + (cosigned is not None)],
+                _HEADS[self.format, 7 + (proof is not None) + (cosigned is not None)],
                 byte_string(self.face),
                 b"\x03",
                 byte_string(self.salts),
@@ -121,7 +128,7 @@ class EvidenceBundle:
             raise MalformedError("not_evidence", "文件不是证据包")
         cbor.check_length(data, MAX_BUNDLE_BYTES)
         value = cbor.require_map(cbor.decode_any(data[3:]), _KEYS, _OPTIONAL)
-        if value[1] != FORMAT:
+        if value[1] not in (FORMAT, COPY_FORMAT):
             raise MalformedError("unknown_version", "证据包的格式版本不受支持")
         anchor, anchor_bytes = Anchor.with_bytes(value[6])
         bundle = cls(
@@ -133,6 +140,7 @@ class EvidenceBundle:
             files=tuple(cbor.require_bytes(item) for item in cbor.require_list(value[7], MAX_FILES)),
             proof=AnchorProof.from_list(value[_PROOF]) if _PROOF in value else None,
             cosigned=cbor.require_bytes(value[_COSIGNED]) if _COSIGNED in value else None,
+            format=value[1],
         )
         if len(bundle.face) > MAX_FACE_BYTES or len(bundle.receipt) > MAX_RECEIPT_BYTES:
             raise MalformedError("too_long", "证据包的部分内容超过上限")
@@ -162,7 +170,7 @@ def verify_evidence(data: bytes, trust: TrustBundle, at: datetime, policy: Polic
         return exam.conclude(policy)
     message, entry, face = opened
     # (2) Whose key is it, and might they.
-    key = exam.run(Check.ISSUER, lambda: _issuer_key(trust, message, entry), "发证单位在签署时有权颁发", issued_at)
+    key = exam.run(Check.ISSUER, lambda: issuer_key(trust, message, entry), "发证单位在签署时有权颁发", issued_at)
     # (3) … (5) The data is the data that was committed to, and fits its type.
     exam.run(Check.COMMITMENT, lambda: _check_commitment(bundle, entry, face), "照面数据与存证承诺一致")
     type_code, type_version = str(entry.facts.get("type")), _number(entry.facts.get("type_version"))
@@ -173,12 +181,20 @@ def verify_evidence(data: bytes, trust: TrustBundle, at: datetime, policy: Polic
     )
     _examine_files(exam, bundle, face)
     # (6), (7) Genuine is not yet in force.
-    _examine_status(exam, trust, _number(entry.facts.get("status_list")), _number(entry.facts.get("status_index")))
+    examine_status(exam, trust, _number(entry.facts.get("status_list")), _number(entry.facts.get("status_index")))
     exam.run(Check.VALIDITY, lambda: _check_validity(face, at), "在有效期内")
     # (8) … (11) They signed it, the log holds it, the chain holds the log, others saw the same log. The signatures,
     # nearly all of the time, come last and together: what is plainly wrong is told without them.
     if key is not None:
         exam.run(Check.SIGNATURE, lambda: message.check(key.public), "签名与内容一致")
+    facts, policy = examine_log(exam, policy, bundle, trust)
+    return exam.conclude(policy, _describe(face, entry, facts))
+
+
+def examine_log(
+    exam: Examination, policy: Policy, bundle: EvidenceBundle, trust: TrustBundle
+) -> tuple[ReceiptFacts | None, Policy]:
+    """Inclusion in the log, its head's anchor, its witnesses: what the receipt says, and the policy that is left."""
     facts = exam.run(Check.INCLUSION, lambda: _check_inclusion(bundle, trust), "条目收录在存证日志中")
     if facts is not None:
         is_anchored = _examine_anchor(exam, bundle, trust, facts)
@@ -186,21 +202,36 @@ def verify_evidence(data: bytes, trust: TrustBundle, at: datetime, policy: Polic
         # The anchor's head is this one or a later one: this one was there no later.
         anchored_at = bundle.anchor.block_at if is_anchored else None
         policy = examine_witnesses(exam, policy, trust, head, bundle.cosigned, anchored_at)
-    return exam.conclude(policy, _describe(face, entry, facts))
+    return facts, policy
 
 
 def _open_entry(bundle: EvidenceBundle) -> tuple[cose.Sign1, Entry, dict[str, JSON]]:
-    message, payload = cose.open_typed(bundle.signed_entry, cose.Type.ENTRY, limit=MAX_ENTRY_BYTES + 512)
-    entry = Entry.from_bytes(payload)
-    if entry.kind is not Kind.CERTIFICATE:
+    message, entry = open_entry(bundle.signed_entry)
+    if entry.kind is not Kind.CERTIFICATE or bundle.format != FORMAT:
         raise MalformedError("not_a_certificate", "存证条目不是证照条目")
     return message, entry, parse_object(bundle.face)
 
 
-def _issuer_key(trust: TrustBundle, message: cose.Sign1, entry: Entry) -> TrustedKey:
+def open_entry(signed: bytes) -> tuple[cose.Sign1, Entry]:
+    """A signed entry, not yet believed. Raises MalformedError."""
+    message, payload = cose.open_typed(signed, cose.Type.ENTRY, limit=MAX_ENTRY_BYTES + 512)
+    return message, Entry.from_bytes(payload)
+
+
+def department_key(trust: TrustBundle, message: cose.Sign1, entry: Entry) -> TrustedKey:
+    """The entry's department's key when it was recorded. Raises UntrustedIssuerError, ScopeError."""
     key = trust.key(message.kid, "entries", entry.recorded_at)
     if key.owner != entry.department:
         raise ScopeError("key_of_another", "签名密钥属于另一个单位", evidence={"owner": key.owner})
+    return key
+
+
+def issuer_key(trust: TrustBundle, message: cose.Sign1, entry: Entry) -> TrustedKey:
+    """The key of an entry whose department might issue its type then.
+
+    Raises UntrustedIssuerError, ScopeError.
+    """
+    key = department_key(trust, message, entry)
     trust.check_scope(entry.department, str(entry.facts.get("type")), entry.recorded_at)
     return key
 
@@ -221,10 +252,11 @@ def _examine_files(exam: Examination, bundle: EvidenceBundle, face: dict[str, JS
     if not bundle.files:
         exam.skip(Check.FILES, "files_not_attached", "证照有附件，证据包没有附上内容，附件未核验")
         return
-    exam.run(Check.FILES, lambda: _check_files(declared, bundle.files), "附件与登记时一致")
+    exam.run(Check.FILES, lambda: check_files(declared, bundle.files), "附件与登记时一致")
 
 
-def _check_files(declared: Any, contents: tuple[bytes, ...]) -> None:
+def check_files(declared: Any, contents: tuple[bytes, ...]) -> None:
+    """Raises CommitmentError unless the contents are the declared files, in order."""
     if not isinstance(declared, list) or len(declared) != len(contents):
         raise CommitmentError("file_count", "附件数量与登记时不一致", check=Check.FILES)
     for place, (said, content) in enumerate(zip(declared, contents, strict=True), start=1):
@@ -252,7 +284,9 @@ def _examine_anchor(exam: Examination, bundle: EvidenceBundle, trust: TrustBundl
     return found is not None
 
 
-def _examine_status(exam: Examination, trust: TrustBundle, number: int, index: int) -> None:
+def examine_status(exam: Examination, trust: TrustBundle, number: int, index: int) -> None:
+    """What the status list says of a place in it."""
+
     def check() -> datetime:
         status, as_of = trust.status(number, index)
         if status is not Status.VALID:

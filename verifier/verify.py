@@ -7,6 +7,7 @@ from datetime import datetime
 from codes import payload
 from verifier.code import CODE_POLICY, verify_code
 from verifier.delegated_code import is_delegated, verify_delegated
+from verifier.derived_copy import is_copy, verify_copy
 from verifier.errors import Check, MalformedError
 from verifier.evidence import MAGIC, verify_evidence
 from verifier.foreign.verify import adapter_of, verify_foreign
@@ -17,10 +18,12 @@ MAX_CODE_TEXT_BYTES = 8192
 
 
 def verify(presented: bytes, trust: TrustBundle, at: datetime) -> Verdict:
-    """The verdict on a file's or a scan's bytes: evidence bundle, code of ours, foreign code. Never raises.
+    """The verdict on a file's or a scan's bytes: evidence bundle, copy, code of ours, foreign code. Never raises.
 
     Pictures are not read here: whoever reads one passes on the texts found in it.
     """
+    if is_copy(presented):
+        return verify_copy(presented, trust, at)
     if presented.startswith(MAGIC):
         return verify_evidence(presented, trust, at)
     if len(presented) <= MAX_CODE_TEXT_BYTES:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Select, Table, exists, select
 
 from api.audit.findings import Findings
 from registry.certificates.tables import Certificate
+from registry.copies.tables import DerivedCopy
 from registry.ids import id_text
 from registry.log.tables import LogEntry
 from registry.materials.tables import Material
@@ -21,12 +22,14 @@ from verifier.commitment import parse_object, reseal
 from verifier.digests import DoubleDigest
 from verifier.entry import Entry, Kind
 from verifier.errors import KindError, VerificationError
+from verifier.times import to_text
 
 _ENTRIES: Table = LogEntry.__table__  # type: ignore[assignment]
 _CERTIFICATES: Table = Certificate.__table__  # type: ignore[assignment]
 _MATERIALS: Table = Material.__table__  # type: ignore[assignment]
 _EVENTS: Table = StatusEvent.__table__  # type: ignore[assignment]
 _USES: Table = Use.__table__  # type: ignore[assignment]
+_COPIES: Table = DerivedCopy.__table__  # type: ignore[assignment]
 _HAND_INS: Table = HandIn.__table__  # type: ignore[assignment]
 
 Facts = Mapping[str, Any]
@@ -84,6 +87,15 @@ HOLDINGS = (
                      "matter_code": row.matter_code, "case_no": row.case_no, "purpose": row.purpose,
                      "authorisation_id": row.authorisation_id, "operator": row.operator, "device": row.device},
         lambda row: row.id,
+    ),
+    Holding(
+        "加注件", _COPIES, Kind.COPY, False, "content",
+        lambda row: {"matter": row.matter_code, "masked": int(row.masked)},
+        lambda row: {"copy_id": row.id, "number": row.number, "purpose": row.purpose, "matter_code": row.matter_code,
+                     "receiver": row.receiver, "made_by": row.department, "masked": row.masked, "use_id": row.use_id,
+                     "authorisation_id": row.authorisation_id, "made_at": to_text(row.made_at),
+                     "expires_at": to_text(row.expires_at)},
+        lambda row: row.id, digests=True,
     ),
     Holding(
         "通行上交", _HAND_INS, Kind.VISITS, True, "content",

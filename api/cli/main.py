@@ -101,6 +101,9 @@ def _add_verify(commands: argparse._SubParsersAction[Parser]) -> None:
         "presented", metavar="文件或码", help="证据包、码的图片、码的文本文件，或 SZ1: 开头的码；- 为标准输入"
     )
     verify.add_argument("--trust", metavar="信任包", type=Path, required=True, help="信任包文件")
+    verify.add_argument(
+        "--evidence", metavar="证据包", type=Path, help="加注件的证据包：核验的文件是不是当时制作的那一份 PDF"
+    )
     verify.add_argument("--at", metavar="时间", type=moment, help="按此时间核验（ISO 8601，须带时区），默认现在")
     verify.add_argument("--json", action="store_true", help="每个结论输出一行 JSON")
     verify.set_defaults(module="verifying")

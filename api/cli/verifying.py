@@ -15,6 +15,7 @@ from api.cli.report import write_report
 from api.gate.errors import TrustFileError
 from api.gate.trust_file import open_trust
 from codes import payload
+from verifier.derived_copy import verify_copy
 from verifier.evidence import MAGIC, MAX_BUNDLE_BYTES
 from verifier.trust import TrustBundle
 from verifier.verdict import State, Verdict
@@ -37,7 +38,11 @@ def run(options: argparse.Namespace) -> int:
     except TrustFileError as error:
         raise CommandError(error.message) from error
     at = options.at or now()
-    verdicts = [verify(one, trust, at) for one in _presented(options.presented)]
+    if options.evidence is not None:
+        evidence = read_given(str(options.evidence), MAX_BUNDLE_BYTES)
+        verdicts = [verify_copy(evidence, trust, at, read_given(options.presented, MAX_BUNDLE_BYTES))]
+    else:
+        verdicts = [verify(one, trust, at) for one in _presented(options.presented)]
     for verdict in verdicts:
         _write(verdict, trust, at, options.json)
     sys.stdout.flush()

@@ -101,6 +101,7 @@ class UseResult:
     facts: Sequence[Fact]
     steps: Sequence[Step] = ()
     receipt_href: str | None = None
+    copies_href: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from api.http.guard import GuardedRoute
 from api.pages import (
     coding,
     components,
+    copying,
     delegating,
     detail,
     disputing,
@@ -51,6 +52,7 @@ for part in (
     detail,
     disputing,
     noticing,
+    copying,
     using,
     coding,
     relatives,

@@ -15,6 +15,7 @@ import registry.catalogue.tables
 import registry.certificates.tables
 import registry.codes.tables
 import registry.components.tables
+import registry.copies.tables
 import registry.delegations.tables
 import registry.departments.tables
 import registry.devices.tables
