@@ -30,6 +30,7 @@ from registry.accounts import tokens
 from registry.accounts.tables import Staff
 from registry.blind import MIN_KEY_BYTES, BlindIndex
 from registry.catalogue import service as catalogue
+from registry.certificates import changing
 from registry.database import migrate, open_engine
 from registry.departments import service as departments
 from registry.errors import AuthenticationError, DuplicateError
@@ -197,13 +198,20 @@ def _chores(registry: Registry, files: FileStore, import_folder: ImportFolder) -
             fallbacks.forget_old(work)
             scans.forget_old(work)
 
+    def lapse() -> None:
+        # In transactions of their own, so that nobody waits for a whole year's worth of them.
+        lapsed = changing.LAPSED_AT_ONCE
+        while lapsed == changing.LAPSED_AT_ONCE:
+            with registry.begin(REGISTRY) as work:
+                lapsed = changing.lapse_due(work)
+
     def forget_imports() -> None:
         with registry.begin(REGISTRY) as work:
             imports.forget_old(work)
             jobs, uploads = imports.kept(work)
         import_folder.sweep(jobs, uploads, _LEFT_BEHIND_SECONDS, time.time())
 
-    return forget, forget_imports, lambda: files.sweep(_LEFT_BEHIND_SECONDS, time.time())
+    return lapse, forget, forget_imports, lambda: files.sweep(_LEFT_BEHIND_SECONDS, time.time())
 
 
 def _is_new(engine: Engine) -> bool:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from crash_runner import CARE, FOOD, MARKET, PROOF, Institution, food_licence, live, prepare
+from hypothesis import given
+from hypothesis import strategies as st
 from log_house import NOON
 from sqlalchemy import select, update
 
@@ -18,6 +20,8 @@ from registry.catalogue import service as catalogue
 from registry.certificates import service as certificates
 from registry.certificates.tables import Certificate
 from registry.departments import service as departments
+from registry.departments import standing
+from registry.departments.tables import Department, DepartmentStanding, Scope
 from registry.errors import KeyUnavailableError, NotAnchoredYetError, NotFoundError
 from registry.evidence import service as evidence
 from registry.files import service as files
@@ -28,10 +32,11 @@ from registry.trust import rules, service
 from registry.work import REGISTRY
 from verifier.code import CodeKind
 from verifier.entry import Kind
-from verifier.errors import Check, MalformedError, SignatureError, StaleTrustError
+from verifier.errors import Check, MalformedError, ScopeError, SignatureError, StaleTrustError
 from verifier.evidence import EvidenceBundle, verify_evidence
 from verifier.merkle import leaf_hash
 from verifier.receipt import check_receipt
+from verifier.times import shanghai_day
 from verifier.trust import TrustBundle
 from verifier.verdict import State
 
@@ -226,11 +231,71 @@ def test_a_bundle_says_everything_that_a_verifier_needs(lite: Institution) -> No
 
 
 def test_a_scope_ends_with_its_last_day_in_shanghai() -> None:
-    scope = rules.trusted_scope(MARKET, FOOD, NOON.date(), NOON.date())
+    (scope,) = rules.trusted_scopes(MARKET, FOOD, NOON.date(), NOON.date(), ())
     assert scope.valid_from.isoformat() == "2026-11-21T16:00:00+00:00"
     assert scope.valid_to is not None
     assert scope.valid_to.isoformat() == "2026-11-22T16:00:00+00:00"
-    assert rules.trusted_scope(MARKET, FOOD, NOON.date(), None).valid_to is None
+    assert rules.trusted_scopes(MARKET, FOOD, NOON.date(), None, ())[0].valid_to is None
+
+
+def test_a_suspension_ends_what_is_believed_from_then_on_and_nothing_before(lite: Institution) -> None:
+    bundle = export(lite, a_certificate(lite))
+    with lite.registry.begin(REGISTRY) as work:
+        # Another department runs the registry: the one that does cannot be suspended.
+        work.session.execute(update(Department).values(operator=Department.code == CARE))
+        standing.suspend(work, MARKET, "整改")
+        since_at = work.at
+    trust = publish(lite)
+    assert verify_evidence(bundle, trust, LATER).state is State.VALID
+    trust.check_scope(MARKET, FOOD, since_at - timedelta(seconds=1))
+    with pytest.raises(ScopeError):
+        trust.check_scope(MARKET, FOOD, since_at + timedelta(seconds=1))
+    with lite.registry.begin(REGISTRY) as work:
+        standing.reinstate(work, MARKET, "整改合格")
+        again_at = work.at
+    renewed = publish(lite)
+    assert renewed.content.version == trust.content.version + 1
+    renewed.check_scope(MARKET, FOOD, again_at + timedelta(seconds=1))
+    # Whatever was signed while the department might not act is not believed.
+    with lite.registry.begin(REGISTRY) as work:
+        work.session.execute(update(DepartmentStanding).values(since_at=NOON - timedelta(days=3)))
+        work.session.execute(
+            update(DepartmentStanding).where(DepartmentStanding.state == "active").values(since_at=LATER)
+        )
+        # A new decision makes a new bundle.
+        standing.suspend(work, MARKET, "整改")
+    verdict = verify_evidence(bundle, publish(lite), LATER)
+    assert (verdict.state, verdict.reason) == (State.INVALID, "out_of_scope")
+
+
+def test_a_scope_that_ended_before_the_signing_is_not_believed_and_one_that_ends_after_it_is(lite: Institution) -> None:
+    bundle = export(lite, a_certificate(lite))
+    for ends_on, state in ((NOON.date(), State.VALID), (NOON.date() - timedelta(days=1), State.INVALID)):
+        with lite.registry.begin(REGISTRY) as work:
+            for scope in departments.list_scopes(work, MARKET, "issue"):
+                begins_on = min(scope.valid_from_on, ends_on)
+                work.session.execute(
+                    update(Scope).where(Scope.id == scope.id).values(valid_from_on=begins_on, valid_to_on=ends_on)
+                )
+        assert verify_evidence(bundle, publish(lite), LATER).state is state
+
+
+@given(st.lists(st.integers(0, 40), unique=True, max_size=6), st.integers(0, 40), st.integers(0, 40))
+def test_scopes_without_suspensions_hold_exactly_when_both_allow(changes: list[int], first: int, last: int) -> None:
+    start = rules.midnight(NOON.date())
+    decided = [
+        ("suspended" if place % 2 == 0 else "active", start + timedelta(hours=12 * at))
+        for place, at in enumerate(sorted(changes))
+    ]
+    first_on, last_on = NOON.date() + timedelta(days=min(first, last) // 2), NOON.date() + timedelta(days=last // 2)
+    last_on = max(first_on, last_on)
+    scopes = rules.trusted_scopes(MARKET, FOOD, first_on, last_on, rules.suspensions(decided))
+    for hours in range(0, 24 * 22, 6):
+        at = start + timedelta(hours=hours)
+        state = next((state for state, since_at in reversed(decided) if since_at <= at), "active")
+        granted = first_on <= shanghai_day(at) <= last_on
+        believed = any(one.valid_from <= at and (one.valid_to is None or at < one.valid_to) for one in scopes)
+        assert believed == (granted and state == "active")
 
 
 def test_after_the_root_key_changed_old_readers_still_follow(lite: Institution) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from api.http import receipts
@@ -141,19 +141,6 @@ class SearchForm(HolderReference):
     """Whose certificates, and what for."""
 
     purpose: str = Field(min_length=2, max_length=200, description="查询用途")
-
-
-class StatusForm(Incoming):
-    """A legal event about a certificate."""
-
-    operation: Literal[
-        "suspend", "return", "lapse", "cancel", "revoke", "penalise", "transfer_out", "cancel_transfer", "report_loss",
-        "recover",
-    ] = Field(description="暂扣、发还、过期失效、注销、撤销、吊销、转出、取消转出、挂失、解除挂失")  # fmt: skip
-    reason: str = Field(max_length=500, description="事由")
-    authority: str | None = Field(default=None, max_length=18, description="决定机关代码，缺省为颁发机构")
-    effective_at: AwareDatetime | None = Field(default=None, description="生效时间，缺省为现在", strict=False)
-    document: str | None = Field(default=None, max_length=200, description="文书编号")
 
 
 class DisclosureForm(Incoming):
@@ -364,18 +351,3 @@ def evidence_response(call: Call, certificate_id: str) -> Response:
     name, data = call.read(ask)
     headers = {"Content-Disposition": f'attachment; filename="{name}.szb"'}
     return Response(data, media_type=EVIDENCE_MEDIA_TYPE, headers=headers)
-
-
-@router.post(
-    "/certificates/{certificate_id}/status", response_model=Event, summary="变更状态", responses=problems(404, 409)
-)
-def change_status(certificate_id: str, body: StatusForm, call: OfCall) -> Response:
-    """记录一次有依据、有生效时间的状态变更；延续与变更请登记新证照并填写关联证照标识。"""
-
-    def act(work: Work) -> Answer:
-        event = certificates.change_status(
-            work, certificate_id, body.operation, body.reason, body.authority, body.effective_at, body.document
-        )
-        return Answer(HTTPStatus.OK, event_of(event))
-
-    return call.answer(act)

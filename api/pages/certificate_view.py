@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import orjson
 from sqlalchemy import select
 
-from api.pages import proofs, times, wording
+from api.pages import certificate_history, proofs, times, wording
+from api.pages.certificate_views import CertificatePage, CodeForm
 from api.pages.faces import face_of
 from api.pages.texts import Texts
-from api.pages.views import (
-    CertificatePage,
-    CodeCard,
-    CodeForm,
-    DisputeMark,
-    Event,
-    Fact,
-    FileLine,
-    Option,
-    ProblemView,
-)
+from api.pages.views import CodeCard, DisputeMark, Event, Fact, FileLine, Option, ProblemView
 from registry.catalogue import service as catalogue
 from registry.certificates import service as certificates
 from registry.certificates.tables import Certificate
@@ -60,6 +52,7 @@ def certificate_page(
     problem: ProblemView | None = None,
     sent: tuple[str, str] = ("", ""),
     disclosed: bool = False,
+    on: date | None = None,
 ) -> CertificatePage:
     """The page of a certificate whose face is already masked for the actor (or disclosed to them)."""
     definition = catalogue.definition_at(work, row.type_code, row.type_version)
@@ -88,6 +81,9 @@ def certificate_page(
         operations=_operations(row, t) if whole else (),
         dispute=_dispute(work, row),
         may_dispute=work.actor.department is not None and work.actor.has_role("window", "registrar"),
+        as_of=certificate_history.as_of(work, row, on or work.at.astimezone(times.SHANGHAI).date(), t),
+        versions=certificate_history.versions(work, row, t),
+        undo=certificate_history.undo_of(row, t) if whole else None,
         operation=sent[0],
         reason=sent[1],
         problem=problem,

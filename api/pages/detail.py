@@ -36,14 +36,14 @@ _MAX_FILE_NAME: Final = 200
 
 
 @router.get("/certificates/{certificate_id}")
-def show_certificate(request: Request, certificate_id: str, call: OfCall) -> Response:
-    """证照详情；照面按身份脱敏。"""
+def show_certificate(request: Request, certificate_id: str, call: OfCall, on: str = "") -> Response:
+    """证照详情；照面按身份脱敏。on 是要看状态的日期。"""
     t, log = texts_for(request), call.services.pipeline.log
 
     def ask(work: Work) -> Response:
         row = certificates.get(work, certificate_id)
         face = masking.masked(work, row, work.actor)
-        return show(request, "certificate.html", certificate_page(work, log, row, face, t))
+        return show(request, "certificate.html", certificate_page(work, log, row, face, t, on=_day(on)))
 
     return call.read(ask)
 
@@ -73,8 +73,8 @@ def change_status(request: Request, certificate_id: str, call: OfCall, form: OfF
         effective_at = _moment(form.text("effective_on"), call.services.clock())
         call.write(
             lambda work: certificates.change_status(
-                work, certificate_id, form.text("operation"), form.text("reason"), None, effective_at,
-                form.text("document") or None,
+                work, certificate_id, form.text("operation"), form.text("reason"),
+                form.text("authority") or None, effective_at, form.text("document") or None,
             )
         )  # fmt: skip
     except SHOWN_ERRORS as refused:
@@ -82,6 +82,14 @@ def change_status(request: Request, certificate_id: str, call: OfCall, form: OfF
             raise
         return _with_problem(request, call, certificate_id, refused, form)
     return go(f"/certificates/{certificate_id}", done="changed")
+
+
+def _day(text: str) -> date | None:
+    # What is no day is asked for by nobody who used the page's own field: today is shown.
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def _moment(text: str, now: datetime) -> datetime | None:

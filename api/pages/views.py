@@ -313,46 +313,9 @@ class CodeCard:
 
 
 @dataclass(frozen=True, slots=True)
-class CodeForm:
-    """The way to a code where there is none yet."""
-
-    text: str
-    action: str
-
-
-@dataclass(frozen=True, slots=True)
 class FileLine:
     """A stored file of a certificate."""
 
     href: str
     name: str
     note: str
-
-
-@dataclass(frozen=True, slots=True)
-class CertificatePage:
-    """One certificate with everything that is known of it."""
-
-    id: str
-    face: Face
-    tone: Tone
-    status: str
-    progress: str
-    masked: bool
-    may_disclose: bool
-    steps: Sequence[Step]
-    proof: Proof | None
-    events: Sequence[Event]
-    uses: Sequence[Event]
-    code: CodeCard | None
-    code_form: CodeForm | None
-    evidence_ready: bool
-    may_take: bool
-    facts: Sequence[Fact]
-    files: Sequence[FileLine]
-    operations: Sequence[Option]
-    dispute: DisputeMark | None = None
-    may_dispute: bool = False
-    operation: str = ""
-    reason: str = ""
-    problem: ProblemView | None = None

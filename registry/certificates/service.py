@@ -13,13 +13,14 @@ from registry.certificates.names import normalise_code
 from registry.certificates.outcomes import Registered, RowRefusal
 from registry.certificates.rules import CertificateDraft
 from registry.certificates.tables import Certificate, CertificateFile, CertificateHolder
-from registry.errors import DuplicateError, InvalidDraftError, LimitError, NotFoundError, NotPermittedError
+from registry.errors import DuplicateError, FieldError, InvalidDraftError, LimitError, NotFoundError, NotPermittedError
 from registry.files.service import AttachedFile
 from registry.statuses import service as statuses
-from registry.statuses.rules import WITH_SUCCESSOR, Operation
+from registry.statuses.rules import WITH_SUCCESSOR, Operation, event_at
 from registry.statuses.tables import StatusEvent
 from registry.work import Work
 from verifier.status import Status
+from verifier.times import shanghai_day
 
 MAX_BATCH_ROWS = 10_000
 MAX_PAGE_ROWS = 200
@@ -95,6 +96,42 @@ def status_at(work: Work, certificate_id: str, at: datetime, known_at: datetime 
     """The certificate's state at a moment, by what is known now or was known at `known_at`. Raises NotFoundError."""
     get(work, certificate_id)
     return statuses.status_at(work, certificate_id, at, known_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a certificate stood at a moment: `began` is False before its first day (颁发 or 有效期起), `ended` is True
+    after its last; `event` decided the status, None if it was never changed until then."""
+
+    at: datetime
+    status: Status
+    began: bool
+    ended: bool
+    event: StatusEvent | None
+
+    @property
+    def in_force(self) -> bool:
+        """Whether it could be relied on then."""
+        return self.status == Status.VALID and self.began and not self.ended
+
+
+def standing_at(work: Work, row: Certificate, at: datetime, known_at: datetime | None = None) -> Standing:
+    """How a certificate stood at a moment, by what is known now or was known at `known_at`.
+
+    Raises InvalidDraftError for a moment that is still to come: what will be decided until then nobody knows.
+    """
+    if at > work.at:
+        message = "只能查询过去或现在的状态，请改为不晚于现在的时间。"
+        raise InvalidDraftError([FieldError("at", "in_the_future", message)])
+    event = event_at(statuses.events_of(work, row.id), at, known_at)
+    day = shanghai_day(at)
+    return Standing(
+        at=at,
+        status=Status.VALID if event is None else Status(event.to_status),
+        began=day >= max(row.valid_from_on, row.issued_on),
+        ended=row.valid_to_on is not None and day > row.valid_to_on,
+        event=event,
+    )
 
 
 def events_of(work: Work, certificate_id: str) -> list[StatusEvent]:

@@ -11,6 +11,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from registry.database import Base, Digest, IdText, Json, TypeCodeText, UsccText, UtcDateTime
 
 _NOT_VALID = text("status <> 0")
+#: Which certificates may lapse: the condition of an index, and of the query that uses it.
+LAPSING = "valid_to_on IS NOT NULL AND status IN (0, 2, 15)"
 
 
 class Certificate(Base):
@@ -28,6 +30,8 @@ class Certificate(Base):
         Index("ix_certificates_type_code", "type_code", "id"),
         # Most certificates are valid: only the others are worth an index, and registering does not pay for it.
         Index("ix_certificates_status", "status", "id", sqlite_where=_NOT_VALID, postgresql_where=_NOT_VALID),
+        # What may still lapse, by its last day: valid, suspended, lost.
+        Index("ix_certificates_lapsing", "valid_to_on", sqlite_where=text(LAPSING), postgresql_where=text(LAPSING)),
     )
 
     id: Mapped[str] = mapped_column(IdText, primary_key=True)

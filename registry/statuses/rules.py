@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from registry.errors import TransitionError
 from verifier.status import CAPACITY, CHINESE, Status
@@ -74,6 +74,8 @@ TRANSITIONS: dict[Operation, dict[Status, Status]] = {
 WITH_SUCCESSOR = frozenset((Operation.RENEW, Operation.CHANGE, Operation.TRANSFER_IN))
 #: 撤销 undoes a grant that should not have been made: it may take effect back to the day of issue.
 REACHING_BACK = frozenset((Operation.REVOKE,))
+#: 发还, 解除挂失 and 取消转出 take a state back.
+UNDOING = frozenset((Operation.RETURN, Operation.RECOVER, Operation.CANCEL_TRANSFER))
 #: No operation leaves these.
 TERMINAL = frozenset(Status) - {start for starts in TRANSITIONS.values() for start in starts}
 
@@ -106,11 +108,20 @@ def status_at(events: Iterable[Event], at: datetime, known_at: datetime | None =
 
     A later recorded event decides from its effective time on, so a revocation that reaches back also changes the past.
     """
-    state = Status.VALID
+    decisive = event_at(events, at, known_at)
+    return Status.VALID if decisive is None else Status(decisive.to_status)
+
+
+AnEvent = TypeVar("AnEvent", bound=Event)
+
+
+def event_at(events: Iterable[AnEvent], at: datetime, known_at: datetime | None = None) -> AnEvent | None:
+    """The event that decides the state at a moment, None while there is none; arguments as of `status_at`."""
+    decisive = None
     for event in events:
         if event.effective_at <= at and (known_at is None or event.recorded_at <= known_at):
-            state = Status(event.to_status)
-    return state
+            decisive = event
+    return decisive
 
 
 @dataclass(frozen=True, slots=True)

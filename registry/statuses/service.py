@@ -19,6 +19,7 @@ from registry.statuses import rules
 from registry.statuses.tables import StatusEvent, StatusListRow, StatusValue
 from registry.work import Work
 from verifier.commitment import seal
+from verifier.digests import DoubleDigest
 from verifier.entry import Entry, Kind
 from verifier.identifiers import IdentifierError, check_uscc
 from verifier.status import CAPACITY, Status, StatusList
@@ -129,24 +130,11 @@ def record_change(work: Work, subject: Subject, change: Change) -> StatusEvent:
     The caller holds the lock of that row. Raises TransitionError, InvalidDraftError (no reason given).
     """
     after = rules.next_status(subject.status, change.operation)
-    _check_texts(change)
+    check_texts(change)
     count, last_effective_at = _last(work.session, subject.id)
     rules.Timeline(subject.earliest, last_effective_at, work.at).check(change.operation, change.effective_at)
-    sealed = seal(_facts_in_clear(change), work.draw)
-    entry = Entry(
-        kind=Kind.STATUS,
-        item=id_bytes(subject.id),
-        department=subject.department,
-        recorded_at=work.at,
-        digest=sealed.digest,
-        facts={
-            "operation": change.operation.code,
-            "status": int(after),
-            "status_list": subject.slot[0],
-            "status_index": subject.slot[1],
-            "effective_at": int(change.effective_at.timestamp() * 1000),
-        },
-    )
+    sealed = seal(facts_in_clear(change), work.draw)
+    entry = entry_of(work, subject, change, after, sealed.digest)
     event = StatusEvent(
         id=new_id_text(work.at, work.draw), item_kind=subject.kind, item_id=subject.id, sequence=count + 1,
         operation=change.operation.label, operation_code=change.operation.code, from_status=int(subject.status),
@@ -160,7 +148,26 @@ def record_change(work: Work, subject: Subject, change: Change) -> StatusEvent:
     return event
 
 
-def _facts_in_clear(change: Change) -> Mapping[str, str | None]:
+def entry_of(work: Work, subject: Subject, change: Change, after: Status, digest: DoubleDigest) -> Entry:
+    """The log entry of a change that leads to `after`; `digest` commits to `facts_in_clear`."""
+    return Entry(
+        kind=Kind.STATUS,
+        item=id_bytes(subject.id),
+        department=subject.department,
+        recorded_at=work.at,
+        digest=digest,
+        facts={
+            "operation": change.operation.code,
+            "status": int(after),
+            "status_list": subject.slot[0],
+            "status_index": subject.slot[1],
+            "effective_at": int(change.effective_at.timestamp() * 1000),
+        },
+    )
+
+
+def facts_in_clear(change: Change) -> Mapping[str, str | None]:
+    """What the log commits to and does not tell."""
     return {
         "operation": change.operation.label,
         "reason": change.reason.strip(),
@@ -171,7 +178,8 @@ def _facts_in_clear(change: Change) -> Mapping[str, str | None]:
     }
 
 
-def _check_texts(change: Change) -> None:
+def check_texts(change: Change) -> None:
+    """Raises InvalidDraftError for a reason, a document or an authority that no decision may have."""
     errors = []
     if not 0 < len(change.reason.strip()) <= MAX_REASON_CHARACTERS or not is_clean(change.reason):
         errors.append(FieldError("reason", "reason_missing", f"请填写事由，最多 {MAX_REASON_CHARACTERS} 个字。"))

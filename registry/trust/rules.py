@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from registry.keys import rules as key_rules
+from registry.keys.rules import next_second, whole_second
 from registry.keys.service import KnownKey
 from verifier import delegation
 from verifier.code import CodeKind
@@ -29,10 +32,48 @@ def trusted_key(key: KnownKey) -> TrustedKey | None:
     return None if purposes is None else TrustedKey(key.public, REGISTRY, purposes, key.valid_from, key.valid_to)
 
 
-def trusted_scope(department: str, type_code: str, valid_from_on: date, valid_to_on: date | None) -> Scope:
-    """Days in Shanghai, both inclusive, as instants: from the first midnight to the one after the last day."""
+@dataclass(frozen=True, slots=True)
+class Suspension:
+    """From when a department might not act, and until when (None: still)."""
+
+    since_at: datetime
+    until_at: datetime | None
+
+
+def suspensions(decisions: Iterable[tuple[str, datetime]]) -> list[Suspension]:
+    """The suspensions of a department, from its decisions (state, since when), oldest first."""
+    found: list[Suspension] = []
+    since_at: datetime | None = None
+    for state, at in decisions:
+        if state == "suspended" and since_at is None:
+            since_at = at
+        elif state == "active" and since_at is not None:
+            found.append(Suspension(since_at, at))
+            since_at = None
+    return found if since_at is None else [*found, Suspension(since_at, None)]
+
+
+def trusted_scopes(
+    department: str, type_code: str, valid_from_on: date, valid_to_on: date | None, suspended: Iterable[Suspension]
+) -> list[Scope]:
+    """A scope as verifiers see it: its period (days in Shanghai, both inclusive, as instants) without the suspensions.
+
+    Bundles know whole seconds: a suspension begins with the next one and ends with the one begun, so that nothing that
+    was lawfully signed falls into it.
+    """
+    start = midnight(valid_from_on)
     end = None if valid_to_on is None else midnight(valid_to_on + timedelta(days=1))
-    return Scope(department, type_code, midnight(valid_from_on), end)
+    scopes: list[Scope] = []
+    for one in suspended:
+        cut_at = next_second(one.since_at)
+        if end is not None and cut_at >= end:
+            break
+        if start < cut_at:
+            scopes.append(Scope(department, type_code, start, cut_at))
+        if one.until_at is None:
+            return scopes
+        start = max(start, whole_second(one.until_at))
+    return [*scopes, Scope(department, type_code, start, end)] if end is None or start < end else scopes
 
 
 def midnight(day: date) -> datetime:

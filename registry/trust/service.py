@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from registry import upserts
 from registry.catalogue.tables import Matter, TypeVersion
-from registry.departments.tables import Department, Scope
+from registry.departments.tables import Department, DepartmentStanding, Scope
 from registry.errors import KeyUnavailableError
 from registry.keys import rules as key_rules
 from registry.keys.service import KeyService
@@ -100,6 +100,7 @@ def _content_digest(session: Session) -> bytes:
         select(Scope.department, Scope.type_code, Scope.action, Scope.valid_from_on, Scope.valid_to_on).order_by(
             Scope.id
         ),
+        select(DepartmentStanding.id).order_by(DepartmentStanding.id),
         select(KeyRow.kid, KeyRow.purpose, KeyRow.valid_from, KeyRow.valid_to).order_by(KeyRow.kid),
         select(TypeVersion.code, TypeVersion.version).order_by(TypeVersion.code, TypeVersion.version),
         select(Matter.code, Matter.name).order_by(Matter.code),
@@ -152,6 +153,20 @@ def _root_keys(keys: KeyService, at: datetime) -> tuple[SigningKey, ...]:
     return tuple(held)
 
 
+def _scopes(session: Session) -> tuple[form.Scope, ...]:
+    decided: dict[str, list[tuple[str, datetime]]] = {}
+    for row in session.scalars(select(DepartmentStanding).order_by(DepartmentStanding.id)):
+        decided.setdefault(row.department, []).append((row.state, row.since_at))
+    suspended = {code: rules.suspensions(decisions) for code, decisions in decided.items()}
+    return tuple(
+        scope
+        for row in session.scalars(select(Scope).where(Scope.action == "issue").order_by(Scope.id))
+        for scope in rules.trusted_scopes(
+            row.department, row.type_code, row.valid_from_on, row.valid_to_on, suspended.get(row.department, ())
+        )
+    )
+
+
 def _content(
     work: Work, keys: KeyService, held: _Keys, version: int, issued_at: datetime, expires_at: datetime
 ) -> form.TrustContent:
@@ -176,10 +191,7 @@ def _content(
             form.Department(row.code, row.name, row.level)
             for row in session.scalars(select(Department).order_by(Department.code))
         ),
-        scopes=tuple(
-            rules.trusted_scope(row.department, row.type_code, row.valid_from_on, row.valid_to_on)
-            for row in session.scalars(select(Scope).where(Scope.action == "issue").order_by(Scope.id))
-        ),
+        scopes=_scopes(session),
         types=tuple(
             rules.trusted_type(row.code, row.version, row.definition)
             for row in session.scalars(select(TypeVersion).order_by(TypeVersion.code, TypeVersion.version))
