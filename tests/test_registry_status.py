@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from registry_house import (
     CARE,
     COMPANY,
     FOOD,
+    MARKET,
     NOON,
     House,
     actor,
@@ -71,6 +73,40 @@ def test_a_successor_of_what_cannot_be_replaced_is_refused_and_leaves_nothing(ho
     numbers = [row.number for row in house.see(certificates.list_page, certificates.Search()).certificates]
     assert len(numbers) == 4 and food(5).number not in numbers
     assert len(_entries(house)) == 4
+
+
+def test_a_row_like_a_refused_one_is_never_answered_with_what_was_taken_out(house: House) -> None:
+    dead = house.certificate()
+    house.do(certificates.change_status, dead.id, "cancel", "企业注销")
+    draft = food(5, associated_identifier=dead.identifier)
+    first, same, other = house.do(
+        certificates.register_many, [draft, draft, replace(draft, associated_identifier=None)]
+    )
+    assert [(one.errors[0].reason, one.existing_id) for one in (first, same)] == [
+        ("predecessor_not_replaceable", dead.id)
+    ] * 2
+    assert (other.errors[0].reason, other.existing_id, other.row) == ("rival_row_refused", None, 3)
+    assert isinstance(house.certificate(food(5)), Registered)
+
+
+def test_a_history_in_one_batch_is_replaced_in_its_order_or_falls_with_its_first_fault(house: House) -> None:
+    one, two, three = (make_identifier(FOOD, MARKET, f"CHAIN{number}", 1) for number in (1, 2, 3))
+    history = [
+        food(3, identifier=three, associated_identifier=two),
+        food(2, identifier=two, associated_identifier=one),
+        food(1, identifier=one),
+    ]
+    dead = house.certificate(food(9))
+    house.do(certificates.change_status, dead.id, "cancel", "企业注销")
+    broken = [*history[:2], food(1, identifier=one, associated_identifier=dead.identifier)]
+    reasons = [row.errors[0].reason for row in house.do(certificates.register_many, broken)]
+    assert reasons == ["predecessor_refused", "predecessor_refused", "predecessor_not_replaceable"]
+    assert len(_entries(house, Kind.STATUS)) == 1
+    circle = [food(1, identifier=one, associated_identifier=two), food(2, identifier=two, associated_identifier=one)]
+    reasons = [row.errors[0].reason for row in house.do(certificates.register_many, circle)]
+    assert sorted(reasons) == ["associated_with_itself", "predecessor_refused"]
+    stand = [house.see(certificates.get, row.id).status for row in house.do(certificates.register_many, history)]
+    assert stand == [Status.VALID, Status.SUPERSEDED, Status.SUPERSEDED]
 
 
 def test_another_departments_certificate_is_taken_over_only_after_it_was_transferred_out(house: House) -> None:

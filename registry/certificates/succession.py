@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, time
 
 from sqlalchemy import delete, select
 
-from registry.certificates.outcomes import Outcomes, Row, RowRefusal
+from registry.certificates.outcomes import Outcomes, Registered, Row, RowRefusal
 from registry.certificates.tables import Certificate
 from registry.errors import FieldError, TransitionError
 from registry.statuses import service as statuses
@@ -29,17 +29,57 @@ def run(work: Work, rows: list[Row], outcomes: Outcomes) -> list[Row]:
     if not successors:
         return rows
     predecessors = _lock(work, [str(row.draft.associated_identifier) for row in successors])
-    refused: dict[str, FieldError] = {}
-    for row in successors:
+    unsettled = {row.id for row in successors}
+    refused: dict[str, RowRefusal] = {}
+    for row in _after_their_predecessors(successors):
         predecessor = predecessors.get(str(row.draft.associated_identifier))
-        if predecessor is None:
-            continue
-        error = _replace(work, row, predecessor)
-        if error is not None:
-            refused[row.id] = error
-            outcomes[row.place] = RowRefusal(row.place + 1, (error,), predecessor.id)
+        if predecessor is not None:
+            refusal = _judge(work, row, predecessor, unsettled, refused)
+            if refusal is not None:
+                refused[row.id] = outcomes[row.place] = refusal
+        unsettled.discard(row.id)
     _take_out(work, refused)
+    _answer_again(outcomes, refused)
     return [row for row in rows if row.id not in refused]
+
+
+def _after_their_predecessors(successors: Sequence[Row]) -> list[Row]:
+    """The rows, each after the one of the same batch that it replaces: a whole history may come in one file."""
+    waiting = {row.identifier: row for row in successors}
+    ordered: list[Row] = []
+    for row in successors:
+        back: list[Row] = []
+        one = waiting.pop(row.identifier, None)
+        while one is not None:
+            back.append(one)
+            one = waiting.pop(str(one.draft.associated_identifier), None)
+        ordered += reversed(back)
+    return ordered
+
+
+def _judge(
+    work: Work, row: Row, predecessor: Certificate, unsettled: Collection[str], refused: Mapping[str, RowRefusal]
+) -> RowRefusal | None:
+    if predecessor.id in refused:
+        error = FieldError(_FIELD, "predecessor_refused", "关联证照在同一批中，未能登记；请先改正那一行。")
+        return RowRefusal(row.place + 1, (error,))
+    if predecessor.id in unsettled:
+        error = FieldError(_FIELD, "associated_with_itself", "关联证照标识不能是自身，也不能绕回自身。")
+        return RowRefusal(row.place + 1, (error,))
+    fault = _replace(work, row, predecessor)
+    return None if fault is None else RowRefusal(row.place + 1, (fault,), predecessor.id)
+
+
+def _answer_again(outcomes: Outcomes, refused: Mapping[str, RowRefusal]) -> None:
+    """Rows that were answered with what has been taken out since: nothing stands in their place."""
+    for place, outcome in enumerate(outcomes if refused else ()):
+        if isinstance(outcome, Registered) and outcome.id in refused:
+            first = refused[outcome.id]
+            outcomes[place] = RowRefusal(place + 1, first.errors, first.existing_id)
+        elif isinstance(outcome, RowRefusal) and outcome.existing_id in refused:
+            message = "同一批中已有一行用了该证照编号或标识，那一行未能登记；请改正后一并重新提交。"
+            error = FieldError(outcome.errors[0].field, "rival_row_refused", message)
+            outcomes[place] = RowRefusal(place + 1, (error,))
 
 
 def _lock(work: Work, identifiers: Sequence[str]) -> dict[str, Certificate]:
