@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import orjson
 import pytest
 from hypothesis import given
@@ -15,8 +17,10 @@ from hypothesis import strategies as st
 from import_files import HEADERS, csv_of, licence_row, xlsx_of
 from registry_house import BUSINESS, CARE, MARKET, House, actor
 
+from api.imports.csv_sheet import csv_rows
 from api.imports.mapping import choices, decide
 from api.imports.reading import read_sheet
+from api.imports.refused import RefusedRow, refused_csv, refused_xlsx
 from api.imports.running import ImportRunner
 from api.imports.sheets import SheetRow
 from api.imports.spool import read_rows, write_rows
@@ -246,6 +250,19 @@ def test_an_xlsx_with_its_own_ways_is_read_alike(sqlite_desk: Desk) -> None:
     told = {one.row: one.faults[0].reason for one in sqlite_desk.results(job.id)}
     # The library writes formulas without values, as programs do that nobody opened the file of.
     assert told == {3: "kept_as_number", 4: "formula_without_value", 5: "merged_cells", 6: "merged_cells"}
+
+
+def test_no_cell_of_the_refused_rows_is_a_formula_whoever_named_the_columns(tmp_path: Path) -> None:
+    command = "=cmd|' /C calc'!A0"
+    row = RefusedRow([command, "ok"], (Fault(command, "A", "x", "wrong", "不对"),))
+    written = b"".join(refused_csv([command, "+B"], [row]))
+    table = list(csv.reader(io.StringIO(written.decode("utf-8-sig"))))
+    assert [cell[0] for cell in (*table[0][:2], table[1][0], table[1][2])] == ["'"] * 4
+    refused_xlsx([command, "+B"], [row], tmp_path / "refused.xlsx")
+    sheet = openpyxl.load_workbook(tmp_path / "refused.xlsx").active
+    assert {cell.data_type for line in sheet for cell in line} == {"s"}
+    again = list(csv_rows(io.BytesIO(written)))
+    assert [line.cells[:2] for line in again] == [(command, "+B"), (command, "ok")]
 
 
 def test_a_second_holder_may_have_a_passport(sqlite_desk: Desk) -> None:

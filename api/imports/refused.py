@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
@@ -54,13 +54,13 @@ def refused_csv(header: Sequence[str], rows: Iterable[RefusedRow]) -> Iterator[b
     """A CSV file in pieces; the mark at its beginning tells spreadsheet programs that it is UTF-8."""
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow([*_without_reason(header), REASON_HEADER])
+    writer.writerow([*map(_guarded, _without_reason(header)), REASON_HEADER])
     yield text.getvalue().encode("utf-8-sig")
     keep = _kept_places(header)
     for row in rows:
         text.seek(0)
         text.truncate()
-        writer.writerow([*(_guarded(row.cells[place]) for place in keep), why(row)])
+        writer.writerow([*(_guarded(row.cells[place]) for place in keep), _guarded(why(row))])
         yield text.getvalue().encode()
 
 
@@ -70,7 +70,7 @@ def refused_xlsx(header: Sequence[str], rows: Iterable[RefusedRow], path: Path) 
     sheet = book.create_sheet()
     sheet.freeze_panes = "A2"
     keep = _kept_places(header)
-    names = [WriteOnlyCell(sheet, name) for name in (*_without_reason(header), REASON_HEADER)]
+    names = [_text_cell(sheet, name) for name in (*_without_reason(header), REASON_HEADER)]
     for cell in names:
         cell.font = Font(bold=True)
     sheet.append(names)
@@ -78,16 +78,22 @@ def refused_xlsx(header: Sequence[str], rows: Iterable[RefusedRow], path: Path) 
         faulty = {column_index_from_string(one.letters) - 1 for one in row.faults if one.letters}
         cells = []
         for place in keep:
-            # Written as text: a formula in what was sent stays what it was, letters.
-            cell = WriteOnlyCell(sheet, row.cells[place])
-            cell.data_type, cell.number_format = "s", _TEXT
+            cell = _text_cell(sheet, row.cells[place])
             if place in faulty:
                 cell.fill = _FAULTY
             cells.append(cell)
-        reason = WriteOnlyCell(sheet, why(row))
+        # It begins with the name of a column, which the file said.
+        reason = _text_cell(sheet, why(row))
         reason.alignment = Alignment(wrap_text=True)
         sheet.append([*cells, reason])
     book.save(path)
+
+
+def _text_cell(sheet: Any, text: str) -> Any:
+    """A cell of text: a formula in what was sent stays what it was, letters."""
+    cell = WriteOnlyCell(sheet, text)
+    cell.data_type, cell.number_format = "s", _TEXT
+    return cell
 
 
 def _kept_places(header: Sequence[str]) -> list[int]:
