@@ -16,15 +16,17 @@ from conftest import chromium_path, missing
 from pages_site import FLAGS, PHONE, Site, Watched, clerk_of
 from playwright.sync_api import Browser, Page, expect
 from test_codes_outsiders import trusting
+from test_trust_roots import FIRST, PUBLISHERS, ROOTS, SECOND, THIRD, WORLD, bundle, root, signed
 from wallet_stage import VENDOR, bound_code, camera_flags, film
-from world import NOON, make_world
+from world import NOON, fixed_key, make_world
 
 from codes import payload
 from registry.venues import service as venues
 from verifier import verify
-from verifier.code import show_code
+from verifier.code import CodeKind, show_code
+from verifier.errors import VerificationError
 from verifier.suites import SoftwareKey, Suite
-from verifier.trust import TrustBundle
+from verifier.trust import TrustBundle, sign_trust
 
 pytest_plugins = ("pages_fixtures",)
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -122,6 +124,44 @@ def test_a_kept_trust_bundle_is_succeeded_only_by_one_its_roots_hold(page: Page)
         (kept.data, kept.data[:-1], "not_json"),
     ):
         assert page.evaluate(taken, [first.decode(), second.decode()]) == outcome
+
+
+def test_root_documents_bind_the_browser_as_they_bind_the_verifier(page: Page) -> None:
+    usurper = fixed_key("usurper")
+    bare = replace(WORLD.content, version=5, root_keys=(PUBLISHERS[0].public,))
+    named = replace(WORLD.content, version=5, root_chain=(FIRST,), root_keys=(usurper.public,), root_threshold=1)
+    branch = signed(root(2, ROOTS[:3], PUBLISHERS[2:3]), *ROOTS[:3], before=FIRST)
+    forged = signed(root(2, ROOTS[:3], [usurper]), ROOTS[0])
+    first, second = bundle([FIRST], PUBLISHERS[0]), bundle([FIRST, SECOND], PUBLISHERS[1])
+    taken = """async ([first, second]) => {
+      const { openTrust, acceptTrust } = await import('/static/js/core/trust.js');
+      const succeeded = acceptTrust(await openTrust(first), second);
+      return succeeded.then((one) => `version ${one.version}`, (error) => error.reason);
+    }"""
+    for kept, newer, outcome in (
+        (first, bundle([FIRST, SECOND, THIRD], PUBLISHERS[2], 4), "version 4"),
+        (second, bundle([THIRD], PUBLISHERS[1], 5), "version 5"),
+        (first, sign_trust(bare, [PUBLISHERS[0]]), "root_missing"),
+        (first, sign_trust(named, [usurper, PUBLISHERS[0]]), "not_the_publishers"),
+        (first, bundle([FIRST, forged], usurper, 4), "below_threshold"),
+        (first, bundle([THIRD], PUBLISHERS[1], 5), "root_does_not_follow"),
+        (second, bundle([FIRST], PUBLISHERS[0], 9), "root_rolled_back"),
+        (second, bundle([FIRST, branch], PUBLISHERS[2], 9), "other_root"),
+    ):
+        mine = page.evaluate(taken, [kept.decode(), newer.decode()])
+        assert mine == outcome
+        try:
+            theirs = f"version {TrustBundle.open(kept).accept(newer).content.version}"
+        except VerificationError as wrong:
+            theirs = wrong.reason
+        assert mine == theirs
+
+
+def test_no_bundle_outlives_its_root_document_in_the_browser_either(page: Page) -> None:
+    ended = signed(replace(root(1, ROOTS[:3], PUBLISHERS[:1]), expires_at=NOON - timedelta(seconds=1)), *ROOTS[:2])
+    trust = TrustBundle.open(bundle([ended], PUBLISHERS[0]))
+    text = WORLD.code(CodeKind.PERSON)
+    assert ask(page, trust, [(text, NOON.timestamp())]) == [("undecided", "root_expired")] == [ours(trust, text, NOON)]
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,9 @@ import * as payload from "./payload.js";
 import { checkProof, deviceKey, openShown } from "./presentation.js";
 import { Examination } from "./verdict.js";
 
-export const KINDS = new Map([[65001, "person"], [65002, "enterprise"], [65003, "venue"], [65004, "component"], [65005, "printed"]]);
+export const KINDS = new Map([
+  [65001, "person"], [65002, "enterprise"], [65003, "venue"], [65004, "component"], [65005, "printed"], [65009, "derived"],
+]);
 export const GRANT_KINDS = new Map([[1, "certificate"], [2, "pass"]]);
 export const POLICY = {
   required: ["format", "kind", "issuer", "signature", "status", "validity", "freshness"],
@@ -88,6 +90,7 @@ export async function examine(text, trust, at, kinds = [...KINDS.values()], poli
   }
   if (claims.deviceKey || shown.proof) await exam.run("possession", () => checkProof(shown, claims.deviceKey, at, policy));
   if (kind === "printed") exam.skip("holder", "second_factor_due");
+  if (kind === "derived") exam.skip("files", "paper_unchecked");
   await exam.run("validity", () => checkTimes(claims, at));
   await exam.run("status", () => checkStatus(claims, trust), trust.issuedAt);
   return { verdict: exam.conclude(policy, claims), claims };

@@ -1,30 +1,19 @@
-// The trust bundle (verifier/trust.py): what everything reduces to. Opened by its own root keys, succeeded only by what
-// the old root keys signed too.
+// The trust bundle (verifier/trust.py): what everything reduces to. Opened by its own keys, succeeded only by what its
+// root documents lead to, or, without them, by what the old keys signed too.
 
 import { fromBase64, fromHex, toHex } from "./bytes.js";
 import { malformed, outOfScope, staleTrust, unknownStatus, untrusted, wrongSignature } from "./errors.js";
+import { canonicalise, checkThreshold, groupOf, seconds } from "./multisigned.js";
+import { follow, rootChain } from "./root.js";
 import { openToken, stateAt } from "./status.js";
-import { check, kidOf } from "./suites.js";
+import { kidOf } from "./suites.js";
 
 const CONTEXT = "suizheng/trust/1\0", FORMAT = "suizheng-trust/1", MAX_CHARS = 64 * 1024 * 1024;
 
-// RFC 8785: members in the order of UTF-16 code units, numbers and text as ECMAScript writes them.
-export function canonicalise(value) {
-  if (Array.isArray(value)) return `[${value.map(canonicalise).join(",")}]`;
-  if (value === null || typeof value !== "object") return JSON.stringify(value);
-  return `{${Object.keys(value).sort().map((name) => `${JSON.stringify(name)}:${canonicalise(value[name])}`).join(",")}}`;
-}
-
-export function seconds(text) {
-  if (typeof text !== "string" || !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(text)) throw malformed("not_a_time");
-  const milliseconds = Date.parse(text);
-  if (Number.isNaN(milliseconds)) throw malformed("not_a_time");
-  return milliseconds / 1000;
-}
-
 class Trust {
-  constructor(text, content, roots, keys) {
-    Object.assign(this, { text, content, roots, keys });
+  // `group` holds the bundle; `root` is its newest root document, undefined where there is none.
+  constructor(text, content, group, root, keys) {
+    Object.assign(this, { text, content, group, root, keys });
     this.version = content.version;
     this.issuedAt = seconds(content.issued_at);
     this.expiresAt = seconds(content.expires_at);
@@ -49,6 +38,7 @@ class Trust {
   }
 
   checkFresh(at, maxAge) {
+    if (this.root && at >= this.root.expiresAt) throw staleTrust("root_expired");
     if (at >= this.expiresAt) throw staleTrust("trust_expired");
     if (at - this.issuedAt > maxAge) throw staleTrust("trust_too_old");
   }
@@ -60,25 +50,26 @@ class Trust {
   }
 }
 
-// The bundle of a text held by a threshold of its own root keys.
+// The bundle of a text held by a threshold of its own keys.
 export async function openTrust(text) {
   const { content, message, signatures } = parse(text);
-  const roots = await rootsOf(content);
-  await checkThreshold(content, roots, message, signatures);
-  return make(text, content, roots);
+  const group = await groupOf(content.roots), chain = await rootChain(content);
+  await checkThreshold(group, message, signatures);
+  return make(text, content, group, chain.at(-1));
 }
 
-// The successor in the text, held by the root keys of `trust` too. Throws for an older version (rollback).
+// The successor in the text, to which `trust` leads. Throws for an older version (rollback).
 export async function acceptTrust(trust, text) {
   if (text === trust.text) return trust;
   const { content, message, signatures } = parse(text);
   if (content.registry !== trust.content.registry) throw wrongSignature("wrong_registry");
-  const roots = await rootsOf(content);
-  await checkThreshold(trust.content, trust.roots, message, signatures);
-  await checkThreshold(content, roots, message, signatures);
+  const group = await groupOf(content.roots), chain = await rootChain(content);
+  if (trust.root) await follow(trust.root, chain);
+  else await checkThreshold(trust.group, message, signatures);
+  await checkThreshold(group, message, signatures);
   if (content.version < trust.version) throw staleTrust("rolled_back");
   if (content.version === trust.version) throw wrongSignature("same_version");
-  return make(text, content, roots);
+  return make(text, content, group, chain.at(-1));
 }
 
 function parse(text) {
@@ -97,40 +88,14 @@ function parse(text) {
   return { content, message, signatures: value.signatures };
 }
 
-async function rootsOf(content) {
-  const roots = new Map();
-  try {
-    for (const { suite, public: raw } of content.roots.keys) {
-      const bytes = fromHex(raw);
-      roots.set(toHex(await kidOf(suite, bytes)), { suite, raw: bytes });
-    }
-  } catch {
-    throw malformed("wrong_fields");
-  }
-  const { threshold } = content.roots;
-  if (!Number.isSafeInteger(threshold) || threshold < 1 || threshold > roots.size) throw malformed("wrong_field");
-  return roots;
-}
-
-async function checkThreshold(content, roots, message, signatures) {
-  const held = new Set();
-  for (const { kid, signature } of signatures) {
-    const root = roots.get(kid);
-    if (!root) continue;
-    await check(root.suite, root.raw, fromBase64(signature), message);
-    held.add(kid);
-  }
-  if (held.size < content.roots.threshold) throw wrongSignature("below_threshold");
-}
-
-async function make(text, content, roots) {
+async function make(text, content, group, root) {
   const keys = new Map();
   for (const one of content.keys) {
     const raw = fromHex(one.public), to = one.valid_to === null ? null : seconds(one.valid_to);
     const key = { suite: one.suite, raw, purposes: one.purposes, from: seconds(one.valid_from), to };
     keys.set(toHex(await kidOf(one.suite, raw)), key);
   }
-  const trust = new Trust(text, content, roots, keys);
+  const trust = new Trust(text, content, group, root, keys);
   const signer = keys.get(content.status_kid);
   for (const [number, token] of Object.entries(content.statuses)) {
     if (!signer?.purposes.includes("status")) throw malformed("no_status_key");
