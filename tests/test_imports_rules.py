@@ -14,7 +14,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from import_files import HEADERS, csv_of, licence_row, xlsx_of
+from import_files import HEADERS, csv_of, licence_row, xlsx_of, zip_of
 from registry_house import BUSINESS, CARE, MARKET, House, actor
 
 from api.imports.csv_sheet import csv_rows
@@ -263,6 +263,14 @@ def test_no_cell_of_the_refused_rows_is_a_formula_whoever_named_the_columns(tmp_
     assert {cell.data_type for line in sheet for cell in line} == {"s"}
     again = list(csv_rows(io.BytesIO(written)))
     assert [line.cells[:2] for line in again] == [(command, "+B"), (command, "ok")]
+
+
+def test_a_damaged_sheet_in_a_zip_ends_the_job_at_once_and_says_why(sqlite_desk: Desk) -> None:
+    data = bytearray(zip_of(**{"a.csv": csv_of(*map(licence_row, range(1, 40)))}))
+    data[45] ^= 0xFF
+    job = sqlite_desk.run(sqlite_desk.hand_in(bytes(data)))
+    assert job.state == State.FAILED and job.problem is not None
+    assert job.problem["reason"] == "attachment_broken" and "a.csv" in job.problem["message"]
 
 
 def test_a_second_holder_may_have_a_passport(sqlite_desk: Desk) -> None:

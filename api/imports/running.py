@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from api.errors import ProblemError
-from api.imports.attachments import Attachments, is_bundle
+from api.imports.attachments import AttachmentError, Attachments, is_bundle
 from api.imports.columns import labels_of, lay_out
 from api.imports.drafts import header_place, no_rows
 from api.imports.job_rows import RowReader, survey
@@ -179,10 +179,14 @@ class ImportRunner:
         with upload.open("rb") as file:
             bundle = Attachments(file)
             part = bundle.sheet()
-            with bundle.open(part, IN_THE_BACKGROUND.file_bytes) as pieces, target.open("wb") as out:
-                for piece in pieces:
-                    out.write(piece)
-            bundle.close()
+            try:
+                with bundle.open(part, IN_THE_BACKGROUND.file_bytes) as pieces, target.open("wb") as out:
+                    for piece in pieces:
+                        out.write(piece)
+            except AttachmentError as wrong:
+                raise SheetError(wrong.reason, f"{wrong.message}。") from wrong
+            finally:
+                bundle.close()
         return target, [f"表格取自 ZIP 中的“{Path(part.filename).name}”。"] if part.filename.isascii() else []
 
     # ---- Chunks ----------------------------------------------------------------------------------------------------
