@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from api_office import ISSUER, LICENCE, USER, key, licence, open_office, reason, register, settings_in
-from registry_house import CARE, NOON, House, actor, food
+from registry_house import CARE, NOON, House, actor, food, request
 from sqlalchemy import func, select
 
 from registry.certificates import changing
@@ -15,8 +15,10 @@ from registry.certificates import service as certificates
 from registry.certificates.rules import CertificateDraft
 from registry.errors import InvalidDraftError, LimitError, NotPermittedError
 from registry.log.tables import LogEntry
+from registry.notices import service as notices
 from registry.statuses import service as statuses
 from registry.statuses.bulk import Decided, Undecided
+from registry.uses import service as uses
 from registry.work import REGISTRY
 from verifier.commitment import reseal
 from verifier.entry import Entry, Kind
@@ -175,3 +177,14 @@ def test_over_http_a_day_and_a_thousand_at_once(tmp_path: Path) -> None:
         with office.services.registry.read(REGISTRY) as work:
             kinds = select(func.count()).select_from(LogEntry).where(LogEntry.kind == int(Kind.STATUS))
             assert work.session.scalar(kinds) == 3
+
+
+def test_one_decision_about_many_tells_everybody_who_relied_on_one_of_them(house: House) -> None:
+    used, other = house.certificate(), house.certificate(food(2))
+    use = house.do(uses.reuse, request(used.id, house.grant(used.id)), who=actor(CARE))
+    again = [house.do(changing.change_many, [used.id, other.id], "suspend", "专项检查") for _ in range(2)]
+    assert [len(outcomes) for outcomes in again] == [2, 2]
+    (told,) = house.see(notices.inbox, CARE)
+    assert (told.kind, told.item_id, told.use_id, told.status) == (
+        "status_changed", used.id, use.id, int(Status.SUSPENDED),
+    )  # fmt: skip

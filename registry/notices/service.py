@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy import func, select
 
 from registry.errors import NotFoundError
@@ -35,6 +37,15 @@ def tell_relying(
     found = work.session.execute(query.order_by(Use.id)).tuples().all()
     for use_id, department in found:
         tell(work, department, kind, item_kind, item_id, use_id=use_id, dispute_id=dispute_id, status=status)
+    return len(found)
+
+
+def tell_relying_on_many(work: Work, kind: str, item_kind: str, statuses: Mapping[str, Status]) -> int:
+    """`tell_relying` for many items of a kind, each with its new status; at most some thousand at once."""
+    query = select(Use.item_id, Use.id, Use.department).where(Use.item_kind == item_kind, Use.item_id.in_(statuses))
+    found = work.session.execute(query.order_by(Use.id)).tuples().all()
+    for item_id, use_id, department in found:
+        tell(work, department, kind, item_kind, item_id, use_id=use_id, status=statuses[item_id])
     return len(found)
 
 

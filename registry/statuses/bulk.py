@@ -12,6 +12,7 @@ from registry import upserts
 from registry.errors import TransitionError
 from registry.ids import new_ids
 from registry.log import service as log
+from registry.notices import service as notices
 from registry.statuses import rules
 from registry.statuses.service import Change, Subject, check_texts, entry_of, facts_in_clear
 from registry.statuses.tables import StatusEvent, StatusListRow, StatusValue
@@ -145,7 +146,18 @@ def _write(work: Work, lawful: Sequence[_Lawful]) -> list[str]:
         work.session, StatusEvent, _EVENT, [(*row, entry) for row, entry in zip(rows, entry_ids, strict=True)]
     )
     _set_statuses(work, ((*one.subject.slot, one.after) for one in lawful))
+    _tell_relying(work, lawful)
     return ids
+
+
+def _tell_relying(work: Work, lawful: Sequence[_Lawful]) -> None:
+    """Tell every department that relied on one of the items; not of a lapse, whose day stood on the face."""
+    by_kind: dict[str, dict[str, Status]] = {}
+    for one in lawful:
+        if one.change.operation is not rules.Operation.LAPSE:
+            by_kind.setdefault(one.subject.kind, {})[one.subject.id] = one.after
+    for kind, statuses in by_kind.items():
+        notices.tell_relying_on_many(work, "status_changed", kind, statuses)
 
 
 def _set_statuses(work: Work, slots: Iterable[tuple[int, int, Status]]) -> None:
