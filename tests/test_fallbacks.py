@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from api_office import ISSUER, PERSON, USER, OpenOffice, open_office, reason, settings_in
+from api_office import ISSUER, LICENCE, PERSON, USER, OpenOffice, open_office, reason, settings_in
 from hypothesis import given
 from hypothesis import strategies as st
 from registry_house import CARE, COMPANY, ELDER, House, actor
@@ -28,7 +28,7 @@ from registry.errors import (
 from registry.fallbacks import rules
 from registry.fallbacks import service as fallbacks
 from registry.fallbacks.tables import FailedTry, FallbackNumber
-from registry.work import Actor
+from registry.work import REGISTRY, Actor
 from verifier.code import CodeKind
 from verifier.suites import SoftwareKey
 
@@ -197,3 +197,24 @@ def test_a_window_takes_what_another_window_made_and_static_codes_get_none(offic
     assert (taken.json()["code_id"], taken.json()["name"]) == (code["id"], None)
     again = office.send("POST", "/api/v1/fallbacks/taking", "window", USER, json={"number": number})
     assert reason(again, 404) == "wrong_number" and number not in again.text
+
+
+def test_a_number_opens_no_more_than_its_code_and_the_holder_sees_who_looked(office: OpenOffice) -> None:
+    person = {"holder_code_type_code": "111", "holder_code": PERSON}
+    code = office.send("POST", "/api/v1/codes", "window", json={"kind": "person", **person}).json()
+
+    def take(role: str, **purpose: str) -> dict[str, Any]:
+        number = office.send("POST", "/api/v1/fallbacks/holders", "window", ISSUER, json=person).json()["number"]
+        with office.services.registry.begin(REGISTRY) as work:
+            work.session.get_one(Code, code["id"]).wanted = {"types": [LICENCE], "venues": []}
+        answer = office.send("POST", "/api/v1/fallbacks/taking", role, USER, json={"number": number, **purpose})
+        return dict(answer.json())
+
+    def looks() -> list[str]:
+        found = office.send("POST", "/api/v1/scans/search", "window", json=person).json()["items"]
+        return [one["purpose"] for one in found]
+
+    assert [take("venue")["certificate_types"], take("venue", purpose="入园")["certificate_types"]] == [[], []]
+    assert take("window")["certificate_types"] == [] and looks() == []
+    assert take("window", purpose="老年卡年检")["certificate_types"] == [LICENCE]
+    assert looks() == ["老年卡年检"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
@@ -17,6 +18,8 @@ from api.http.verifications import verify_presented
 from registry.errors import FieldError, InvalidDraftError
 from registry.fallbacks import service as fallbacks
 from registry.fallbacks.tables import FallbackNumber
+from registry.scans import rules as scan_rules
+from registry.scans import service as scans
 from registry.work import Work
 from verifier.code import KIND_CHINESE, CodeKind
 from verifier.verdict import State
@@ -48,6 +51,7 @@ class TakeNumber(Incoming):
     """A number that somebody says."""
 
     number: str = Field(max_length=20, description="8 位数字，可有空格")
+    purpose: str = Field(default="", max_length=200, description="窗口说明用途后可见码中可出示的内容，并记录给本人查看")
 
 
 class TakenShown(Outgoing):
@@ -63,12 +67,22 @@ class TakenShown(Outgoing):
     authorisation_id: str | None
 
 
-def shown_of(taken: fallbacks.Taken) -> TakenShown:
-    """The code behind a number, as the window may see it."""
-    code, kind = taken.code, CodeKind(taken.code.kind)
+def grants_for(work: Work, taken: fallbacks.Taken, purpose: str) -> Mapping[str, Sequence[str]]:
+    """What the code behind a number lets its bearer show, {"types", "venues"}, to a window that states a purpose: as
+    with a code that is scanned, that is recorded for the holder, and nobody else sees it. Raises InvalidDraftError."""
+    if scan_rules.scanner_of(work.actor.roles, purpose) is not scan_rules.Scanner.WINDOW:
+        return {}
+    scans.record(work, taken.code.id, purpose)
+    wanted: Mapping[str, Sequence[str]] = taken.code.wanted
+    return wanted
+
+
+def shown_of(work: Work, taken: fallbacks.Taken, purpose: str) -> TakenShown:
+    """The code behind a number, as far as it opens to the caller."""
+    code, kind, wanted = taken.code, CodeKind(taken.code.kind), grants_for(work, taken, purpose)
     return TakenShown(
         code_id=code.id, kind=kind.name.lower(), kind_name=KIND_CHINESE[kind], name=code.name,
-        certificate_types=list(code.wanted.get("types", ())), venues=list(code.wanted.get("venues", ())),
+        certificate_types=list(wanted.get("types", ())), venues=list(wanted.get("venues", ())),
         expires_at=code.expires_at, authorisation_id=taken.authorisation_id,
     )  # fmt: skip
 
@@ -109,4 +123,6 @@ def make_for(body: ForHolder, call: OfCall) -> Response:
 @router.post("/fallbacks/taking", response_model=TakenShown, summary="核销备用号", responses=problems(404, 409, 429))
 def take(body: TakeNumber, call: OfCall) -> Response:
     """一次有效；输错会计数，账号和全系统都有上限。"""
-    return call.answer(lambda work: Answer(HTTPStatus.OK, shown_of(fallbacks.take(work, body.number))))
+    return call.answer(
+        lambda work: Answer(HTTPStatus.OK, shown_of(work, fallbacks.take(work, body.number), body.purpose))
+    )

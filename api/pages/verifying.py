@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Request, Response
 
 from api.http.calls import Call, get_call
+from api.http.fallbacks import grants_for
 from api.http.guard import GuardedRoute
 from api.http.scans import opened_to
 from api.http.verifications import verify_presented
@@ -59,7 +60,7 @@ def verify(request: Request, call: OfCall, form: OfForm) -> Response:
         problem = ProblemView(t("verify.nothing"), t("verify.nothing_detail"))
         return show(request, "verify.html", VerifyPage(problem), status=422)
     if file is None and read_number(text) is not None and _may_take(call):
-        return _take(request, call, text, t)
+        return _take(request, call, form, t)
     presented = file.content.read() if file is not None else text
     whole = verify_presented(call.services, presented)
     try:
@@ -77,17 +78,21 @@ def _may_take(call: Call) -> bool:
     return call.caller is not None and call.caller.actor.has_role("window", "venue")
 
 
-def _take(request: Request, call: Call, text: str, t: Texts) -> Response:
+def _take(request: Request, call: Call, form: Form, t: Texts) -> Response:
+    def act(work: Work) -> tuple[fallbacks.Taken, Mapping[str, Sequence[str]]]:
+        taken = fallbacks.take(work, form.exact("text"))
+        return taken, grants_for(work, taken, form.text("purpose"))
+
     try:
-        taken = call.write(lambda work: fallbacks.take(work, text))
+        taken, wanted = call.write(act)
     except SHOWN_ERRORS as refused:
         return show(request, "verify.html", VerifyPage(problem_view(refused, t)), status=status_of(refused))
     code = taken.code
     facts = [Fact(t("codes.kind"), wording.kind_name(CodeKind(code.kind), t))]
     if code.name:
         facts.append(Fact(t("codes.name"), code.name))
-    shown = [*({"kind": "certificate", "ref": ref} for ref in code.wanted.get("types", ())),
-             *({"kind": "pass", "ref": ref} for ref in code.wanted.get("venues", ()))]  # fmt: skip
+    shown = [*({"kind": "certificate", "ref": ref} for ref in wanted.get("types", ())),
+             *({"kind": "pass", "ref": ref} for ref in wanted.get("venues", ()))]  # fmt: skip
     if shown:
         names = call.read(lambda work: [_grant(work, one) for one in shown])
         facts.append(Fact(t("fact.grants"), t("list.separator").join(names)))
