@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 import orjson
 
 from api.cli.arguments import now
 from api.cli.errors import CommandError
+from api.cli.new_keys import public_text, write_new_key
 from api.cli.reading import read_given
 from api.gate.errors import cause_of
 from codes import payload
@@ -33,16 +33,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _key(options: argparse.Namespace) -> None:
-    key = SoftwareKey.generate(Suite[options.suite])
-    try:
-        descriptor = os.open(options.out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(key.to_pem())
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise CommandError(f"无法写入设备密钥 {options.out}：{cause_of(error)}") from error
-    print(f"{key.public.suite.name}:{key.public.raw.hex()}")
+    print(public_text(write_new_key(options.out, "设备密钥", Suite[options.suite])))
 
 
 def _sign(options: argparse.Namespace) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from api.cli.arguments import now
 from api.cli.errors import CommandError
+from api.cli.new_keys import public_text, write_new_key
 from api.cli.trusting import open_services
 from api.gate.errors import GateError, cause_of
 from api.gate.files import replace_file
@@ -30,16 +31,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _key(options: argparse.Namespace) -> None:
-    key = SoftwareKey.generate(Suite[options.suite])
-    try:
-        descriptor = os.open(options.out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(key.to_pem())
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise CommandError(f"无法写入根密钥 {options.out}：{cause_of(error)}") from error
-    print(f"{key.public.suite.name}:{key.public.raw.hex()}")
+    print(public_text(write_new_key(options.out, "根密钥", Suite[options.suite])))
 
 
 def _new(options: argparse.Namespace) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import base64
 import binascii
-import os
 import secrets
 from dataclasses import replace
 from datetime import timedelta
@@ -15,6 +14,7 @@ import orjson
 
 from api.cli.arguments import now
 from api.cli.errors import CommandError
+from api.cli.new_keys import write_new_key
 from api.gate.errors import GateError, cause_of
 from api.gate.files import replace_file
 from api.gate.trust_file import open_trust, read_trust
@@ -148,16 +148,7 @@ def _key_of(out: Path, given: Path | None) -> SoftwareKey:
     path = given or _beside(out)
     if given is not None or path.exists():
         return _existing_key(path, out)
-    key = SoftwareKey.generate()
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(key.to_pem())
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise CommandError(f"无法写入根密钥 {path}：{cause_of(error)}") from error
-    return key
+    return write_new_key(path, "根密钥")
 
 
 def _existing_key(path: Path, bundle: Path) -> SoftwareKey:
