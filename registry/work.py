@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from registry.blind import BlindIndex
@@ -67,8 +67,8 @@ class Registry:
         """A unit of work that may write: committed when the block ends, rolled back when it raises.
 
         Errors whose class says `kept` are raised after a commit. Raises BusyError when the database gave way to another
-        writer (lock time-out, deadlock): nothing was written, repeat the whole block. Raises InvalidDraftError when a
-        value cannot be stored at all.
+        writer (lock time-out, deadlock, the same unique thing): nothing was written, repeat the whole block. Raises
+        InvalidDraftError when a value cannot be stored at all.
         """
         with Session(self.engine, expire_on_commit=False) as session:
             try:
@@ -86,6 +86,12 @@ class Registry:
                 raise
             except DataError as unfit:
                 raise _not_storable() from unfit
+            except IntegrityError as rival:
+                # Two wrote what there can be one of, and a use case did not foresee it: asked again, it sees the other.
+                if _is_taken(rival):
+                    message = "另一请求刚刚办理了同一事项，请刷新后重试，本次操作未写入任何内容。"
+                    raise BusyError("taken_meanwhile", message) from rival
+                raise
 
     @contextmanager
     def read(self, actor: Actor) -> Iterator[Work]:
@@ -114,6 +120,16 @@ def _not_storable() -> InvalidDraftError:
 #: SQLITE_BUSY and SQLITE_LOCKED; serialization failure, deadlock, lock not available (PostgreSQL).
 _BUSY_SQLITE = frozenset((5, 6))
 _BUSY_POSTGRES = frozenset(("40001", "40P01", "55P03"))
+
+
+#: SQLITE_CONSTRAINT_PRIMARYKEY, _UNIQUE; unique violation (PostgreSQL).
+_TAKEN_SQLITE = frozenset((1555, 2067))
+_TAKEN_POSTGRES = "23505"
+
+
+def _is_taken(failed: IntegrityError) -> bool:
+    code = getattr(failed.orig, "sqlite_errorcode", 0)
+    return code in _TAKEN_SQLITE or getattr(failed.orig, "sqlstate", None) == _TAKEN_POSTGRES
 
 
 def _gave_way(failed: OperationalError) -> bool:

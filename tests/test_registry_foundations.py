@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from registry_house import MARKET, NOON, House, actor
-from sqlalchemy import inspect, select, text
+from sqlalchemy import insert, inspect, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
 
 from registry.blind import BlindIndex
@@ -171,6 +171,17 @@ def test_a_writer_that_waits_too_long_is_told_to_try_again(
     with impatient.work():
         pass
     impatient.engine.dispose()
+
+
+def test_whoever_comes_second_with_something_unique_is_asked_to_look_again(house: House) -> None:
+    made = {"id": 901, "permutation_key": b"k" * 32, "allotted": 0, "changed_at": NOON}
+    with house.work() as work:
+        work.session.execute(insert(StatusListRow), [made])
+    with pytest.raises(BusyError) as taken, house.work() as work:
+        work.session.execute(insert(StatusListRow), [made])
+    assert taken.value.reason == "taken_meanwhile"
+    with pytest.raises(IntegrityError), house.work() as work:
+        work.session.execute(insert(StatusListRow), [{**made, "id": 902, "permutation_key": None}])
 
 
 def test_what_an_error_says_must_be_kept_is_kept_and_nothing_else(house: House) -> None:
