@@ -40,6 +40,7 @@ from api.http import (
     printouts,
     problems,
     public,
+    quality,
     reference,
     relatives,
     scans,
@@ -64,6 +65,7 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     status_changes.router,
     delegations.router, keys.router, trusted.router, verifications.router, authorisations.router, uses.router,
     venues.router, printouts.router, components.router, posters.router, fallbacks.router, scans.router,
+    quality.router,
     public.router, reference.router,
 )  # fmt: skip
 _DESCRIPTION: Final = (

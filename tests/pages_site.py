@@ -313,6 +313,8 @@ def pages_of(site: Site) -> dict[str, str]:
         "phones": "/devices",
         "venue": f"/venues/{site.venue_id}", "accounts": "/accounts", "keys": "/keys",
         "delegations": "/delegations", "delegation": f"/delegations/{site.delegation_id}",
+        "quality": "/quality?month=2026-01",
+        "quality-findings": f"/quality/findings?month=2026-01&type={site.types[1]}&department=11310105MB9T00011M",
         "not-found": "/certificates/nothing",
     }  # fmt: skip
 
@@ -325,5 +327,5 @@ def variants_of(site: Site) -> dict[str, str]:
         "codes-printed": "/codes?kind=printed", "relatives": "/relatives", "components": "/components",
         "component": f"/components/{LAMP}", "faults": "/components/faults",
         "applications": "/venues/applications", "posters": f"/venues/{site.venue_id}/posters",
-        "alarms": "/venues/alarms", "scans": "/scans",
+        "alarms": "/venues/alarms", "scans": "/scans", "quality-none": "/quality?month=2020-01",
     }  # fmt: skip

@@ -69,6 +69,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Way, ...]], ...]] = (
     (
         "nav.group_manage",
         (
+            _way("/quality", "nav.quality", "dash", REGISTRAR, AUDITOR, ADMINISTRATOR),
             _way("/calendar", "nav.calendar", "clock", ADMINISTRATOR),
             _way("/keys", "nav.keys", "key", ADMINISTRATOR),
             _way("/accounts", "nav.accounts", "user", ADMINISTRATOR),

@@ -22,6 +22,7 @@ from api.pages import (
     noticing,
     phone_apps,
     posters,
+    quality,
     registering,
     relatives,
     scanning,
@@ -63,6 +64,7 @@ for part in (
     hosting,
     keeping,
     components,
+    quality,
     staffing,
 ):
     router.include_router(part.router)

@@ -28,6 +28,8 @@ class Certificate(Base):
         UniqueConstraint("identifier", name="uq_certificates_identifier"),
         Index("ix_certificates_department", "department", "id"),
         Index("ix_certificates_type_code", "type_code", "id"),
+        # Covers the figures of quality: a month is counted without reading rows.
+        Index("ix_certificates_issued_on", "issued_on", "type_code", "department", "registered_at"),
         # Most certificates are valid: only the others are worth an index, and registering does not pay for it.
         Index("ix_certificates_status", "status", "id", sqlite_where=_NOT_VALID, postgresql_where=_NOT_VALID),
         # What may still lapse, by its last day: valid, suspended, lost.

@@ -29,6 +29,7 @@ import registry.log.tables
 import registry.materials.tables
 import registry.notices.tables
 import registry.posters.tables
+import registry.quality.tables
 import registry.relatives.tables
 import registry.scans.tables
 import registry.statuses.tables
