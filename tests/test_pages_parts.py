@@ -60,6 +60,9 @@ CHINESE, ENGLISH = Texts("zh"), Texts("en")
 CONDITIONS = ("well", "empty", "no_chain", "chain_down", "struggling", "halted", "hindered", "stopped", "governing")
 #: Families of keys that are put together from codes of the registry and the verifier.
 FAMILIES = {
+    "quality.": (
+        "pooled", "on_time", "complete", "accurate", "historic", "incremental", "numerator", "denominator",
+    ),
     "account.": ("open", "locked", "password_due", "disabled"),
     "check.": tuple(Outcome),
     "check.name.": tuple(Check),
@@ -110,6 +113,7 @@ FAMILIES = {
     "next.state.": tuple(state for state in State if state is not State.VALID),
     "reason.": tuple(REASONS),
     "toast.": (
+        "quality",
         "changed", "code", "disabled", "known", "lost", "pass", "password", "registered", "revoked", "rule", "venue",
         "relative", "relative_ended", "fault", "fault_handled", "fault_closed", "inspection", "component_moved",
         "applied", "approved", "refused", "posters", "put_up", "alarm_closed", "poster_reported",
