@@ -127,6 +127,7 @@ OPERATIONS: Mapping[str, Rule] = {
     "GET /api/v1/copies/{copy_id}/file": _HANDLING,
     "GET /api/v1/copies/{copy_id}/evidence": _HANDLING,
     "POST /api/v1/materials": Rule(may(REGISTRAR, WINDOW), limit_bytes=256 * _KIB),
+    "POST /api/v1/invoices": _HANDLING,
     "GET /api/v1/materials/{material_id}": _READING,
     "GET /api/v1/materials/{material_id}/receipt": _READING,
     "POST /api/v1/codes": _CODING,

@@ -21,6 +21,11 @@ MAX_TITLE_CHARACTERS = 100
 OPERATIONS = frozenset((Operation.SUSPEND, Operation.RETURN, Operation.LAPSE, Operation.CANCEL, Operation.REVOKE))
 
 
+#: 电子发票: the type of e-invoices. Its data are read from a file (registry.invoices) and never typed.
+INVOICE_TYPE = "11310105MB9T00011M903"
+READ_FROM_FILES = frozenset((INVOICE_TYPE,))
+
+
 @dataclass(frozen=True, slots=True)
 class MaterialDraft:
     """A material as handed in. Dates are yyyymmdd, valid_to may be 长期; `department` is the one that answers for it.

@@ -40,23 +40,40 @@ def register(work: Work, draft: rules.MaterialDraft, files: Sequence[AttachedFil
     The same content again gives the same material and no second entry. Raises InvalidDraftError, NotPermittedError,
     NotFoundError (type, department).
     """
-    definition, issuer = _desk(work, draft)
+    if draft.type_code in rules.READ_FROM_FILES:
+        message = "电子发票的内容由系统从 OFD 文件读取，不能填写，请在“电子发票”中上传文件登记。"
+        raise InvalidDraftError([FieldError("type_code", "read_from_file", message)])
+    return register_as(work, draft, files)[0]
+
+
+def register_as(
+    work: Work, draft: rules.MaterialDraft, files: Sequence[AttachedFile] = (), key: bytes | None = None
+) -> tuple[Material, bool]:
+    """`register` under a key of 32 bytes that stands for the content, and whether it is new.
+
+    Whatever was registered under the key first is the material, whatever this draft holds. Raises as `register` does.
+    """
+    definition, issuer = check_desk(work, draft.type_code, draft.department)
     shown, errors = files_service.show(files, files_service.find_many(work, {file.sha256 for file in files}))
     examined = rules.examine(draft, definition, issuer, shown)
     if not isinstance(examined, rules.ExaminedMaterial):
         raise InvalidDraftError([*errors, *examined])
     if errors:
         raise InvalidDraftError(errors)
-    key = _content_key(work, examined.content)
-    present = work.session.scalars(select(Material).where(Material.content_key == key)).first()
-    return present or _store(work, draft, definition, examined, key, files)
+    key = key or _content_key(work, examined.content)
+    present = find_by_key(work, key)
+    return (present, False) if present else _store(work, draft, definition, examined, key, files)
 
 
-def _desk(work: Work, draft: rules.MaterialDraft) -> tuple[TypeDefinition, Issuer]:
-    definition = catalogue.definition_of(work, draft.type_code)
+def check_desk(work: Work, type_code: str, department_code: str | None = None) -> tuple[TypeDefinition, Issuer]:
+    """The type and the department that may register it now.
+
+    Raises InvalidDraftError (no type of materials), NotPermittedError, NotFoundError.
+    """
+    definition = catalogue.definition_of(work, type_code)
     if definition.kind != "material":
         raise InvalidDraftError([FieldError("type_code", "not_a_material_type", "该类型是证照类型，不能登记为材料。")])
-    department = departments.get(work, draft.department or work.actor.department or "")
+    department = departments.get(work, department_code or work.actor.department or "")
     if work.actor.kind != "registry" and work.actor.department != department.code:
         raise NotPermittedError("not_the_issuer", "只能登记本部门的材料。")
     departments.check_scope(work, department.code, definition.code, "issue", shanghai_day(work.at))
@@ -79,7 +96,7 @@ def _store(
     examined: rules.ExaminedMaterial,
     key: bytes,
     files: Sequence[AttachedFile],
-) -> Material:
+) -> tuple[Material, bool]:
     item = new_id(work.at, work.draw)
     sealed = seal(examined.content, work.draw)
     ((list_id, slot),) = statuses.allot(work, 1)
@@ -96,14 +113,14 @@ def _store(
     ).all()
     if not inserted:
         # A rival registered the same content between our look and our insert.
-        return work.session.scalars(select(Material).where(Material.content_key == key)).one()
+        return work.session.scalars(select(Material).where(Material.content_key == key)).one(), False
     _store_parts(work, str(values["id"]), examined, files)
     facts: dict[str, int | str | bytes] = {
         "type": definition.code, "type_version": definition.version, "status_list": list_id, "status_index": slot,
     }  # fmt: skip
     entry = Entry(Kind.MATERIAL, item, str(values["department"]), work.at, sealed.digest, facts)
     log.submit(work, entry)
-    return work.session.get_one(Material, values["id"])
+    return work.session.get_one(Material, values["id"]), True
 
 
 def _store_parts(work: Work, material_id: str, examined: rules.ExaminedMaterial, files: Sequence[AttachedFile]) -> None:
@@ -157,6 +174,11 @@ def change_status(
 def find(work: Work, material_id: str) -> Material | None:
     """The material of this id."""
     return work.session.get(Material, material_id)
+
+
+def find_by_key(work: Work, key: bytes) -> Material | None:
+    """The material that was registered under this key; see `register_as`."""
+    return work.session.scalars(select(Material).where(Material.content_key == key)).first()
 
 
 def get(work: Work, material_id: str) -> Material:

@@ -24,6 +24,7 @@ import registry.fallbacks.tables
 import registry.files.tables
 import registry.idempotency.tables
 import registry.imports.tables
+import registry.invoices.tables
 import registry.keys.tables
 import registry.log.tables
 import registry.materials.tables
