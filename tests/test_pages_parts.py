@@ -34,6 +34,7 @@ from registry.disputes.rules import STATES as DISPUTE_STATES
 from registry.errors import InvalidDraftError
 from registry.imports.rules import OUTCOMES
 from registry.imports.rules import State as ImportState
+from registry.invoices.rules import FIELDS as INVOICE_FIELDS
 from registry.keys.rules import REGISTRY_PURPOSES
 from registry.log.published import Inclusion
 from registry.notices.service import KINDS as NOTICE_KINDS
@@ -102,6 +103,8 @@ FAMILIES = {
     "notice.": NOTICE_KINDS,
     "fault.": tuple(STATES),
     "inspection.": tuple(RESULTS),
+    "invoice.": tuple(INVOICE_FIELDS),
+    "invoice.seal.": ("valid", "undecided", "not_in_force"),
     "relation.": tuple(RELATIONS),
     "role.": tuple(ROLES),
     "route.": tuple(ROUTES),
@@ -118,7 +121,7 @@ FAMILIES = {
         "relative", "relative_ended", "fault", "fault_handled", "fault_closed", "inspection", "component_moved",
         "applied", "approved", "refused", "posters", "put_up", "alarm_closed", "poster_reported",
         "component_removed", "copy", "key", "phone", "delegation", "undelegated",
-        "calendar", "dispute", "dispute_step",
+        "calendar", "dispute", "dispute_step", "invoice", "invoice_known",
     ),
 }  # fmt: skip
 #: Families whose keys are looked up and may be missing.

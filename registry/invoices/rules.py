@@ -36,6 +36,7 @@ _UNTAXED = re.compile(r"\*+|免税|不征税|零税率")
 _DAY = re.compile(r"(\d{4})\s*[年./-]?\s*(\d{1,2})\s*[月./-]?\s*(\d{1,2})", re.ASCII)
 _DIGITAL_DIGITS = 20
 _MAX_MESSAGE = 300
+_REFUSED = "发票文件有误，不能登记。"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def examine(found: Inspection, today: date) -> ReadInvoice:
         message = "发票号码应为 20 位数字（数电票），或 8 至 20 位数字并带发票代码。"
         errors.append(_fault("invoice_number", "wrong_form", message))
     if errors or key is None:
-        raise InvalidDraftError(errors, "发票文件有误，不能登记。")
+        raise InvalidDraftError(errors, _REFUSED)
     message = found.message[:_MAX_MESSAGE]
     data |= {"seal_state": found.state.value, "seal_reason": found.reason, "seal_message": message}
     return ReadInvoice(key, data, data["issued_on"], found.state, message)
@@ -98,7 +99,7 @@ def _invoice_of(found: Inspection) -> dict[str, Any]:
         message = f"请上传 OFD 格式的电子发票；这是{FORMAT_CHINESE[found.format]}。"
         raise _refused("not_ofd", message)
     if found.state is State.INVALID or any(one.integrity == "broken" for one in found.signatures):
-        raise _refused("altered", f"文件被改动或已损坏，不能登记：{found.message}。请向开票方索取原文件。")
+        raise _refused("altered", f"文件被改动或已损坏：{found.message}。请向开票方索取原文件。")
     lost = next((note for note in found.notes if note.reason == "lost_signature"), None)
     if lost is not None:
         raise _refused("altered", f"{lost.message}。请向开票方索取原文件。")
@@ -108,7 +109,7 @@ def _invoice_of(found: Inspection) -> dict[str, Any]:
 
 
 def _refused(reason: str, message: str) -> InvalidDraftError:
-    return InvalidDraftError([_fault("file", reason, message)], message)
+    return InvalidDraftError([_fault("file", reason, message)], _REFUSED)
 
 
 def _fault(field: str, reason: str, message: str) -> FieldError:
