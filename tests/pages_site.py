@@ -312,6 +312,7 @@ def pages_of(site: Site) -> dict[str, str]:
         "codes": "/codes?kind=person", "code": f"/codes/{site.code_id}", "venues": "/venues",
         "phones": "/devices",
         "venue": f"/venues/{site.venue_id}", "accounts": "/accounts", "keys": "/keys",
+        "departments": "/departments",
         "delegations": "/delegations", "delegation": f"/delegations/{site.delegation_id}",
         "quality": "/quality?month=2026-01",
         "quality-findings": f"/quality/findings?month=2026-01&type={site.types[1]}&department=11310105MB9T00011M",

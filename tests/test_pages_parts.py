@@ -30,6 +30,7 @@ from registry.calendar.rules import KINDS as CALENDAR_KINDS
 from registry.catalogue.rules import TypeDefinition, compile_definition
 from registry.catalogue.service import builtin_definitions
 from registry.components.rules import RESULTS, STATES
+from registry.departments.rules import ACTIONS, LEVELS
 from registry.disputes.rules import STATES as DISPUTE_STATES
 from registry.errors import InvalidDraftError
 from registry.imports.rules import OUTCOMES
@@ -107,6 +108,11 @@ FAMILIES = {
     "invoice.seal.": ("valid", "undecided", "not_in_force"),
     "relation.": tuple(RELATIONS),
     "role.": tuple(ROLES),
+    "level.": tuple(LEVELS),
+    "scope.": (*ACTIONS, "coming", "live", "past"),
+    "departments.": tuple(
+        f"{part}.{act}" for part in ("decide", "effect", "sure") for act in ("suspend", "reinstate")
+    ),
     "route.": tuple(ROUTES),
     "state.": tuple(status.name.lower() for status in Status),
     "token.": ("live", "expired", "revoked"),
@@ -122,6 +128,7 @@ FAMILIES = {
         "applied", "approved", "refused", "posters", "put_up", "alarm_closed", "poster_reported",
         "component_removed", "copy", "key", "phone", "delegation", "undelegated",
         "calendar", "dispute", "dispute_step", "invoice", "invoice_known",
+        "department_registered", "department_suspended", "department_reinstated", "scope_granted",
     ),
 }  # fmt: skip
 #: Families whose keys are looked up and may be missing.

@@ -23,6 +23,7 @@ from api.pages import (
     noticing,
     phone_apps,
     posters,
+    presiding,
     quality,
     registering,
     relatives,
@@ -68,5 +69,6 @@ for part in (
     components,
     quality,
     staffing,
+    presiding,
 ):
     router.include_router(part.router)
