@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from chain_world import ORIGIN, REGISTRY, MovingClock, drawing, uniform_proof, uniform_root
+from forking import run_forked
 
 from chain.node import Node
 from chain.opening import Chain
@@ -51,24 +52,21 @@ def die_at(folder: Path, moment: int, speak: Path) -> int:
     Moments are before and after each write to a file or to the chain, and in the middle of the write of a block.
     Returns the signal that ended the process; 0 if its life was over before.
     """
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            _count_moments(moment)
-            with speak.open("a", encoding="utf-8") as file:
 
-                def said(line: str) -> None:
-                    file.write(line + "\n")
-                    file.flush()
+    def life() -> None:
+        _count_moments(moment)
+        with speak.open("a", encoding="utf-8") as file:
 
-                chain = open_chain(folder)
-                live(chain, said)
-                chain.close()
-            code = 0
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(child, 0)
+            def said(line: str) -> None:
+                file.write(line + "\n")
+                file.flush()
+
+            chain = open_chain(folder)
+            live(chain, said)
+            chain.close()
+        os._exit(0)
+
+    status = run_forked(life)
     assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, f"the process failed with {status}"
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from forking import wait_for
+
 from chain.outbox import Outbox
 from chain.store import BlockStore
 
@@ -44,7 +46,9 @@ def fork(life: Callable[[Say], None], spoken: Path) -> int:
 
 def end(child: int) -> int:
     """The signal that ended a child; 0 if its life was over before. Raises AssertionError if it failed by itself."""
-    _, status = os.waitpid(child, 0)
+    status = wait_for(child)
+    if status is None:
+        return int(signal.SIGKILL)
     if os.WIFSIGNALED(status):
         return os.WTERMSIG(status)
     assert os.WEXITSTATUS(status) == 0, "the process failed by itself"

@@ -24,6 +24,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from forking import run_forked
 from log_house import CARE, MARKET, NOON, Clock, check_log
 from sqlalchemy import Engine, func, select
 from sqlalchemy.engine import make_url
@@ -374,8 +375,8 @@ class Runner:
     @staticmethod
     def _in_child(run: Callable[[], None], folder: Path, kill_after: float | None = None) -> int:
         """Run in a forked process; the signal that ended it, or 0. A failure is 256 and its story is in the folder."""
-        child = os.fork()
-        if child == 0:
+
+        def life() -> None:
             code = 1
             try:
                 run()
@@ -384,10 +385,16 @@ class Runner:
                 (folder / "failure").write_text(traceback.format_exc())
             finally:
                 os._exit(code)
-        if kill_after is not None:
+
+        if kill_after is None:
+            status = run_forked(life)
+        else:
+            child = os.fork()
+            if child == 0:
+                life()
             time.sleep(kill_after)
             os.kill(child, signal.SIGKILL)
-        _, status = os.waitpid(child, 0)
+            _, status = os.waitpid(child, 0)
         return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 256 * os.WEXITSTATUS(status)
 
     def _url(self, folder: Path) -> str:

@@ -263,7 +263,9 @@ def test_a_plain_install_verifies_and_keeps_the_gate(files: Files, tmp_path: Pat
 
 @pytest.mark.parametrize("command", [["serve"], ["demo"]])
 def test_a_plain_install_says_what_the_server_commands_need(command: list[str]) -> None:
-    run = subprocess.run([sys.executable, "-c", PLAIN, *command], capture_output=True, text=True)
+    # Any free port: somebody's server may run on the usual one.
+    environment = {**os.environ, "SUIZHENG_PORT": "0"}
+    run = subprocess.run([sys.executable, "-c", PLAIN, *command], capture_output=True, text=True, env=environment)
     assert run.returncode == 64
     assert "suizheng[server]" in run.stderr and "Traceback" not in run.stderr
 

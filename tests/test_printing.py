@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import io
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -117,6 +118,8 @@ def test_the_event_loop_goes_on_while_a_long_sheet_is_printed() -> None:
             beats += 1
         return beats, printing.result()
 
-    beats, pdf = asyncio.run(measure())
+    with ThreadPoolExecutor(1) as elsewhere:
+        # A browser that other tests drive keeps a loop running in this thread.
+        beats, pdf = elsewhere.submit(asyncio.run, measure()).result()
     assert len(pypdfium2.PdfDocument(pdf)) > 10
     assert beats >= 5

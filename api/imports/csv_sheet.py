@@ -35,7 +35,9 @@ def csv_rows(file: BinaryIO) -> Iterator[SheetRow]:
     try:
         yield from _rows(text, delimiter)
     finally:
-        text.detach()
+        # Who gave up reading may have closed the file before this generator is closed.
+        if not file.closed:
+            text.detach()
 
 
 def _encoding_of(file: BinaryIO) -> tuple[str, int]:

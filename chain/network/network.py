@@ -150,12 +150,16 @@ class Network:
         """Return when these nodes, by default all, have the same block of this number."""
         deadline = time.monotonic() + timeout_seconds
         chosen = range(self.size) if nodes is None else nodes
+        self._wait(lambda: self._agree(height, chosen), deadline, f"就区块 {height} 达成一致")
 
-        def agree() -> bool:
-            hashes = {self._hash_at(number, height) for number in chosen}
-            return len(hashes) == 1 and None not in hashes
+    def _agree(self, height: int, nodes: Sequence[int]) -> bool:
+        hashes = {self._hash_at(number, height) for number in nodes}
+        return len(hashes) == 1 and None not in hashes
 
-        self._wait(agree, deadline, f"就区块 {height} 达成一致")
+    def _agree_at_last(self, height: int) -> bool:
+        """The same of all nodes; a tie that keeps them from it is broken."""
+        self.break_tie()
+        return self._agree(height, range(self.size))
 
     # one node
 
@@ -284,9 +288,8 @@ class Network:
         )
         for member in self.layout.members:
             self._engine.begin(self.layout, member)
-        self.break_tie()
         least = max(map(self._height, range(self.size))) + 1
-        self.wait_for_agreement(least, timeout_seconds=max(1.0, deadline - time.monotonic()))
+        self._wait(partial(self._agree_at_last, least), deadline, f"就区块 {least} 达成一致")
         for number in range(self.size):
             if self._processes[number].state() == "stopped":
                 raise self._ended(number)
