@@ -32,6 +32,7 @@ BENCHES = {
     "browser_verify": "bench.browser:browser_verify",
     "camera_to_verdict": "bench.browser:camera_to_verdict",
     "verify_bundle": "bench.formats:verify_bundle",
+    "status_change": "bench.changing:status_change",
     "status_list_10m": "bench.statuses:status_list_10m",
     "status_list_25m": "bench.statuses:status_list_25m",
     "status_lookup": "bench.statuses:status_lookup",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from api.demo.files import MARKET
 from api.worker import Worker
-from bench.issuing import CLERK, _draft, _open
+from bench.issuing import CLERK, _draft, open_registry
 from bench.measure import Result
 from chain.network import Network
 from chain.opening import Chain
@@ -60,7 +60,7 @@ def anchor_lag() -> Result:
 
 def _measure(folder: Path, url: str) -> list[tuple[float, float]]:
     """The lag of a small and of a large batch, round by round, after one warm-up of both."""
-    registry = _open(folder / "registry.db")
+    registry = open_registry(folder / "registry.db")
     keys = KeyService(folder / "keys", registry.engine)
     keys.prepare(_now())
     origin = open_log(registry.engine, os.urandom)

@@ -52,7 +52,7 @@ _Limit = Callable[[Path, Path], Callable[[], object]]
 def _pairs(limit: _Limit) -> list[tuple[float, float]]:
     with tempfile.TemporaryDirectory(prefix="suizheng-bench-") as name:
         folder = Path(name)
-        registry = _open(folder / "registry.db")
+        registry = open_registry(folder / "registry.db")
         batches = count(1)
 
         def issue() -> None:
@@ -61,22 +61,24 @@ def _pairs(limit: _Limit) -> list[tuple[float, float]]:
             if not all(isinstance(outcome, Registered) for outcome in outcomes):
                 raise AssertionError(f"a row of the bench was refused: {outcomes[0]}")
 
-        waiting = [_drafts(next(batches)) for _ in range(ROUNDS + 1)]
+        waiting = [draft_batch(next(batches)) for _ in range(ROUNDS + 1)]
         for _ in range(ROUNDS + 1):
             issue()
         # The rows of these rounds are the limit's; the subject goes on with others, so that both databases grow alike.
         bare = limit(folder / "registry.db", folder / "bare.db")
         registry.engine.dispose()
-        registry = _open(folder / "subject.db")
-        waiting += [_drafts(next(batches)) for _ in range(ROUNDS + 1)]
+        registry = open_registry(folder / "subject.db")
+        waiting += [draft_batch(next(batches)) for _ in range(ROUNDS + 1)]
         return in_turns(issue, bare, ROUNDS)
 
 
-def _drafts(batch: int) -> list[CertificateDraft]:
+def draft_batch(batch: int) -> list[CertificateDraft]:
+    """The drafts of one batch; no two batches share a number."""
     return [_draft(batch * ROWS + number) for number in range(ROWS)]
 
 
-def _open(path: Path) -> Registry:
+def open_registry(path: Path) -> Registry:
+    """A furnished registry in a new SQLite file."""
     engine = open_engine(f"sqlite:///{path}")
     migrate(engine)
     open_log(engine, os.urandom)

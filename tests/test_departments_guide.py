@@ -14,13 +14,10 @@ from typing import Any
 
 import pytest
 from api_office import PASSWORD
+from conftest import missing
 from killable_server import Server
 
 GUIDE = Path(__file__).parent.parent / "docs" / "departments.md"
-
-pytestmark = pytest.mark.skipif(
-    not all(shutil.which(program) for program in ("bash", "curl", "jq")), reason="needs bash, curl and jq"
-)
 
 
 @dataclass(frozen=True)
@@ -36,6 +33,9 @@ class Followed:
 
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Followed]:
+    for program in ("bash", "curl", "jq"):
+        if not shutil.which(program):
+            missing(program)
     server = Server(tmp_path_factory.mktemp("server"), chain="embedded")
     server.start()
     folder = tmp_path_factory.mktemp("developer")

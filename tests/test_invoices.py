@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from api_office import COMPANY as OFFICE_COMPANY
 from api_office import ISSUER, PERSON, USER, OpenOffice, open_office, settings_in
+from conftest import missing
 from ofd_maker import Cast, Maker, make_cast, pack, plain_files, sealer, unpack, unsealed_files
 from registry_house import CARE, COMPANY, ELDER, MARKET, PURPOSE, House, actor, request
 from sqlalchemy import func, select
@@ -42,7 +43,7 @@ NAME = "随证购票人"
 @pytest.fixture(scope="module", autouse=True)
 def _library() -> None:
     if not sm2.available():
-        pytest.skip("no SM2 in the system's OpenSSL")
+        missing("SM2 in the system's OpenSSL")
 
 
 @pytest.fixture(scope="module")

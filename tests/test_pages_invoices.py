@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from conftest import missing
 from ofd_maker import Maker, make_cast, pack, plain_files, sealer, unpack
 from pages_site import DESK, PHONE, Site, Watched
 from playwright.sync_api import Browser, Page, expect
@@ -35,7 +36,7 @@ def test_a_window_reads_registers_and_meets_an_invoice_again(
     browser: Browser, site: Site, viewport: dict[str, int], name: str
 ) -> None:
     if not sm2.available():
-        pytest.skip("no SM2 in the system's OpenSSL")
+        missing("SM2 in the system's OpenSSL")
     number = DIGITAL[:-4] + {"desk": "0001", "phone": "0002"}[name]
     data = Maker(plain_files(attached={"a.xml": XBRL.replace(DIGITAL.encode(), number.encode())}))
     sealed = data.add(sealer(make_cast())).packed()
