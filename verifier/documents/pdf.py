@@ -8,38 +8,20 @@ from __future__ import annotations
 import importlib.util
 import io
 import logging
-import struct
-import zlib
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 from verifier.documents.findings import Note, Roots, Signed
+from verifier.documents.pdf_parts import BROKEN, held
 from verifier.errors import Check, MalformedError, UndecidedError
 
 MAX_PAGES = 20_000
-MAX_SIGNATURES = 64
 _MAX_DEPTH = 40
 _MAX_ATTACHMENTS = 1000
 _ACTIONS = frozenset(("/JavaScript", "/Launch", "/SubmitForm", "/ImportData"))
 
 _SILENT = logging.NullHandler()
-
-#: What pyHanko lets out on damaged files besides its own errors.
-BROKEN = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    NotImplementedError,
-    OSError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
 
 
 def inspect_pdf(
@@ -141,8 +123,3 @@ def _runs_script(root: Any) -> bool:
     if held(held(root, "/Names"), "/JavaScript") is not None or "/AA" in root:
         return True
     return str(held(held(root, "/OpenAction"), "/S")) in _ACTIONS
-
-
-def held(node: Any, key: str) -> Any:
-    """What a dictionary holds under the key, followed to where it is defined; None where there is nothing."""
-    return node[key] if isinstance(node, dict) and key in node else None

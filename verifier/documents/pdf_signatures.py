@@ -21,7 +21,7 @@ from verifier import times
 from verifier.documents import der
 from verifier.documents.certificates import Certificate, check_trusted, load_many
 from verifier.documents.findings import POLICY, Note, Roots, Signed
-from verifier.documents.pdf import BROKEN, MAX_SIGNATURES, held
+from verifier.documents.pdf_parts import BROKEN, held
 from verifier.errors import (
     Check,
     CommitmentError,
@@ -34,6 +34,7 @@ from verifier.errors import (
 from verifier.verdict import Examination
 
 _SKEW = timedelta(minutes=10)
+MAX_SIGNATURES = 64
 _FAILURES = (PdfError, SignatureValidationError, SigningError, *BROKEN)
 _ALGORITHMS = frozenset(("sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512"))
 _LEVELS = {
