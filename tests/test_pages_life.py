@@ -28,9 +28,9 @@ def _picture(desk: Watched, name: str) -> None:
 def test_the_page_tells_how_a_certificate_stood_on_a_day_and_offers_the_way_back(desk: Watched) -> None:
     page, services = desk.page, desk.site.services
     with services.registry.begin(clerk_of(services)) as work:
-        old = certificates.register(work, draft(desk.site.types[1], "05000000202607010001"))
+        old = certificates.register(work, draft(desk.site.types[1], "05000000202611260001"))
         successor = dataclasses.replace(
-            draft(desk.site.types[1], "05000000202607010002"), associated_identifier=old.identifier
+            draft(desk.site.types[1], "05000000202611260002"), associated_identifier=old.identifier
         )
         new = certificates.register(work, successor)
         ten_days_ago = work.at - timedelta(days=10)

@@ -269,7 +269,10 @@ def test_the_built_in_types_are_installed_once_and_their_example_numbers_fit() -
         assert all(part.get("title") for part in definition["schema"]["properties"].values())
         if compiled.number_pattern is not None:
             assert compiled.number_pattern.fullmatch(definition["number_example"])
-    assert [one["name"] for one in catalogue.builtin_definitions() if one["one_time"]] == ["居住情况证明（一次性）"]
+    assert [one["name"] for one in catalogue.builtin_definitions() if one["one_time"]] == [
+        "居住情况证明（一次性）",
+        "电子发票",
+    ]
 
 
 def test_the_drafts_of_these_tests_fit_their_types() -> None:

@@ -38,6 +38,8 @@ TABLE: Final[Mapping[str, Mapping[Scanner, frozenset[str]]]] = {
     "enterprise": dict.fromkeys(Scanner, _SIGN),
     "venue": dict.fromkeys(Scanner, _SIGN),
     "component": dict.fromkeys(Scanner, _SIGN),
+    # What a copy is of stands on the paper that bears the code; its code names nobody.
+    "derived": dict.fromkeys(Scanner, _SIGN),
     # The links name people: who acts for the enterprise is the window's business.
     "delegated": {
         Scanner.PUBLIC: frozenset(("name", "subject")),
