@@ -13,12 +13,13 @@ import pytest
 from chain_world import World, drawing, network_world
 from conftest import missing
 
-from chain.errors import NetworkError
+from chain.errors import ChainRewrittenError, NetworkError, OutcomeUnknownError
 from chain.network import Network
 from chain.network.processes import Process
 from chain.network.programs import GETH, look_for
 
-_POOL = 12
+_POOL = 8
+_TRIES = 3
 #: Validators have machines of their own in the field; where the tests may, they let them run first.
 _NICENESS = -10
 
@@ -45,6 +46,14 @@ def four_validators(_session_network: Network) -> Iterator[Network]:
     with _an_operator_at_hand(_session_network):
         yield _session_network
     _make_whole(_session_network)
+
+
+def _new_world(network: Network, folder: Path, number: int) -> World:
+    """Contracts deployed anew where Clique, which is final only with great likelihood, threw a block out meanwhile."""
+    for attempt in range(_TRIES):
+        with suppress(ChainRewrittenError, OutcomeUnknownError):
+            return network_world(network.urls[number % network.size], folder / f"{number}-{attempt}")
+    return network_world(network.urls[number % network.size], folder / f"{number}-last")
 
 
 @contextmanager
@@ -99,8 +108,5 @@ def network_worlds(
     if not _world_pool:
         folder = tmp_path_factory.mktemp("worlds")
         with ThreadPoolExecutor(_POOL) as pool:
-            _world_pool += pool.map(
-                lambda number: network_world(four_validators.urls[number % four_validators.size], folder / str(number)),
-                range(_POOL),
-            )
+            _world_pool += pool.map(lambda number: _new_world(four_validators, folder, number), range(_POOL))
     return _world_pool
