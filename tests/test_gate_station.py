@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -360,7 +359,7 @@ def test_a_decision_takes_less_than_a_tenth_of_a_second(gate: Gate, world: World
         assert gate.scan(code).admit
         taken.append(time.thread_time() - begin)
     # The processor's time: how long others keep it from us says nothing about the gate.
-    assert statistics.median(taken) < 0.1
+    assert max(taken) < 0.1
 
 
 @pytest.fixture(scope="module", autouse=True)
