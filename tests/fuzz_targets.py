@@ -30,9 +30,11 @@ from verifier.note import Checkpoint, open_checkpoint, sign_checkpoint
 from verifier.receipt import ReceiptFacts, check_receipt
 from verifier.root import RootDocument
 from verifier.status import StatusList
+from verifier.status_delta import apply_delta
 from verifier.suites import public_key
 from verifier.trust import TrustBundle, sign_trust, status_subject
 from verifier.trust_content import TrustedKey
+from verifier.trust_update import restore, shorten
 
 
 def _code_target(name: str, weight: int, texts: list[str], trust: TrustBundle, at: datetime) -> Target:
@@ -127,7 +129,9 @@ def targets() -> list[Target]:
     chained = TrustBundle.open((VECTORS / "chain" / "trust.json").read_bytes())
     bundles = [path.read_bytes() for path in sorted(VECTORS.glob("trust*.json"))]
     bundles += [path.read_bytes() for path in sorted((VECTORS / "roots").glob("trust-*.json"))]
+    changed = TrustBundle.open((VECTORS / "trust-deltas.json").read_bytes())
     token, status_key = world.content.statuses[1], world.status_key.public
+    unchanged = StatusList.from_token(changed.content.statuses[1], status_subject(ORIGIN, 1), status_key)
     bundle = world.bundle(1)
     foreign, issuers = _foreign()
     root_contents = [RootDocument.from_bytes(p.read_bytes()).content for p in (VECTORS / "roots").glob("root-*.json")]
@@ -137,6 +141,9 @@ def targets() -> list[Target]:
 
     def status(data: bytes) -> object:
         return StatusList.from_token(data, status_subject(ORIGIN, 1), status_key)
+
+    def delta(data: bytes) -> object:
+        return apply_delta(unchanged, data, status_subject(ORIGIN, 1), status_key)
 
     def checkpoint(data: bytes) -> object:
         return open_checkpoint(data.decode(errors="replace"), ORIGIN, log_key)
@@ -163,6 +170,10 @@ def targets() -> list[Target]:
                # Signatures by keys of no concern here are passed over: what is signed must not change.
                lambda one, _: RootDocument.from_bytes(one).content in root_contents),
         Target("status token", 2, [token], _opens(status)),
+        Target("status delta", 2, [changed.content.status_deltas[1]], _opens(delta)),
+        # What comes out of an update is believed only as a bundle of its own.
+        Target("update of a trust bundle", 3, [shorten(opened.data, changed.data)],
+               _opens(lambda data: opened.accept(restore(opened.data, data)))),
         Target("entry", 8, [Entry.from_bytes(cose.open1(bundle.signed_entry, limit=4096).payload or b"").to_bytes()],
                _reads(Entry.from_bytes)),
         # RFC 9942 signs the root alone: the size beside it is judged with the anchor.

@@ -9,15 +9,17 @@ from pathlib import Path
 
 from chain_vectors import make_chain_vectors
 from witness_world import trusting, witness_vectors
-from world import NOON, fixed_draw, fixed_key, food_face, make_world
+from world import NOON, ORIGIN, World, fixed_draw, fixed_key, food_face, make_world
 
 from verifier import CodeKind, State, verify
 from verifier.commitment import seal
 from verifier.status import Status, StatusList
+from verifier.status_delta import sign_delta
 from verifier.times import to_text
+from verifier.trust import TrustBundle, status_subject
 
 VECTORS = Path(__file__).parent / "vectors"
-SUSPENDED, LOST_CODE = 3, 902
+SUSPENDED, LOST_CODE, LOST_SINCE = 3, 902, 903
 
 
 def make_vectors(folder: Path) -> None:
@@ -30,15 +32,21 @@ def make_vectors(folder: Path) -> None:
     (folder / "trust.json").write_bytes(trust.data)
     witnessed = trusting(world)
     (folder / "trust-witnesses.json").write_bytes(witnessed.data)
+    changed = _changed_since(world, states)
+    (folder / "trust-deltas.json").write_bytes(changed.data)
     presented = {name: (data, at, trust) for name, (data, at) in _presented(world).items()}
     presented |= {name: (data, at, witnessed) for name, (data, at) in witness_vectors(world).items()}
+    presented["valid-evidence-given-back.szb"] = (world.bundle(SUSPENDED).to_bytes(), NOON, changed)
+    presented["valid-code-found-again.txt"] = (world.code(status_index=LOST_CODE).encode(), NOON, changed)
+    presented["code-lost-since.txt"] = (world.code(status_index=LOST_SINCE).encode(), NOON, changed)
+    names = {id(witnessed): "trust-witnesses.json", id(changed): "trust-deltas.json"}
     verdicts = {}
     for name, (data, at, believed) in sorted(presented.items()):
         (folder / name).write_bytes(data)
         verdict = verify(data, believed, at)
         verdicts[name] = {"at": to_text(at), "state": verdict.state.value, "reason": verdict.reason}
-        if believed is witnessed:
-            verdicts[name]["trust"] = "trust-witnesses.json"
+        if believed is not trust:
+            verdicts[name]["trust"] = names[id(believed)]
         expected_valid = name.startswith("valid-")
         if (verdict.state is State.VALID) != expected_valid:
             raise ValueError(f"{name}: {verdict.state} {verdict.reason}")
@@ -56,10 +64,15 @@ def make_vectors(folder: Path) -> None:
     )
 
 
-def _presented(world: object) -> dict[str, tuple[bytes, datetime]]:
-    from world import World
+def _changed_since(world: World, states: StatusList) -> TrustBundle:
+    """A bundle with the same token, on which a delta gives two items back and declares a third one lost."""
+    changes = [(SUSPENDED, Status.VALID), (LOST_CODE, Status.VALID), (LOST_SINCE, Status.LOST)]
+    issued, ends = NOON, NOON + timedelta(days=7)
+    delta = sign_delta(states, changes, world.status_key, status_subject(ORIGIN, 1), issued, ends)
+    return world.trust(version=4, statuses={1: world.status_token(states)}, status_deltas={1: delta})
 
-    assert isinstance(world, World)
+
+def _presented(world: World) -> dict[str, tuple[bytes, datetime]]:
     good, with_file = world.bundle(1), world.bundle(0)
     flipped = bytearray(good.face)
     flipped[flipped.index(b"JY1310105") + 8] ^= 1

@@ -41,6 +41,7 @@ class Type(IntEnum):
     DELEGATED_CODE = 65008
     DERIVED_CODE = 65009
     ENTRY = 65010
+    STATUS_DELTA = 65011
 
 
 class Sign1(NamedTuple):

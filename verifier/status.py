@@ -60,8 +60,12 @@ class StatusList:
 
     def set(self, index: int, status: Status) -> None:
         """Put one item's state."""
+        self.set_value(index, status)
+
+    def set_value(self, index: int, value: int) -> None:
+        """Put four bits as they are: what they mean is asked when they are read."""
         place, shift = index >> 1, (index & 1) * _BITS
-        self._packed[place] = self._packed[place] & ~(15 << shift) & 255 | status << shift
+        self._packed[place] = self._packed[place] & ~(15 << shift) & 255 | value << shift
 
     def get(self, index: int) -> Status:
         """One item's state. Raises UnknownStatusError for an index outside the list or a state with no meaning."""

@@ -29,6 +29,7 @@ from verifier.errors import (
 from verifier.root import RootDocument, check_chain, follow
 from verifier.schema import FaceSchema
 from verifier.status import Status, StatusList
+from verifier.status_delta import apply_delta
 from verifier.suites import PublicKey, SigningKey
 from verifier.trust_content import Scope, TrustContent, TrustedKey, TrustedType
 from verifier.trusted_chain import TrustedChain
@@ -243,7 +244,9 @@ class TrustBundle:
             signer = self._keys.get(self.content.status_kid)
             if signer is None or "status" not in signer.purposes:
                 raise MalformedError("no_status_key", "信任包中没有状态列表的签名密钥")
-            opened[number] = StatusList.from_token(token, status_subject(self.content.origin, number), signer.public)
+            subject, delta = status_subject(self.content.origin, number), self.content.status_deltas.get(number)
+            states = StatusList.from_token(token, subject, signer.public)
+            opened[number] = states if delta is None else apply_delta(states, delta, subject, signer.public)
         return opened
 
 

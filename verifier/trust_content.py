@@ -166,6 +166,8 @@ class TrustContent:
     heads: tuple[Anchor, ...]
     venues: tuple[Venue, ...]
     statuses: Mapping[int, bytes]
+    #: What changed since the tokens in `statuses`, by the same numbers (verifier.status_delta).
+    status_deltas: Mapping[int, bytes] = field(default_factory=dict)
     #: Signers of other systems' codes that are believed here.
     issuers: tuple[ForeignIssuer, ...] = ()
     chains: tuple[TrustedChain, ...] = ()
@@ -198,7 +200,7 @@ class TrustContent:
             "types": [kind.to_json() for kind in self.types],
             "heads": [head.to_json() for head in self.heads],
             "venues": [venue.to_json() for venue in self.venues],
-            "statuses": {str(number): base64.b64encode(token).decode() for number, token in self.statuses.items()},
+            "statuses": _tokens_to_json(self.statuses),
             **self._optional_to_json(),
         }
 
@@ -218,6 +220,8 @@ class TrustContent:
             optional["seal_makers"] = [base64.b64encode(one).decode() for one in self.seal_makers]
         if self.matters:
             optional["matters"] = dict(self.matters)
+        if self.status_deltas:
+            optional["status_deltas"] = _tokens_to_json(self.status_deltas)
         return optional | ({"witness_threshold": self.witness_threshold} if self.witnesses else {})
 
     @classmethod
@@ -259,7 +263,8 @@ def _content(value: Any) -> TrustContent:
         types=tuple(_list(item["types"], TrustedType.from_json)),
         heads=tuple(_list(item["heads"], Anchor.from_json)),
         venues=tuple(_list(item["venues"], Venue.from_json)),
-        statuses={int(number): _base64(token) for number, token in item["statuses"].items()},
+        statuses=_tokens(item["statuses"]),
+        status_deltas=_tokens(item.get("status_deltas", {})),
         issuers=tuple(_list(item.get("issuers", []), ForeignIssuer.from_json)),
         chains=tuple(_list(item.get("chains", []), TrustedChain.from_json)),
         witnesses=tuple(_list(item.get("witnesses", []), Witness.from_json)),
@@ -269,6 +274,8 @@ def _content(value: Any) -> TrustContent:
         matters={_text(code): _text(name) for code, name in item.get("matters", {}).items()},
     )
     _check_witnesses(content)
+    if not content.status_deltas.keys() <= content.statuses.keys():
+        raise MalformedError("wrong_field", "信任包中有状态变动，却没有它所依据的状态列表")
     if content.to_json() != value:
         raise MalformedError("not_canonical", "信任包的字段不是规范形式")
     return content
@@ -292,7 +299,7 @@ _CONTENT_KEYS = {
     "statuses",
 }
 _OPTIONAL_KEYS = frozenset(
-    ("issuers", "chains", "witnesses", "witness_threshold", "seal_makers", "matters", "root_chain")
+    ("issuers", "chains", "witnesses", "witness_threshold", "seal_makers", "matters", "root_chain", "status_deltas")
 )
 
 
@@ -337,6 +344,14 @@ def _base64(value: Any) -> bytes:
         return base64.b64decode(value, validate=True)
     except binascii.Error as error:
         raise _wrong() from error
+
+
+def _tokens(value: dict[str, Any]) -> dict[int, bytes]:
+    return {int(number): _base64(token) for number, token in value.items()}
+
+
+def _tokens_to_json(tokens: Mapping[int, bytes]) -> dict[str, str]:
+    return {str(number): base64.b64encode(token).decode() for number, token in tokens.items()}
 
 
 def _public(item: dict[str, Any]) -> PublicKey:

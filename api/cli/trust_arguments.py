@@ -22,15 +22,20 @@ def add_trust(commands: argparse._SubParsersAction[Parser]) -> None:
     source.add_argument("--data", metavar="目录", type=Path, help="数据目录（需要服务器组件）")
     export.add_argument("--out", metavar="文件", type=Path, required=True, help="写到这个文件")
     export.add_argument("--root", metavar="指纹", help="根文件的指纹（64 位十六进制），不符则不写入")
-    export.set_defaults(module="trusting", allow_http=True)
+    export.add_argument("--since", metavar="信任包", type=Path, help="只写出自这个信任包以来的更新，供离线携带")
+    export.set_defaults(module="trusting", allow_http=True, update=None)
     update = actions.add_parser(
         "update",
         help="更新信任包",
         description="从服务器取得更新的信任包，替换现有文件。只接受现有根文件一路签署下来的、版本不低的。",
     )
-    update.add_argument("--server", metavar="网址", required=True, help="服务器地址")
+    origin = update.add_mutually_exclusive_group(required=True)
+    origin.add_argument("--server", metavar="网址", help="服务器地址；只传输有变动的部分")
+    origin.add_argument(
+        "--from", metavar="更新", type=Path, dest="update", help="export --since 写出的更新，或整个信任包"
+    )
     update.add_argument("--trust", metavar="文件", type=Path, required=True, dest="out", help="现有的信任包文件")
-    update.set_defaults(module="trusting", allow_http=True, root=None, data=None)
+    update.set_defaults(module="trusting", allow_http=True, root=None, data=None, since=None)
     _add_root(actions)
     _add_trust_making(actions)
 

@@ -1,4 +1,4 @@
-"""`suizheng trust export` and `update`: a trust bundle into a file that never goes back."""
+"""`suizheng trust export` and `update`: a trust bundle into a file that never goes back; updates to carry by hand."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from api.gate.files import replace_file
 from api.gate.hand_in import check_server
 from api.gate.trust_file import open_trust
 from verifier import times
-from verifier.errors import VerificationError
+from verifier.errors import MalformedError, VerificationError
 from verifier.trust import MAX_BUNDLE_BYTES, TrustBundle
+from verifier.trust_update import is_update, restore, shorten
 
 if TYPE_CHECKING:
     from api.composition import Services
@@ -32,15 +33,21 @@ def run(options: argparse.Namespace) -> int:
     """Write the newest bundle, if it may follow the one in the file. Raises CommandError, and then changes nothing."""
     if options.action == "update" and not options.out.exists():
         raise CommandError(f"没有 {options.out}：第一次请用 suizheng trust export 取得，并核对指纹")
-    data = _from_server(options.server) if options.server else _from_data(options.data, os.environ)
     try:
-        bundle = _successor(options.out, data)
-        _check_fingerprint(bundle, options.root)
-        replace_file(options.out, data)
+        if options.since is not None:
+            return _write_update(options, open_trust(options.since))
+        return _write_bundle(options, open_trust(options.out) if options.out.exists() else None)
     except VerificationError as error:
         raise CommandError(f"没有写入 {options.out}：{error.message}") from error
     except GateError as error:
         raise CommandError(error.message) from error
+
+
+def _write_bundle(options: argparse.Namespace, known: TrustBundle | None) -> int:
+    data = _newest(options, known)
+    bundle = TrustBundle.open(data) if known is None else known.accept(data)
+    _check_fingerprint(bundle, options.root)
+    replace_file(options.out, data)
     content = bundle.content
     print(
         f"✓ 信任包版本 {content.version} 已写入 {options.out}（{len(data)} 字节），"
@@ -54,6 +61,19 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _write_update(options: argparse.Namespace, known: TrustBundle) -> int:
+    """The few bytes that lead from the reader's bundle to the newest, for a reader that no network reaches."""
+    data = _newest(options, known)
+    version = known.accept(data).content.version
+    update = shorten(known.data, data)
+    replace_file(options.out, update)
+    print(
+        f"✓ 信任包从版本 {known.content.version} 到 {version} 的更新已写入 {options.out}"
+        f"（{len(update)} 字节，整个信任包 {len(data)} 字节）"
+    )
+    return 0
+
+
 def _check_fingerprint(bundle: TrustBundle, wanted: str | None) -> None:
     """Raises CommandError if a root document was named by its fingerprint, and the bundle's chain has none of it."""
     chain = bundle.content.root_chain
@@ -61,15 +81,37 @@ def _check_fingerprint(bundle: TrustBundle, wanted: str | None) -> None:
         raise CommandError("信任包的根文件与所给指纹不符，没有写入")
 
 
-def _successor(out: Path, data: bytes) -> TrustBundle:
-    """The bundle; where the file holds one already, held also by that one's root keys, and not older."""
-    return open_trust(out).accept(data) if out.exists() else TrustBundle.open(data)
+def _newest(options: argparse.Namespace, known: TrustBundle | None) -> bytes:
+    """The whole new bundle, wherever it comes from and however little of it travelled."""
+    if options.update is not None:
+        data = _from_file(options.update)
+    elif options.server:
+        data = _from_server(options.server, known)
+    else:
+        data = _from_data(options.data, os.environ)
+    if known is None or not is_update(data):
+        return data
+    try:
+        return restore(known.data, data)
+    except MalformedError:
+        if options.server:
+            return _from_server(options.server, None)
+        raise
 
 
-def _from_server(server: str) -> bytes:
+def _from_file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CommandError(f"无法读取 {path}：{cause_of(error)}") from error
+
+
+def _from_server(server: str, known: TrustBundle | None) -> bytes:
+    """The answer of a server: a whole bundle, or what is new since the one that is known."""
+    since = "" if known is None else f"?since={known.content.version}"
     try:
         # Nothing secret is sent, and what comes back is signed: plain http does no harm.
-        address = f"{check_server(server, allow_http=True)}/api/v1/trust"
+        address = f"{check_server(server, allow_http=True)}/api/v1/trust{since}"
     except GateError as error:
         raise CommandError(error.message) from error
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

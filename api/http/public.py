@@ -10,7 +10,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -26,6 +26,8 @@ from registry.work import REGISTRY
 
 router = APIRouter(tags=["公开"], route_class=GuardedRoute)
 OfCall = Annotated[Call, Depends(get_call)]
+
+Since = Annotated[int | None, Query(ge=1, le=2**63 - 1, description="现有信任包的版本")]
 
 AnchoringState = Literal["none", "current", "behind", "away", "hindered", "stopped"]
 
@@ -169,9 +171,13 @@ def _chain(services: Services) -> ChainStanding:
     response_class=Response,
     responses={200: {"content": {"application/json": {}}}, 304: {"description": "未变化"}, **problems(503)},
 )
-def get_trust(request: Request, call: OfCall) -> Response:
-    """最新的信任包：谁可以签什么、已上链的日志头、状态列表。离线核验与闸口以它为准。"""
-    data = call.services.trust.data()
+def get_trust(request: Request, call: OfCall, since: Since = None) -> Response:
+    """最新的信任包：谁可以签什么、已上链的日志头、状态列表。离线核验与闸口以它为准。
+
+    给出 since 时只答复自该版本以来的变动；该版本已不再保存的，答复整个信任包。
+    """
+    trust = call.services.trust
+    data = trust.data() if since is None else trust.update_since(since)
     tag = f'"{hashlib.sha256(data).hexdigest()}"'
     headers = {"ETag": tag, "Cache-Control": _NOT_KEPT}
     if request.headers.get("if-none-match") == tag:

@@ -28,6 +28,12 @@ class PublishedTrust:
         with self._registry.begin(REGISTRY) as work:
             return trust.publish(work, self._keys)
 
+    def update_since(self, version: int) -> bytes:
+        """What leads from that version to the newest (verifier.trust_update); the whole bundle if it is too old."""
+        newest = self.data()
+        with self._registry.read(REGISTRY) as work:
+            return trust.update_since(work, version, newest) or newest
+
     def bundle(self) -> TrustBundle:
         """The same, opened."""
         data = self.data()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, delete, func, select
 from sqlalchemy.orm import Session
 
 from registry import upserts
@@ -21,9 +22,8 @@ from registry.keys.tables import KeyRow
 from registry.log import chains
 from registry.log.anchoring import to_anchor
 from registry.log.tables import AnchorChainRow, AnchorRow, AnchorValidatorsRow, LogState
-from registry.statuses import service as statuses
 from registry.statuses.tables import StatusListRow, StatusValue
-from registry.trust import certificates, roots, rules
+from registry.trust import certificates, lists, roots, rules
 from registry.trust.tables import TrustBundleRow, TrustCertificateRow, TrustRootRow
 from registry.venues import service as venues
 from registry.venues.tables import Venue
@@ -31,11 +31,15 @@ from registry.witnesses.service import trusted as trusted_witnesses
 from registry.witnesses.tables import WitnessPolicy, WitnessRow
 from registry.work import Work
 from verifier import trust_content as form
+from verifier.errors import VerificationError
 from verifier.root import RootDocument
 from verifier.suites import SigningKey
-from verifier.trust import sign_trust, status_subject
+from verifier.trust import TrustBundle, sign_trust
+from verifier.trust_update import shorten
 
 LIFETIME = timedelta(days=7)
+#: How many bundles are kept, so that a reader of any of them is sent no more than what is new.
+KEPT = 64
 #: Any one root key is enough; the format allows for more (verifier.trust).
 ROOT_THRESHOLD = 1
 
@@ -63,7 +67,10 @@ def publish(work: Work, keys: KeyService, lifetime: timedelta = LIFETIME) -> byt
     chain = roots.chain_of(work.session)
     signers = _root_keys(keys, work.at) if not chain else _publishers(keys, chain[-1])
     held = _Keys(chain, signers, keys.key_for(key_rules.LOG, work.at), keys.key_for(key_rules.STATUS, work.at))
-    content = _content(work, keys, held, version, issued_at, issued_at + lifetime)
+    origin = work.session.scalars(select(LogState.origin)).one()
+    signing = lists.Signing(held.status, origin, issued_at, issued_at + lifetime)
+    states = lists.sign_lists(work, _tokens(newest), signing)
+    content = _content(work, keys, held, version, signing, states)
     row = {
         "version": version,
         "content_digest": digest,
@@ -73,6 +80,7 @@ def publish(work: Work, keys: KeyService, lifetime: timedelta = LIFETIME) -> byt
     }
     # On PostgreSQL another process may be first with this version: then its bundle is the one.
     work.session.execute(upserts.insert_or_ignore(work.session, TrustBundleRow), [row])
+    work.session.execute(delete(TrustBundleRow).where(TrustBundleRow.version <= version - KEPT))
     return work.session.get_one(TrustBundleRow, version, populate_existing=True).bundle
 
 
@@ -82,6 +90,12 @@ def find_current(work: Work) -> bytes | None:
     if newest is None or not _is_current(newest, _content_digest(work.session), work.at):
         return None
     return newest.bundle
+
+
+def update_since(work: Work, version: int, newest: bytes) -> bytes | None:
+    """What leads from the bundle of that version to the newest; None if that one is not kept any more."""
+    row = work.session.get(TrustBundleRow, version)
+    return None if row is None else shorten(row.bundle, newest)
 
 
 def _newest(session: Session) -> TrustBundleRow | None:
@@ -167,23 +181,30 @@ def _scopes(session: Session) -> tuple[form.Scope, ...]:
     )
 
 
+def _tokens(row: TrustBundleRow | None) -> Mapping[int, bytes]:
+    """The status list tokens of a bundle; none if an earlier release wrote it in another form."""
+    try:
+        return {} if row is None else TrustBundle.open(row.bundle).content.statuses
+    except VerificationError:
+        return {}
+
+
 def _content(
-    work: Work, keys: KeyService, held: _Keys, version: int, issued_at: datetime, expires_at: datetime
+    work: Work, keys: KeyService, held: _Keys, version: int, signing: lists.Signing, states: lists.Lists
 ) -> form.TrustContent:
     session = work.session
-    origin = session.scalars(select(LogState.origin)).one()
     known = [rules.trusted_key(key) for key in keys.known()]
     witnesses, witness_threshold = trusted_witnesses(session)
     root = held.chain[-1].content if held.chain else None
     seal_makers, issuers = certificates.trusted(session)
     return form.TrustContent(
-        registry=origin,
+        registry=signing.origin,
         version=version,
-        issued_at=issued_at,
-        expires_at=expires_at,
+        issued_at=signing.issued_at,
+        expires_at=signing.expires_at,
         root_threshold=root.publisher_threshold if root else ROOT_THRESHOLD,
         root_keys=root.publishers if root else (held.roots[0].public,),
-        origin=origin,
+        origin=signing.origin,
         log_kid=held.log.public.kid,
         status_kid=held.status.public.kid,
         keys=tuple(key for key in known if key is not None),
@@ -198,12 +219,8 @@ def _content(
         ),
         heads=tuple(to_anchor(row) for row in chains.listed_anchors(session)),
         venues=venues.trusted(work),
-        statuses={
-            number: statuses.build_list(work, number).to_token(
-                held.status, status_subject(origin, number), issued_at, expires_at
-            )
-            for number in statuses.list_numbers(work)
-        },
+        statuses=states.tokens,
+        status_deltas=states.deltas,
         chains=chains.trusted_chains(session),
         witnesses=witnesses,
         witness_threshold=witness_threshold,

@@ -6,7 +6,7 @@ import { malformed, wrongKind } from "./errors.js";
 import { KID_BYTES, SIGNATURE_BYTES, check as checkSignature } from "./suites.js";
 
 export const ALG = 1, KID = 4, TYP = 16;
-export const POSSESSION = 65006;
+export const POSSESSION = 65006, STATUS_DELTA = 65011;
 
 const TAG = 0xd2, MAX_HEADER_BYTES = 512;
 const CONTEXT = Uint8Array.of(0x84, 0x6a, ...new TextEncoder().encode("Signature1"));

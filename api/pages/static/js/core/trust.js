@@ -5,7 +5,7 @@ import { fromBase64, fromHex, toHex } from "./bytes.js";
 import { malformed, outOfScope, staleTrust, unknownStatus, untrusted, wrongSignature } from "./errors.js";
 import { canonicalise, checkThreshold, groupOf, seconds } from "./multisigned.js";
 import { follow, rootChain } from "./root.js";
-import { openToken, stateAt } from "./status.js";
+import { applyDelta, openToken, stateAt } from "./status.js";
 import { kidOf } from "./suites.js";
 
 const CONTEXT = "suizheng/trust/1\0", FORMAT = "suizheng-trust/1", MAX_CHARS = 64 * 1024 * 1024;
@@ -44,9 +44,9 @@ class Trust {
   }
 
   status(number, index) {
-    const packed = this.lists.get(number);
-    if (!packed) throw unknownStatus("no_status_list");
-    return stateAt(packed, index);
+    const list = this.lists.get(number);
+    if (!list) throw unknownStatus("no_status_list");
+    return stateAt(list.packed, index);
   }
 }
 
@@ -96,11 +96,12 @@ async function make(text, content, group, root) {
     keys.set(toHex(await kidOf(one.suite, raw)), key);
   }
   const trust = new Trust(text, content, group, root, keys);
-  const signer = keys.get(content.status_kid);
+  const signer = keys.get(content.status_kid), deltas = content.status_deltas ?? {};
   for (const [number, token] of Object.entries(content.statuses)) {
     if (!signer?.purposes.includes("status")) throw malformed("no_status_key");
-    const subject = `${content.log.origin}/status/${number}`;
-    trust.lists.set(Number(number), await openToken(fromBase64(token), subject, signer));
+    const subject = `${content.log.origin}/status/${number}`, delta = deltas[number];
+    const base = await openToken(fromBase64(token), subject, signer);
+    trust.lists.set(Number(number), delta ? await applyDelta(base, fromBase64(delta), subject, signer) : base);
   }
   return trust;
 }
