@@ -20,7 +20,7 @@ $(READY): requirements.lock pyproject.toml
 
 # QR drawing and camera reading in the browser, from npm with integrity; without a registry all else works.
 web: $(VENDOR)
-$(VENDOR): web/package-lock.json web/install.py $(READY)
+$(VENDOR): web/package-lock.json web/install.py $(wildcard web/parts/*.js) $(READY)
 	-@$(BIN)/python web/install.py && touch $@
 
 demo: $(READY) $(VENDOR)

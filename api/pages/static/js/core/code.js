@@ -4,6 +4,7 @@ import { toHex } from "./bytes.js";
 import * as cbor from "./cbor.js";
 import * as cose from "./cose.js";
 import { malformed, notHere, outOfForce, outOfTime, wrongKind } from "./errors.js";
+import { examineFreshness } from "./freshness.js";
 import * as payload from "./payload.js";
 import { checkProof, deviceKey, openShown } from "./presentation.js";
 import { Examination } from "./verdict.js";
@@ -78,7 +79,7 @@ function textOrId(value, ids) {
 // {verdict, claims}: believe the claims only if the verdict is valid. Never throws for any text.
 export async function examine(text, trust, at, kinds = [...KINDS.values()], policy = POLICY) {
   const exam = new Examination(at);
-  await exam.run("freshness", () => trust.checkFresh(at, policy.maxTrustAge), trust.issuedAt);
+  await examineFreshness(exam, trust, policy.maxTrustAge);
   const opened = await exam.run("format", () => open(text));
   if (!opened) return { verdict: exam.conclude(policy), claims: null };
   const { kind, shown, claims } = opened, { message } = shown;

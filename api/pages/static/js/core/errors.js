@@ -18,8 +18,14 @@ export const outOfScope = (reason) => new VerificationError(INVALID, "issuer", r
 export const noProof = (reason) => new VerificationError(INVALID, "possession", reason);
 export const outOfTime = (reason, check = "validity") => new VerificationError(NOT_IN_FORCE, check, reason);
 export const outOfForce = (reason) => new VerificationError(NOT_IN_FORCE, "status", reason);
+export const unlike = (reason, check = "commitment") => new VerificationError(INVALID, check, reason);
+export const notIncluded = (reason) => new VerificationError(INVALID, "inclusion", reason);
+export const contradicted = (reason) => new VerificationError(INVALID, "anchor", reason);
+export const wronglyWitnessed = (reason) => new VerificationError(INVALID, "witnesses", reason);
+export const unanchored = (reason) => new VerificationError(UNDECIDED, "anchor", reason);
+export const unwitnessed = (reason) => new VerificationError(UNDECIDED, "witnesses", reason);
 export const untrusted = (reason) => new VerificationError(UNDECIDED, "issuer", reason);
 export const unknownStatus = (reason) => new VerificationError(UNDECIDED, "status", reason);
 export const staleTrust = (reason) => new VerificationError(UNDECIDED, "freshness", reason);
-// A suite this browser cannot do: nothing was checked, and a server can.
+// Something this browser cannot do: nothing was checked, and a server can.
 export const notHere = (reason, check = "signature") => new VerificationError(UNDECIDED, check, reason);

@@ -18,6 +18,12 @@ export function seconds(text) {
   return milliseconds / 1000;
 }
 
+// The inverse of `seconds`; fractions are dropped.
+export function toText(at) {
+  if (!(at >= 0 && at < 253402300800)) throw malformed("not_a_time");
+  return `${new Date(Math.floor(at) * 1000).toISOString().slice(0, 19)}Z`;
+}
+
 // {threshold, keys: id -> key} of {threshold, keys: [{suite, public}]}.
 export async function groupOf(value) {
   const keys = new Map();

@@ -16,7 +16,7 @@ const NAMES = new Map([
 
 // The state's name of an item in the packed bytes of its list.
 export function stateAt(packed, index) {
-  if (index >= CAPACITY) throw unknownStatus("index_out_of_range");
+  if (index < 0 || index >= CAPACITY) throw unknownStatus("index_out_of_range");
   const name = NAMES.get((packed[index >> 1] >> ((index & 1) * 4)) & 15);
   if (name === undefined) throw unknownStatus("unknown_status");
   return name;

@@ -26,6 +26,11 @@ export class Examination {
     }
   }
 
+  // Say of a check that passed what its reader should know all the same.
+  warn(check, reason) {
+    this.results.get(check).reason = reason;
+  }
+
   skip(check, reason) {
     this.results.set(check, { check, outcome: "not_checked", reason, asOf: null });
   }
