@@ -165,6 +165,7 @@ TABLE: Mapping[type[Exception], Row] = {
     SettingsError: _WITHOUT_NEXT_MOVE,
     printing.PrintingError: _WITHOUT_NEXT_MOVE,
     printing.FontMissingError: Row(503, "缺少中文字体"),
+    printing.GlyphMissingError: Row(422, "字体中没有这个字"),
     printing.TemplateError: _WITHOUT_NEXT_MOVE,
 }
 

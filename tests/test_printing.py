@@ -16,7 +16,7 @@ import typst
 from starlette.concurrency import run_in_threadpool
 
 from api.printing import fonts
-from api.printing.errors import FontMissingError, TemplateError
+from api.printing.errors import FontMissingError, GlyphMissingError, TemplateError
 from api.printing.printer import TEMPLATES, print_pdf
 from codes import picture
 from codes.payload import encode
@@ -54,6 +54,20 @@ def test_a_sheet_has_its_words_its_code_and_its_fonts_inside() -> None:
     assert picture.read(png.getvalue()) == [CODE]
     assert pdf.count(b"/FontFile") >= 2
     assert pdf.count(b"/FontFile") == pdf.count(b"/Type/FontDescriptor") + pdf.count(b"/Type /FontDescriptor")
+
+
+def test_a_character_that_no_font_has_is_named_instead_of_printed_as_a_box() -> None:
+    for missing in ("\U0003134a", "🎉"):
+        data = _copy()
+        data["copy"]["receiver"] = f"某区{missing}局"
+        with pytest.raises(GlyphMissingError) as refused:
+            print_pdf("copy", data, AT)
+        assert refused.value.reason == "glyph_missing" and f"“{missing}”" in refused.value.message
+
+
+def test_what_is_printed_says_that_it_is_for_archives() -> None:
+    metadata = print_pdf("copy", _copy(), AT)
+    assert b"<pdfaid:part>2</pdfaid:part>" in metadata and b"<pdfaid:conformance>B</pdfaid:conformance>" in metadata
 
 
 def test_text_that_people_typed_is_never_read_as_markup() -> None:
