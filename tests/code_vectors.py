@@ -11,12 +11,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from world import NOON, fixed_draw, make_world
+from world import FOOD, NOON, VENUE_ID, fixed_draw, make_world
 
 from codes import payload
 from verifier import CodeKind, cbor
-from verifier.code import CodeClaims, open_code, show_code, sign_code
+from verifier.code import CodeClaims, Grant, GrantKind, open_code, show_code, sign_code
 from verifier.cose import sign1, to_be_signed
+from verifier.presentation import present
 from verifier.suites import SoftwareKey, Suite
 
 FILE = Path(__file__).parent / "vectors" / "codes" / "codes.json"
@@ -44,7 +45,10 @@ def make_code_vectors() -> dict[str, Any]:
             valid.append(
                 {"kind": kind.name.lower(), "type": int(kind.envelope), "claims_hex": claims.hex()} | _by(key, text)
             )
-    presented = [one for key in keys.values() for one in _presented(world.claims(), key)]
+    held = world.claims()
+    licence = Grant(GrantKind.CERTIFICATE, FOOD, 1, 902, NOON + timedelta(days=1))
+    shown = [replace(held, grants=grants) for grants in ((), held.grants, (licence,))]
+    presented = [one for key in keys.values() for claims in shown for one in _presented(claims, key)]
     good = payload.decode(valid[0]["text"])
     return {"at": NOON.isoformat(), "valid": valid, "presented": presented, "refused": _refused(keys, good)}
 
@@ -87,10 +91,26 @@ def _refused(keys: dict[Suite, SoftwareKey], good: bytes) -> list[dict[str, Any]
         "trailing_byte": (Suite.ED25519, good + b"\x00"),
         "untagged": (Suite.ED25519, good[1:]),
         "longer_length": (Suite.ED25519, good[:2] + b"\x59\x00" + good[3:]),
+        "two_grants_on_a_phone": (Suite.ED25519, _two_grants(keys[Suite.ED25519])),
+        "venue_by_text": (Suite.ED25519, _venue_by_text(claims, keys[Suite.ED25519])),
         "unknown_kind": (Suite.ED25519, sign1(claims, keys[Suite.ED25519], 65029)),
         "suite_of_another_key": (Suite.ES256, _claiming_another_suite(claims, keys[Suite.ES256])),
     }
     return [{"fault": fault} | _by(keys[suite], payload.encode(data)) for fault, (suite, data) in cases.items()]
+
+
+def _two_grants(key: SoftwareKey) -> bytes:
+    """Shown by its phone, so that nothing else is wrong with it."""
+    device = SoftwareKey.from_seed(fixed_draw("device vectors")(32))
+    claims = make_world(1).claims(device_key=device.public)
+    text = sign_code(replace(claims, grants=claims.grants * 2), key)
+    return present(payload.decode(text), device, NOON)
+
+
+def _venue_by_text(claims: bytes, key: SoftwareKey) -> bytes:
+    content = cbor.decode_any(claims)
+    content[-65537][6][0][1] = VENUE_ID
+    return sign1(cbor.encode(content), key, CodeKind.PERSON.envelope)
 
 
 def _claiming_another_suite(claims: bytes, key: SoftwareKey) -> bytes:

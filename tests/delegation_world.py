@@ -21,7 +21,6 @@ COMPANY, OTHER_COMPANY = "91310105MA1FWT014B", "91310105MA1FWT0226"
 RENEWAL, CHANGE = "310105-SPJY-YX", "310105-SPJY-BG"
 LICENCE = "11100000MB0341032Y001"
 SLOTS = {Role.REPRESENTATIVE: 910, Role.MANAGER: 911, Role.HANDLER: 912}
-NAMES = {Role.REPRESENTATIVE: None, Role.MANAGER: "张*", Role.HANDLER: "李*"}
 BEGINS, ENDS = NOON - timedelta(days=30), NOON + timedelta(days=300)
 
 
@@ -33,7 +32,7 @@ def device(who: Role | str) -> SoftwareKey:
 def claims(role: Role, **changes: Any) -> LinkClaims:
     """What a link to this role says unless told otherwise."""
     facts = LinkClaims(
-        role=role, key=device(role).public, name=NAMES[role], matters=None, types=None, issued_at=BEGINS,
+        role=role, key=device(role).public, matters=None, types=None, issued_at=BEGINS,
         begins_at=BEGINS, ends_at=ENDS, status_list=1, status_index=SLOTS[role],
     )  # fmt: skip
     return replace(facts, **changes)

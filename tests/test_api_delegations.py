@@ -12,6 +12,7 @@ import pytest
 from api_office import COMPANY, ISSUER, LICENCE, PERSON, USER, OpenOffice, open_office, reason, register, settings_in
 
 from api.cli.main import main
+from codes import payload
 
 MATTER = {
     "code": "CN-0001", "name": "食品经营许可延续", "department": USER, "purpose": "办理食品经营许可延续",
@@ -76,10 +77,13 @@ def test_a_handlers_device_shows_a_code_that_verifies_and_is_the_authorisation_u
     assert public["state"] == "valid" and "chain" not in public["subject"]
     asked = {"text": code, "purpose": "受理食品经营许可延续"}
     shown = office.send("POST", "/api/v1/verifications", "window", USER, json=asked).json()
-    assert "→ 张*丰 证照管理员 → 李* 经办人，限 食品经营许可延续，限 营业执照" in shown["subject"]["chain"]
+    assert "→ 证照管理员 → 经办人，限 食品经营许可延续，限 营业执照" in shown["subject"]["chain"]
+    # The code says no name, not even a masked one: the registry tells the window that stated a purpose.
+    assert [link["name"] for link in shown["subject"]["delegation"]] == ["张*丰", "李*"]
+    assert not any(part.encode() in payload.decode(code) for part in ("张", "李"))
     trust = tmp_path / "trust.json"
     trust.write_bytes(office.client.get("/api/v1/trust").content)
-    assert "张*丰 证照管理员" in _said(capsys, "verify", code, "--trust", str(trust))
+    assert "有限公司 → 证照管理员 → 经办人" in _said(capsys, "verify", code, "--trust", str(trust))
     made = use(office, item, code)
     assert made.status_code == 201, made.text
     assert reason(use(office, item, code, "2026-2"), 409) == "delegation_code_reused"

@@ -77,7 +77,6 @@ STORIES: dict[str, Callable[[Office], str]] = {
     "a newer generation of the enterprise's code": lambda o: o.show(
         o.of(o.links(MANAGER, HANDLER), o.enterprise(generation=7, status_index=950))
     ),
-    "without names": lambda o: o.show(o.chain(replace(MANAGER, name=None), replace(HANDLER, name=None))),
 }  # fmt: skip
 
 
@@ -211,7 +210,7 @@ FORGED: dict[str, tuple[Callable[[Office], str], str]] = {
         lambda o: o.show(o.chain(MANAGER, replace(HANDLER, issued_at=BEGINS - SECOND))),
         "delegated_out_of_period",
     ),
-    "a name changed afterwards": (lambda o: _altered(o, name="王*"), "link_not_by_delegator"),
+    "a matter changed afterwards": (lambda o: _altered(o, matters=(CHANGE,)), "link_not_by_delegator"),
     "a period changed afterwards": (lambda o: _altered(o, ends_at=ENDS - SECOND), "link_not_by_delegator"),
     "the slot of another link": (lambda o: _altered(o, status_index=990), "link_not_by_delegator"),
     "an expired enterprise code": (
@@ -263,8 +262,7 @@ def test_the_chain_is_said_in_words() -> None:
     office = Office()
     verdict = office.judge(office.show(office.chain(MANAGER, replace(HANDLER, types=(FOOD,)))))
     assert verdict.subject["chain"] == (
-        "上海随证餐饮有限公司 → 张* 证照管理员 → 李* 经办人，限 食品经营许可延续，限 食品经营许可证，"
-        "至 2026年12月22日 12:00"
+        "上海随证餐饮有限公司 → 证照管理员 → 经办人，限 食品经营许可延续，限 食品经营许可证，至 2026年12月22日 12:00"
     )
 
 

@@ -75,7 +75,8 @@ def test_a_certificate_of_an_accepted_type_opens_and_another_type_does_not(world
 
 
 def test_a_pass_named_like_a_type_is_not_a_certificate(world: World) -> None:
-    assert not ask(world, grants=(replace(PASS, ref=FOOD),)).admit
+    with pytest.raises(ValueError, match="id"):
+        ask(world, grants=(replace(PASS, ref=FOOD),))
     assert not ask(world, grants=(replace(LICENCE, ref=VENUE_ID),)).admit
 
 

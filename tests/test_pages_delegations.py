@@ -65,7 +65,8 @@ def test_the_tree_and_the_verdict_say_who_acts_for_whom_on_desk_and_phone(
     page.locator("#code").fill(shown(site))
     page.locator("#code").press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("有效")
-    expect(page.get_by_text("→ 李* 经办人")).to_be_visible()
+    expect(page.get_by_text("→ 证照管理员 → 经办人，限")).to_be_visible()
+    expect(page.get_by_text("张*丰 证照管理员、李* 经办人")).to_be_visible()
     picture(page, f"verdict-{name}")
     assert watched.complaints == []
     watched.context.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,16 +11,19 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from conftest import missing
-from pages_site import DESK, PHONE, Site, Watched, start
+from pages_site import DESK, PERSON_CODE, PHONE, Site, Watched, clerk_of, start
 from PIL import Image
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 from wallet_stage import VENDOR, enrol, shown, window_ticket
 
 from codes import picture
+from registry.venues import service as venues
 from verifier import State, verify
+from verifier.code import open_code
 
 pytest_plugins = ("pages_fixtures",)
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
+PICTURES = os.environ.get("SUIZHENG_PICTURES")
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +59,7 @@ def test_a_phone_enrolled_at_the_window_shows_a_code_that_holds_now_and_not_a_mi
     ticket = window_ticket(clerk)
     enrol(page, ticket)
     assert "#" not in page.url
-    expect(page.get_by_text("长宁区第一中学体育场（示例）")).to_be_visible()
+    expect(page.get_by_role("radio", name="长宁区第一中学体育场（示例）")).to_be_checked()
     text = shown(page)
     assert judged(site, text) == (State.VALID, "ok")
     assert judged(site, text, 41) == (State.NOT_IN_FORCE, "proof_expired")
@@ -64,6 +68,58 @@ def test_a_phone_enrolled_at_the_window_shows_a_code_that_holds_now_and_not_a_mi
     page.get_by_text("使用记录").click()
     # Other tests of the same site may have used what this person holds.
     expect(page.get_by_text("还没有使用记录。").or_(page.get_by_text("使用了").first)).to_be_visible()
+
+
+def test_of_several_things_the_phone_shows_the_one_that_is_chosen_and_remembers_it(
+    clerk: Watched, phone: Watched, site: Site
+) -> None:
+    second = second_pass(site)
+    page, desk = phone.page, clerk.page
+    desk.goto("/devices")
+    form = desk.locator("form[action='/devices']")
+    form.get_by_label("证件类型").select_option("111")
+    form.get_by_label("证件号码").fill(PERSON_CODE)
+    for venue in (site.venue_id, second):
+        form.locator(f"input[value='{venue}']").check()
+    form.get_by_role("button").click()
+    page.goto(desk.locator("[data-ticket]").get_attribute("href") or "")
+    page.get_by_label("口令").fill(desk.locator("[data-pin]").inner_text())
+    page.get_by_role("button", name="登记").click()
+    expect(page.get_by_text("请先选择要出示的一项")).to_be_visible()
+    expect(page.locator("[data-part=code]")).to_be_hidden()
+    assert Axe().run(page).response["violations"] == []
+    keep_picture(page, "wallet-choose")
+    for name, refs in (("虹桥图书馆", [second]), ("长宁区第一中学体育场", [site.venue_id]), ("只出示本人的码", [])):
+        before = shown(page)
+        page.get_by_role("radio", name=name).check()
+        page.locator("[data-part=code][data-text]").wait_for()
+        expect(page.locator("[data-part=code]")).not_to_have_attribute("data-text", before)
+        text = shown(page)
+        assert judged(site, text) == (State.VALID, "ok")
+        assert [grant.ref for grant in open_code(text)[2].grants] == refs
+    page.get_by_role("radio", name="虹桥图书馆").check()
+    page.reload()
+    expect(page.get_by_role("radio", name="虹桥图书馆")).to_be_checked()
+    page.locator("[data-part=code][data-text]").wait_for()
+    keep_picture(page, "wallet-chosen")
+    assert picture.read(page.locator("[data-part=code]").screenshot()) == [shown(page)]
+
+
+def second_pass(site: Site) -> str:
+    """Another venue, for which the same person has a pass; its id."""
+    with site.services.registry.begin(clerk_of(site.services)) as work:
+        rule = {"hours": [], "admit": {"types": [], "pass": True}, "anti_passback_seconds": 0}
+        venue = venues.register(
+            work, "虹桥图书馆（示例）", "上海市长宁区虹桥路 1010 号", "310105", "12310105MB9T00038A", rule
+        )
+        venues.grant_pass(work, venue.id, "111", PERSON_CODE, work.at, work.at + timedelta(days=30))
+        return venue.id
+
+
+def keep_picture(page: Page, name: str) -> None:
+    """Keep a picture of the page where a folder for pictures is given."""
+    if PICTURES:
+        page.screenshot(path=f"{PICTURES}/{name}.png", full_page=True)
 
 
 def test_the_key_never_leaves_the_browser_and_survives_a_reload(clerk: Watched, phone: Watched) -> None:

@@ -48,7 +48,7 @@ def shown(phone: Page) -> str:
 
 
 def bound_code(site: Site, phone: SoftwareKey) -> str:
-    """The static text of a code bound to this key: the same use cases as behind the pages, without a browser."""
+    """The static text of a code bound to this key, with its pass: as behind the pages, without a browser."""
     services = site.services
     with services.registry.begin(clerk_of(services)) as work:
         made = devices.hand_out(work, ("111", PERSON_CODE), (), (site.venue_id,))
@@ -56,7 +56,7 @@ def bound_code(site: Site, phone: SoftwareKey) -> str:
     request = open_request(sign_request("enrol", arguments, phone, datetime.now(UTC)))
     key = services.keys.key_for(keys.CODES, services.clock())
     with services.registry.begin(Actor("device", "system", None)) as work:
-        return devices.enrol(work, request, key)[1].text
+        return (devices.enrol(work, request, key)[1].grant_texts or [""])[0]
 
 
 def film(path: Path, *texts: str, frames: int = 6, share: float = 0.6) -> None:

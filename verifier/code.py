@@ -4,9 +4,9 @@ Text "SZ1:" + Base45 of a COSE_Sign1 whose payload is a CWT claims set (RFC 8392
 apart. Claims: {4: expiry, 6: issued, -65537: [code id (8 bytes), generation, status list, status index, name or null,
 subject or null, [[grant kind, reference, status list, status index, until], …], device key?]}. A code carries
 references and public facts, never a person's name or number. A code with a device key (32 bytes Ed25519, 33 bytes
-P-256) is good only as the presentation of that device (verifier.presentation). Components have their place there
-instead. A venue is named by its 16-byte id alone: its name and address are in the trust bundle, and the code stays
-small enough for a poster.
+P-256) is good only as the presentation of that device (verifier.presentation), and says one grant at most: a person
+shows what the moment needs, and the QR stays small. Components have their place there instead. A venue is named by its
+16-byte id alone: its name and address are in the trust bundle, and the code stays small enough for a poster.
 """
 
 from __future__ import annotations
@@ -19,14 +19,7 @@ from typing import Any
 
 from codes import payload
 from verifier import cbor, cose, times
-from verifier.errors import (
-    Check,
-    KindError,
-    MalformedError,
-    StatusError,
-    UntrustedIssuerError,
-    ValidityError,
-)
+from verifier.errors import Check, KindError, MalformedError, StatusError, UntrustedIssuerError, ValidityError
 from verifier.freshness import examine_freshness
 from verifier.ids import ID_BYTES, id_text, id_value
 from verifier.presentation import Shown, check_proof, device_key, open_shown, present
@@ -38,6 +31,8 @@ from verifier.verdict import Examination, Policy, Verdict
 CODE_ID_BYTES = 8
 MAX_CODE_BYTES = 2048
 MAX_GRANTS = 16
+#: Of a code that is bound to a device.
+MAX_GRANTS_SHOWN = 1
 MAX_PLACE_CHARS = 60
 CLOCK_SKEW = timedelta(seconds=60)
 
@@ -159,7 +154,7 @@ class CodeClaims:
             [
                 [
                     int(grant.kind),
-                    _reference(grant, self.kind),
+                    _reference(grant),
                     grant.status_list,
                     grant.status_index,
                     int(grant.until.timestamp()),
@@ -183,6 +178,8 @@ class CodeClaims:
         claims = cbor.require_map(cbor.decode(data, limit=MAX_CODE_BYTES), _CLAIMS)
         is_component = kind is CodeKind.COMPONENT
         parts = cbor.require_list(claims[_PRIVATE], 8, 8 if is_component else 7)
+        is_bound = len(parts) == 8 and not is_component
+        limit = MAX_GRANTS_SHOWN if is_bound else MAX_GRANTS
         return cls(
             kind=kind,
             code_id=cbor.require_bytes(parts[0], CODE_ID_BYTES),
@@ -192,9 +189,9 @@ class CodeClaims:
             issued_at=times.from_seconds(cbor.require_uint(claims[_ISSUED])),
             expires_at=times.from_seconds(cbor.require_uint(claims[_EXPIRES])),
             name=None if parts[4] is None else cbor.require_text(parts[4], 60),
-            subject=None if parts[5] is None else _text_or_id(parts[5], ids=kind is CodeKind.VENUE),
-            grants=tuple(_grant(item, kind) for item in cbor.require_list(parts[6], MAX_GRANTS)),
-            device_key=device_key(parts[7]) if len(parts) == 8 and not is_component else None,
+            subject=None if parts[5] is None else _subject(parts[5], kind),
+            grants=tuple(_grant(item) for item in cbor.require_list(parts[6], limit)),
+            device_key=device_key(parts[7]) if is_bound else None,
             place=cbor.require_text(parts[7], MAX_PLACE_CHARS) if is_component else None,
         )
 
@@ -339,18 +336,22 @@ def _check_kind(kind: CodeKind, kinds: Collection[CodeKind]) -> None:
         raise KindError("wrong_kind", f"这是{KIND_CHINESE[kind]}，此处只接受{wanted}")
 
 
-def _reference(grant: Grant, kind: CodeKind) -> str | bytes:
-    """Every byte counts on paper: a printed code names a venue by its 16 bytes."""
-    return id_value(grant.ref) if kind is CodeKind.PRINTED and grant.kind is GrantKind.PASS else grant.ref
+def _reference(grant: Grant) -> str | bytes:
+    """Every byte counts: a venue stands there by its 16 bytes."""
+    return id_value(grant.ref) if grant.kind is GrantKind.PASS else grant.ref
 
 
-def _text_or_id(value: Any, *, ids: bool) -> str:
-    if ids and type(value) is bytes:
-        return id_text(cbor.require_bytes(value, ID_BYTES))
+def _subject(value: Any, kind: CodeKind) -> str:
+    if kind is CodeKind.VENUE and type(value) is bytes:
+        return _venue(value)
     return cbor.require_text(value, 32)
 
 
-def _grant(value: Any, of: CodeKind) -> Grant:
+def _venue(value: Any) -> str:
+    return id_text(cbor.require_bytes(value, ID_BYTES))
+
+
+def _grant(value: Any) -> Grant:
     parts = cbor.require_list(value, 5, 5)
     try:
         kind = GrantKind(cbor.require_uint(parts[0]))
@@ -358,7 +359,7 @@ def _grant(value: Any, of: CodeKind) -> Grant:
         raise MalformedError("wrong_field", "码的权益种类不受支持") from error
     return Grant(
         kind,
-        _text_or_id(parts[1], ids=of is CodeKind.PRINTED and kind is GrantKind.PASS),
+        _venue(parts[1]) if kind is GrantKind.PASS else cbor.require_text(parts[1], 32),
         cbor.require_uint(parts[2]),
         cbor.require_uint(parts[3]),
         times.from_seconds(cbor.require_uint(parts[4])),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import zip_longest
 from typing import Any
 
 from codes import payload
@@ -174,8 +175,7 @@ def _check_statuses(code: DelegatedCode, trust: TrustBundle) -> None:
     for link in code.claims:
         status, _ = trust.status(link.status_list, link.status_index)
         if status is not Status.VALID:
-            who = f"{ROLE_CHINESE[link.role]}{link.name or ''}"
-            raise StatusError(f"delegation_{status.name.lower()}", f"{who}的委托{CHINESE[status]}")
+            raise StatusError(f"delegation_{status.name.lower()}", f"{ROLE_CHINESE[link.role]}的委托{CHINESE[status]}")
 
 
 def in_words(
@@ -184,16 +184,20 @@ def in_words(
     reach: Reach,
     matter_name: Callable[[str], str] = str,
     type_name: Callable[[str], str] = str,
+    names: Sequence[str | None] = (),
 ) -> str:
-    """The chain as people read it: 某公司 → 张* 证照管理员 → 李* 经办人，限 食品经营许可，至 2026年12月1日 08:00."""
-    way = [enterprise, *(f"{link.name or ''} {ROLE_CHINESE[link.role]}".strip() for link in links)]
+    """The chain as people read it: 某公司 → 证照管理员 → 经办人，限 食品经营许可，至 2026年12月1日 08:00.
+
+    `names`: the delegates' masked names as the registry has them, one for each link; a code says none.
+    """
+    who = [f"{name or ''} {ROLE_CHINESE[link.role]}".strip() for link, name in zip_longest(links, names)]
     scopes = [
         "、".join(name(code) for code in sorted(scope))
         for scope, name in ((reach.matters, matter_name), (reach.types, type_name))
         if scope is not None
     ]
     limits = "".join(f"，限 {scope}" for scope in scopes) or "，不限事项与证照类型"
-    return f"{' → '.join(way)}{limits}，至 {times.for_people(reach.ends_at)}"
+    return f"{' → '.join((enterprise, *who))}{limits}，至 {times.for_people(reach.ends_at)}"
 
 
 def _describe(code: DelegatedCode, reach: Reach | None, trust: TrustBundle) -> dict[str, Any]:
@@ -226,11 +230,12 @@ def _describe_link(link: LinkClaims) -> dict[str, Any]:
     return {
         "role": link.role.name.lower(),
         "role_name": ROLE_CHINESE[link.role],
-        "name": link.name,
         "matters": None if link.matters is None else list(link.matters),
         "types": None if link.types is None else list(link.types),
         "begins_at": times.to_text(link.begins_at),
         "ends_at": times.to_text(link.ends_at),
+        "status_list": link.status_list,
+        "status_index": link.status_index,
     }
 
 

@@ -3,9 +3,10 @@
 A link is the payload and the signature of a COSE_Sign1 of type 65007. Its protected header {1: suite, 4: kid, 16: type}
 is not carried, since whoever signed is known: the registry for the first link, the delegate of the link before for the
 others. Its external_aad (RFC 9052 4.3) ties it to what it hangs on: the enterprise's 18-character code (USCC) for the
-first, SHA-256 of payload || signature of the link before for the others. Payload: [role, suite, key, name, matters,
-types, issued, waits, lasts, status list, status index]; matters and types are null for "as the link before"; it begins
-`waits` seconds after it was issued and ends `lasts` seconds later.
+first, SHA-256 of payload || signature of the link before for the others. Payload: [role, suite, key, matters, types,
+issued, waits, lasts, status list, status index]; matters and types are null for "as the link before"; it begins `waits`
+seconds after it was issued and ends `lasts` seconds later. Nobody is named, not even masked: the registry alone tells
+a window who has the device of a link.
 """
 
 from __future__ import annotations
@@ -61,11 +62,10 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class LinkClaims:
-    """What one link says. name: the delegate's, masked (张*); None where the role says enough."""
+    """What one link says."""
 
     role: Role
     key: PublicKey
-    name: str | None
     matters: tuple[str, ...] | None
     types: tuple[str, ...] | None
     issued_at: datetime
@@ -81,7 +81,6 @@ class LinkClaims:
                 int(self.role),
                 int(self.key.suite),
                 self.key.raw,
-                self.name,
                 None if self.matters is None else sorted(self.matters),
                 None if self.types is None else sorted(self.types),
                 int(self.issued_at.timestamp()),
@@ -95,25 +94,24 @@ class LinkClaims:
     @classmethod
     def from_bytes(cls, data: bytes) -> LinkClaims:
         """The inverse of `to_bytes`. Raises MalformedError."""
-        parts = cbor.require_list(cbor.decode(data, limit=_MAX_LINK_BYTES), 11, 11)
+        parts = cbor.require_list(cbor.decode(data, limit=_MAX_LINK_BYTES), 10, 10)
         try:
             role = Role(cbor.require_uint(parts[0]))
         except ValueError as error:
             raise MalformedError("wrong_field", "委托的角色不受支持") from error
         if type(parts[1]) is not int or abs(parts[1]) > _SUITES:
             raise MalformedError("unknown_suite", "委托的设备密钥的签名套件不受支持")
-        issued, waits, lasts = (cbor.require_uint(part) for part in parts[6:9])
+        issued, waits, lasts = (cbor.require_uint(part) for part in parts[5:8])
         return cls(
             role=role,
             key=public_key(parts[1], cbor.require_bytes(parts[2])),
-            name=None if parts[3] is None else cbor.require_text(parts[3], 20),
-            matters=_scope(parts[4], 32),
-            types=_scope(parts[5], 21),
+            matters=_scope(parts[3], 32),
+            types=_scope(parts[4], 21),
             issued_at=times.from_seconds(issued),
             begins_at=times.from_seconds(issued + waits),
             ends_at=times.from_seconds(issued + waits + lasts),
-            status_list=cbor.require_uint(parts[9]),
-            status_index=cbor.require_uint(parts[10]),
+            status_list=cbor.require_uint(parts[8]),
+            status_index=cbor.require_uint(parts[9]),
         )
 
 

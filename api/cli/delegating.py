@@ -53,7 +53,7 @@ def _link_bytes(asked: bytes) -> bytes:
     if parts[0] != "Signature1":
         raise CommandError("这不是一项委托的待签字节")
     link = LinkClaims.from_bytes(cbor.require_bytes(parts[3]))
-    print(f"# {link.role.name.lower()} {link.name or ''} → {link.ends_at:%Y-%m-%d}", flush=True)
+    print(f"# {link.role.name.lower()} → {link.ends_at:%Y-%m-%d}", flush=True)
     return asked
 
 

@@ -19,6 +19,7 @@ from api.http.forms import USUAL, HolderReference, Incoming, Outgoing, problems
 from api.http.guard import GuardedRoute
 from api.http.scans import ScanShown, scan_of
 from registry.catalogue import service as catalogue
+from registry.codes import bound
 from registry.codes.tables import Code
 from registry.departments import service as departments
 from registry.devices import service as devices
@@ -27,7 +28,7 @@ from registry.items import find_item
 from registry.uses.tables import Use
 from registry.venues import service as venues
 from registry.work import Actor, Work
-from verifier.code import GrantKind, open_code
+from verifier.code import GrantKind
 from verifier.device_request import MAX_REQUEST_BYTES, DeviceRequest, open_request
 from verifier.errors import MalformedError
 
@@ -91,12 +92,13 @@ class SignedRequest(Incoming):
 
 
 class GrantShown(Outgoing):
-    """What a code lets its bearer show."""
+    """What a code lets its bearer show, with the code that shows it alone."""
 
     kind: str
     ref: str
     name: str
     until: datetime
+    text: str = Field(description="只含这一项的码的固定内容，用法同下")
 
 
 class WalletCode(Outgoing):
@@ -104,10 +106,10 @@ class WalletCode(Outgoing):
 
     device_id: str
     code_id: str
-    text: str = Field(description="码的固定内容，须由手机附上即时证明后出示")
+    text: str = Field(description="不含权益的码的固定内容，须由手机附上即时证明后出示")
     issued_at: datetime
     expires_at: datetime
-    grants: list[GrantShown]
+    grants: list[GrantShown] = Field(description="可出示的各项，一次出示一项")
 
 
 class UseSeen(Outgoing):
@@ -219,8 +221,8 @@ def wallet_code(work: Work, device: Device, code: Code) -> WalletCode:
     """The phone's code with the names of what it grants."""
     grants: list[dict[str, Any]] = [
         {"kind": grant.kind.name.lower(), "ref": grant.ref, "name": _name(work, grant.kind, grant.ref),
-         "until": grant.until}
-        for grant in open_code(code.text)[2].grants
+         "until": grant.until, "text": text}
+        for text, grant in zip(code.grant_texts or (), bound.grants_in(code), strict=True)
     ]  # fmt: skip
     return WalletCode(
         device_id=device.id, code_id=code.id, text=code.text, issued_at=code.issued_at, expires_at=code.expires_at,

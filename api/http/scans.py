@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from pydantic import Field
@@ -13,6 +14,7 @@ from api.http.calls import Call, get_call
 from api.http.codes import number_of
 from api.http.forms import USUAL, HolderReference, Outgoing
 from api.http.guard import GuardedRoute
+from registry.delegations import showing
 from registry.departments import service as departments
 from registry.errors import InvalidDraftError
 from registry.scans import rules
@@ -55,7 +57,16 @@ def opened_to(call: Call, verdict: Verdict, purpose: str) -> Verdict:
     code_id = str(verdict.subject.get("code_id", ""))
     if scanner is rules.Scanner.WINDOW:
         call.write(lambda work: scans.record(work, code_id, purpose))
-    return replace(verdict, subject=rules.opened(verdict.subject, scanner))
+    subject = rules.opened(verdict.subject, scanner)
+    if "delegation" in subject:
+        subject["delegation"] = call.read(lambda work: _named(work, subject["delegation"]))
+    return replace(verdict, subject=subject)
+
+
+def _named(work: Work, links: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The links of a delegated code with the masked names of the delegates, which the code itself does not say."""
+    names = showing.names_of(work, [(link["status_list"], link["status_index"]) for link in links])
+    return [{**link, "name": name} for link, name in zip(links, names, strict=True)]
 
 
 @router.post("/scans/search", summary="本人的扫码记录")

@@ -196,7 +196,7 @@ def _page(
     claims = [delegations.link_of(one).claims for one in path]
     words = in_words(
         (code.name or "") if code else row.enterprise, claims, reach_of(claims),
-        lambda one: names.get(one, one), lambda one: names.get(one, one),
+        lambda one: names.get(one, one), lambda one: names.get(one, one), [one.name for one in path],
     )  # fmt: skip
     facts = [
         Fact(t("codes.uscc"), row.enterprise, mono=True),

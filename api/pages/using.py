@@ -288,7 +288,10 @@ def _scanned(call: Call, text: str, t: Texts) -> Applicant:
     if is_delegated(plain):
         shown = shown_code(call.services, plain, "text")
         index = call.read(lambda work: uses.subject_index(work, "001", shown.enterprise))
-        return Applicant(index, shown.words, ("001", shown.enterprise), plain)
+        slots = [(link.status_list, link.status_index) for link in shown.code.claims]
+        names = call.read(lambda work: [name or "—" for name in showing.names_of(work, slots)])
+        words = f"{shown.words}（{t('list.separator').join(names)}）"
+        return Applicant(index, words, ("001", shown.enterprise), plain)
     verdict = verify_presented(call.services, text)
     if verdict.state is not State.VALID:
         raise InvalidDraftError([FieldError("text", verdict.reason, f"{verdict.message}。")])

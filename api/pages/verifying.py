@@ -201,6 +201,8 @@ def _code_facts(work: Work, subject: Mapping[str, Any], t: Texts) -> list[Fact]:
         facts.append(Fact(t("venues.address" if subject["kind"] == "venue" else "fact.place"), str(subject["place"])))
     if subject.get("chain"):
         facts.append(Fact(t("delegations.chain"), str(subject["chain"])))
+        who = [f"{link['name'] or '—'} {link['role_name']}" for link in subject["delegation"]]
+        facts.append(Fact(t("delegations.delegates"), t("list.separator").join(who)))
     grants = [_grant(work, grant) for grant in subject.get("grants", ())]
     if grants:
         facts.append(Fact(t("fact.grants"), t("list.separator").join(grants)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
+from registry.codes import rules
 from registry.codes import service as codes
 from registry.codes.tables import Code
 from registry.errors import NotFoundError, TransitionError
@@ -62,23 +63,27 @@ def renew(work: Work, code_id: str, holder_index: bytes, lasts: timedelta, after
         status = Status(code.status)
         message = f"手机上的码{CHINESE[status]}，请到窗口重新登记。"
         raise TransitionError(status.name.lower(), "renew", message, reason=f"code_{status.name.lower()}")
-    claims = open_code(code.text)[2]
     grants = codes.grants_of(work, holder_index, code.wanted, all_of_them=False)
-    if grants == claims.grants and work.at < code.issued_at + after:
+    if grants == grants_in(code) and work.at < code.issued_at + after:
         return code
     code.issued_at = work.at.replace(microsecond=0)
     code.expires_at = code.issued_at + lasts
-    code.text = sign_code(_again(claims, code, grants), key)
+    code.text, *code.grant_texts = [sign_code(one, key) for one in rules.apart(_claims(code, grants))]
     codes.record(work, code)
     work.session.flush()
     return code
 
 
-def _again(claims: CodeClaims, code: Code, grants: tuple[Grant, ...]) -> CodeClaims:
+def grants_in(code: Code) -> tuple[Grant, ...]:
+    """What a phone's code grants, in the order of its `grant_texts`."""
+    return tuple(grant for text in code.grant_texts or () for grant in open_code(text)[2].grants)
+
+
+def _claims(code: Code, grants: tuple[Grant, ...]) -> CodeClaims:
     return CodeClaims(
-        kind=claims.kind, code_id=claims.code_id, generation=claims.generation, status_list=claims.status_list,
-        status_index=claims.status_index, issued_at=code.issued_at, expires_at=code.expires_at, grants=grants,
-        device_key=device_key(code.device_key),
+        kind=CodeKind(code.kind), code_id=bytes.fromhex(code.id), generation=code.generation,
+        status_list=code.status_list, status_index=code.status_index, issued_at=code.issued_at,
+        expires_at=code.expires_at, grants=grants, device_key=device_key(code.device_key),
     )  # fmt: skip
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from registry.errors import FieldError
-from verifier.code import MAX_GRANTS, CodeKind
+from verifier.code import MAX_GRANTS, CodeClaims, CodeKind
 from verifier.identifiers import IdentifierError, check_uscc, is_organisation
 
 #: How long codes of a kind last at most, and by default. Printed codes: 180 days as practised; enterprise codes stand
@@ -45,6 +45,11 @@ class CodeRequest:
     lasts: timedelta | None = None
     relative: tuple[str, str] | None = None
     place: str | None = None
+
+
+def apart(claims: CodeClaims) -> tuple[CodeClaims, ...]:
+    """A phone's code as it is signed: without grants, and once for each grant, for nobody sees more than one."""
+    return replace(claims, grants=()), *(replace(claims, grants=(grant,)) for grant in claims.grants)
 
 
 def check_request(request: CodeRequest) -> list[FieldError]:

@@ -156,7 +156,7 @@ def store(
         subject=None if kind in rules.OF_PEOPLE else subject.partition("#")[0], grants=grants, device_key=device,
         place=place,
     )  # fmt: skip
-    text = sign_code(claims, key)
+    text, *grant_texts = [sign_code(one, key) for one in (rules.apart(claims) if device else (claims,))]
     if kind is CodeKind.PRINTED and len(text) > rules.MAX_PRINTED_CHARS:
         message = "印制的码放不下这么多权益，请减少：大约可放一项证照加一张通行证，或两张通行证。"
         raise InvalidDraftError([FieldError("types", "too_large_for_print", message)])
@@ -167,7 +167,7 @@ def store(
         name=name, place=place, department=department, status=int(Status.VALID), status_list=list_id,
         status_index=slot,
         wanted=wanted, issued_at=issued_at, issued_by=work.actor.id, expires_at=claims.expires_at,
-        text=text, device_key=None if device is None else device.raw,
+        text=text, device_key=None if device is None else device.raw, grant_texts=grant_texts if device else None,
     )  # fmt: skip
     try:
         with work.session.begin_nested():
@@ -181,7 +181,8 @@ def store(
 
 def record(work: Work, code: Code) -> None:
     """Put the code as it is now into the log."""
-    content = {"code_id": code.id, "kind": code.kind, "generation": code.generation, "text": code.text}
+    texts = {"text": code.text} | ({} if code.grant_texts is None else {"grant_texts": code.grant_texts})
+    content = {"code_id": code.id, "kind": code.kind, "generation": code.generation} | texts
     entry = Entry(
         kind=Kind.CODE,
         item=id_bytes(code.item_id),

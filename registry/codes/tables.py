@@ -41,7 +41,10 @@ class Code(Base):
     issued_at: Mapped[datetime] = mapped_column(UtcDateTime)
     issued_by: Mapped[str] = mapped_column(String(64))
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: Of a phone's code: the one without grants.
     text: Mapped[str] = mapped_column(Text)
+    #: Of a phone's code: the same code once for each of its grants, in their order; None for one that stands alone.
+    grant_texts: Mapped[Any | None] = mapped_column(Json)
     #: Of the phone that alone may show the code (verifier.presentation); None for a code that stands alone.
     device_key: Mapped[bytes | None] = mapped_column(LargeBinary(33))
     replaced_by: Mapped[str | None] = mapped_column(ForeignKey("codes.id"))

@@ -23,7 +23,7 @@ from registry.work import Work
 from verifier.code import CodeKind
 from verifier.commitment import seal
 from verifier.delegated_code import MAX_SHOWN_CHARS, Chain, shown_length
-from verifier.delegation import Link, LinkClaims, Role, link_to_be_signed
+from verifier.delegation import Link, LinkClaims, link_to_be_signed
 from verifier.entry import Entry, Kind
 from verifier.errors import SignatureError
 from verifier.identifiers import mask_name
@@ -78,7 +78,6 @@ def _claims(work: Work, draft: rules.DelegationDraft, above: tuple[LinkClaims, .
     wanted = LinkClaims(
         role=draft.role,
         key=rules.device_key(draft),
-        name=None if draft.role is Role.REPRESENTATIVE else mask_name(draft.name.strip()),
         matters=None if draft.matters is None else tuple(sorted(set(draft.matters))),
         types=None if draft.types is None else tuple(sorted(set(draft.types))),
         issued_at=issued_at,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -28,6 +29,15 @@ class Case:
     department: str
     matter_code: str
     case_no: str
+
+
+def names_of(work: Work, slots: Sequence[tuple[int, int]]) -> list[str | None]:
+    """The masked names of the delegates whose links have these slots (status list, index); None where unknown.
+
+    No code says them: they are for a window that has stated a purpose, and for nobody else.
+    """
+    rows = [service.find_by_slot(work, *slot) for slot in slots]
+    return [None if row is None else row.name for row in rows]
 
 
 def refusal(work: Work, shown: Shown, case: Case, type_code: str | None) -> str | None:

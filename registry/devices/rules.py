@@ -16,7 +16,7 @@ PIN_DIGITS: Final = 6
 CODE_LASTS: Final = timedelta(days=7)
 #: A phone that asks again sooner gets the code it has, unless what it grants has changed.
 RENEWED_AFTER: Final = timedelta(hours=12)
-#: Each grant makes the QR about one version larger: one fits version 12, four make version 15.
+#: Each is a code of its own on the phone (registry.codes.rules.apart), so this bounds a list, not a QR.
 MAX_GRANTS: Final = 4
 
 #: Why a device ended -> what its code becomes.

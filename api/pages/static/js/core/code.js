@@ -20,7 +20,7 @@ export const POLICY = {
   proofSkew: 10,
 };
 
-const MAX_BYTES = 2048, MAX_GRANTS = 16, CODE_ID_BYTES = 8, ID_BYTES = 16, CLOCK_SKEW = 60, YEAR_9999 = 253402300799;
+const MAX_BYTES = 2048, MAX_GRANTS = 16, MAX_GRANTS_SHOWN = 1, CODE_ID_BYTES = 8, ID_BYTES = 16, CLOCK_SKEW = 60, YEAR_9999 = 253402300799;
 const DELEGATED = 65008, FOREIGN = ["HC1:"];
 const EXPIRES = 4, ISSUED = 6, PRIVATE = -65537;
 const BASE32 = "0123456789abcdefghjkmnpqrstvwxyz";
@@ -41,6 +41,7 @@ export function open(text) {
 function claimsOf(kind, bytes) {
   const claims = cbor.requireMap(cbor.decode(bytes, MAX_BYTES), [EXPIRES, ISSUED, PRIVATE]);
   const isComponent = kind === "component", parts = cbor.requireList(claims.get(PRIVATE), 8, isComponent ? 8 : 7);
+  const isBound = parts.length === 8 && !isComponent, limit = isBound ? MAX_GRANTS_SHOWN : MAX_GRANTS;
   return {
     kind,
     codeId: toHex(cbor.requireBytes(parts[0], CODE_ID_BYTES)),
@@ -50,9 +51,9 @@ function claimsOf(kind, bytes) {
     issuedAt: time(claims.get(ISSUED)),
     expiresAt: time(claims.get(EXPIRES)),
     name: parts[4] === null ? null : cbor.requireText(parts[4], 60),
-    subject: parts[5] === null ? null : textOrId(parts[5], kind === "venue"),
-    grants: cbor.requireList(parts[6], MAX_GRANTS).map((grant) => grantOf(grant, kind)),
-    deviceKey: parts.length === 8 && !isComponent ? deviceKey(parts[7]) : null,
+    subject: parts[5] === null ? null : subjectOf(parts[5], kind),
+    grants: cbor.requireList(parts[6], limit).map(grantOf),
+    deviceKey: isBound ? deviceKey(parts[7]) : null,
     place: isComponent ? cbor.requireText(parts[7], 60) : null,
   };
 }
@@ -62,15 +63,18 @@ function time(value) {
   return value;
 }
 
-function grantOf(value, of) {
+function grantOf(value) {
   const parts = cbor.requireList(value, 5, 5), kind = GRANT_KINDS.get(cbor.requireUint(parts[0]));
   if (!kind) throw malformed("wrong_field");
-  const ref = textOrId(parts[1], of === "printed" && kind === "pass");
+  const ref = kind === "pass" ? venueOf(parts[1]) : cbor.requireText(parts[1], 32);
   return { kind, ref, statusList: cbor.requireUint(parts[2]), statusIndex: cbor.requireUint(parts[3]), until: time(parts[4]) };
 }
 
-function textOrId(value, ids) {
-  if (!ids || !(value instanceof Uint8Array)) return cbor.requireText(value, 32);
+function subjectOf(value, kind) {
+  return kind === "venue" && value instanceof Uint8Array ? venueOf(value) : cbor.requireText(value, 32);
+}
+
+function venueOf(value) {
   let number = BigInt(`0x${toHex(cbor.requireBytes(value, ID_BYTES))}`), text = "";
   for (let n = 0; n < 26; n++, number >>= 5n) text = BASE32[Number(number & 31n)] + text;
   return text;

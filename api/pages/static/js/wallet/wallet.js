@@ -45,17 +45,50 @@ function showWallet() {
   show(state);
   if (state === "ended") put("ended-reason", texts.ended[wallet.ended] ?? texts.ended.other);
   if (!wallet) return;
-  const list = part("grants");
-  list.replaceChildren(...wallet.grants.map((grant) => {
-    const item = document.createElement("li"), name = document.createElement("b"), until = document.createElement("span");
-    name.textContent = grant.name;
-    until.textContent = `${texts[grant.kind]} · ${grant.until > 253e9 ? texts.longTerm : texts.until.replace("{at}", moment(grant.until))}`;
-    item.append(name, until);
+  showChoice();
+  put("until", texts.codeUntil.replace("{at}", moment(wallet.expiresAt)));
+  showAge();
+}
+
+// One thing a showing: whoever scans the code sees that one, and the QR stays small.
+const keyOf = (grant) => `${grant.kind} ${grant.ref}`;
+const nothing = () => ({ kind: "nothing", ref: "", name: texts.nothing, text: wallet.text });
+const choices = () => [...wallet.grants, nothing()];
+const chosen = () => choices().find((grant) => keyOf(grant) === wallet.chosen) ?? null;
+
+// Where there is one thing to show nobody is asked; nor is it where nothing is left to show.
+function settleChoice() {
+  if (!chosen()) wallet.chosen = wallet.grants.length > 1 ? null : keyOf(choices()[0]);
+}
+
+function showChoice() {
+  part("grants").replaceChildren(...choices().map((grant) => {
+    const item = document.createElement("label"), box = document.createElement("input"), said = document.createElement("span");
+    Object.assign(box, { type: "radio", name: "grant", value: keyOf(grant), checked: keyOf(grant) === wallet.chosen });
+    box.addEventListener("change", () => choose(box.value));
+    said.append(Object.assign(document.createElement("b"), { textContent: grant.name }), document.createElement("br"), aboutOf(grant));
+    item.className = "choice";
+    item.append(box, said);
     return item;
   }));
   part("no-grants").hidden = wallet.grants.length > 0;
-  put("until", texts.codeUntil.replace("{at}", moment(wallet.expiresAt)));
-  showAge();
+  part("choose-first").hidden = chosen() !== null;
+  part("code-card").hidden = stateOf() !== "ready" || chosen() === null;
+  put("shown-name", chosen()?.name ?? "");
+}
+
+function aboutOf(grant) {
+  if (!grant.ref) return texts.nothingAbout;
+  return `${texts[grant.kind]} · ${grant.until > 253e9 ? texts.longTerm : texts.until.replace("{at}", moment(grant.until))}`;
+}
+
+async function choose(key) {
+  wallet.chosen = key;
+  await store.put(NAME, wallet);
+  showChoice();
+  shownAt = 0;
+  part("code-card").scrollIntoView({ block: "start" });
+  await tick();
 }
 
 function showAge() {
@@ -69,7 +102,7 @@ function showAge() {
 async function showCode() {
   // Set before the key signs: the next tick must not begin a second one.
   const at = (shownAt = Math.floor(now()));
-  const bytes = await present(payload.decode(wallet.text), wallet.keys.privateKey, at);
+  const bytes = await present(payload.decode(chosen().text), wallet.keys.privateKey, at);
   const text = payload.encode(bytes);
   drawCode(part("code"), text);
   // For tests and for readers without a camera: what the QR holds.
@@ -78,7 +111,7 @@ async function showCode() {
 
 async function tick() {
   if (stateOf() !== document.body.dataset.state && !["enrolling", "busy"].includes(document.body.dataset.state)) showWallet();
-  if (document.body.dataset.state !== "ready" || document.hidden || !drawCode) return;
+  if (document.body.dataset.state !== "ready" || document.hidden || !drawCode || !chosen()) return;
   const left = WINDOW - (now() - shownAt);
   if (left <= 0 || left > WINDOW + 1) await showCode();
   const rest = Math.max(0, WINDOW - (now() - shownAt));
@@ -95,9 +128,10 @@ const seconds = (text) => Date.parse(text) / 1000;
 async function keep(keys, { body, skew }) {
   wallet = {
     keys, skew, deviceId: body.device_id, codeId: body.code_id, text: body.text, expiresAt: seconds(body.expires_at),
-    renewedAt: Date.now() / 1000 + skew, ended: null,
-    grants: body.grants.map((grant) => ({ kind: grant.kind, name: grant.name, until: seconds(grant.until) })),
+    renewedAt: Date.now() / 1000 + skew, ended: null, chosen: wallet?.chosen ?? null,
+    grants: body.grants.map(({ kind, ref, name, until, text }) => ({ kind, ref, name, text, until: seconds(until) })),
   };
+  settleChoice();
   askedAt = wallet.renewedAt;
   await store.put(NAME, wallet);
 }
@@ -146,6 +180,7 @@ async function showUses() {
     const { body } = await uses(wallet);
     const lines = [
       ...body.uses.map((use) => [seconds(use.used_at), texts.used.replace("{department}", use.department).replace("{item}", use.item), use.purpose]),
+      ...body.scans.map((scan) => [seconds(scan.scanned_at), texts.scanned.replace("{department}", scan.department), scan.purpose]),
       ...body.visits.map((visit) => [seconds(visit.decided_at), visit.venue, visit.admitted ? texts.admitted : texts.refused]),
     ].sort((left, right) => right[0] - left[0]);
     list.replaceChildren(...lines.map(([at, what, more]) => {
