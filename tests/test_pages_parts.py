@@ -65,6 +65,9 @@ FAMILIES = {
     "quality.": (
         "pooled", "on_time", "complete", "accurate", "historic", "incremental", "numerator", "denominator",
     ),
+    "first.": tuple(
+        step + part for step in ("scope", "registrar", "window", "second") for part in (".title", ".body", ".action")
+    ),
     "account.": ("open", "locked", "password_due", "disabled"),
     "check.": tuple(Outcome),
     "check.name.": tuple(Check),

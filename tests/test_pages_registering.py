@@ -85,6 +85,16 @@ def test_navigation_shows_only_what_the_roles_allow_and_the_rest_is_refused_on_a
     expect(page.get_by_text("问题编号")).to_be_visible()
 
 
+def test_the_home_page_opens_only_doors_that_the_roles_allow(desk: Watched) -> None:
+    doors = desk.page.get_by_role("region", name="选择您的工作").get_by_role("link")
+    desk.page.goto("/")
+    expect(doors).to_have_text(["登记证照", "用证办件", "管理场所"])
+    desk.log_in("wang")
+    desk.page.goto("/")
+    expect(doors).to_have_text(["用证办件"])
+    expect(desk.page.get_by_role("heading", name="开始使用")).to_have_count(0)
+
+
 def ends_with(page: Page, headline: str) -> None:
     """The import's page comes to its end by itself."""
     expect(page.get_by_role("heading", level=1)).to_have_text(headline, timeout=20_000)

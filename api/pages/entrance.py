@@ -6,11 +6,14 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from api.access import ADMINISTRATOR
 from api.http.callers import clear_cookie, session_secret, set_cookie
 from api.http.calls import Call, get_call
 from api.http.guard import GuardedRoute
 from api.pages.entrance_views import Door, HomePage, LoginPage, PasswordPage, WaitingLine
+from api.pages.first_steps import first_steps
 from api.pages.forms import Form, get_form
+from api.pages.navigation import way_to
 from api.pages.preferences import Preferences
 from api.pages.problems import field_errors, problem_view
 from api.pages.rendering import go, local_path, show, texts_for
@@ -37,7 +40,10 @@ _DOORS: Final = (
 def home(request: Request, call: OfCall) -> Response:
     """首页。"""
     t = texts_for(request)
-    return show(request, "home.html", HomePage(_DOORS, figures_of(read_state(call), t), _waiting(call, t)))
+    roles = call.caller.actor.roles if call.caller else None
+    doors = [door for door in _DOORS if roles is None or way_to(door.href).is_seen_by(roles)]
+    steps = call.read(first_steps) if roles is not None and ADMINISTRATOR in roles else None
+    return show(request, "home.html", HomePage(doors, figures_of(read_state(call), t), _waiting(call, t), steps))
 
 
 def _waiting(call: Call, t: Texts) -> list[WaitingLine] | None:

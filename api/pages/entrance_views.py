@@ -27,6 +27,15 @@ class WaitingLine:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstStep:
+    """One thing that a new registry needs before anybody can work with it."""
+
+    key: str
+    href: str
+    is_done: bool
+
+
+@dataclass(frozen=True, slots=True)
 class HomePage:
     """The home page."""
 
@@ -34,6 +43,8 @@ class HomePage:
     figures: Sequence[Fact]
     #: Work that waits for the reader; None for whoever has no department.
     waiting: Sequence[WaitingLine] | None = None
+    #: For the administrator of a registry that is not set up yet.
+    first_steps: Sequence[FirstStep] | None = None
 
 
 @dataclass(frozen=True, slots=True)

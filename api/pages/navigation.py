@@ -81,6 +81,11 @@ GROUPS: Final[tuple[tuple[str, tuple[Way, ...]], ...]] = (
 )
 
 
+def way_to(href: str) -> Way:
+    """The page of this address."""
+    return next(way for _, ways in GROUPS for way in ways if way.href == href)
+
+
 @dataclass(frozen=True, slots=True)
 class ShownWay:
     """One link, and whether the reader is there."""
