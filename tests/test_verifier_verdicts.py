@@ -61,6 +61,7 @@ def test_genuine_evidence_is_valid_and_every_required_check_says_so() -> None:
         Check.DELEGATION,
         Check.HOLDER,
         Check.POSSESSION,
+        Check.RECEIVER,
     }
     shown = verdict.to_json()
     json.dumps(shown)

@@ -26,6 +26,7 @@ class Check(StrEnum):
     FRESHNESS = "freshness"
     HOLDER = "holder"
     POSSESSION = "possession"
+    RECEIVER = "receiver"
 
     # Enum's own hash is a Python function; results are kept by check, so it would be called dozens of times a verdict.
     __hash__ = str.__hash__

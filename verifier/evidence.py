@@ -182,7 +182,7 @@ def verify_evidence(data: bytes, trust: TrustBundle, at: datetime, policy: Polic
     _examine_files(exam, bundle, face)
     # (6), (7) Genuine is not yet in force.
     examine_status(exam, trust, _number(entry.facts.get("status_list")), _number(entry.facts.get("status_index")))
-    exam.run(Check.VALIDITY, lambda: _check_validity(face, at), "在有效期内")
+    exam.run(Check.VALIDITY, lambda: check_validity(face, at), "在有效期内")
     # (8) … (11) They signed it, the log holds it, the chain holds the log, others saw the same log. The signatures,
     # nearly all of the time, come last and together: what is plainly wrong is told without them.
     if key is not None:
@@ -298,7 +298,8 @@ def examine_status(exam: Examination, trust: TrustBundle, number: int, index: in
     exam.run(Check.STATUS, check, "状态列表中为有效", trust.content.issued_at)
 
 
-def _check_validity(face: dict[str, JSON], at: datetime) -> None:
+def check_validity(face: dict[str, JSON], at: datetime) -> None:
+    """Raises ValidityError unless the certificate's period holds on that day in Shanghai, MalformedError."""
     day, begins = times.shanghai_day(at), times.compact_date(face.get("valid_from"))
     if day < begins:
         raise ValidityError("not_yet_valid", f"有效期从 {begins:%Y-%m-%d} 开始", evidence={"valid_from": str(begins)})

@@ -76,6 +76,15 @@ class PublicKey:
         except InvalidSignature as error:
             raise SignatureError("wrong_signature", "签名与内容不符：内容被改动，或不是该密钥签的") from error
 
+    @property
+    def coordinates(self) -> tuple[bytes, bytes]:
+        """x and y of a P-256 key, 32 bytes each. Raises MalformedError for keys of other suites."""
+        key = _load(self.suite, self.raw)
+        if not isinstance(key, ec.EllipticCurvePublicKey):
+            raise MalformedError("unknown_suite", "只有 P-256 公钥有坐标")
+        point = key.public_numbers()
+        return point.x.to_bytes(32, "big"), point.y.to_bytes(32, "big")
+
     def validate(self) -> PublicKey:
         """This key, if its bytes are a key of its suite. Raises MalformedError."""
         _load(self.suite, self.raw)

@@ -51,6 +51,7 @@ CHECK_CHINESE = {
     Check.FRESHNESS: "信任包时效",
     Check.HOLDER: "持证人一致",
     Check.POSSESSION: "手机即时证明",
+    Check.RECEIVER: "接收单位",
 }
 
 
