@@ -30,6 +30,7 @@ from api.http import (
     departments,
     devices,
     evidence_sets,
+    extracts,
     fallbacks,
     files,
     import_events,
@@ -61,7 +62,7 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     # Tried in turn, which costs more than all else at the door: what systems call by the thousand comes first.
     certificates.registering,
     sessions.router, accounts.router, departments.router, catalogue.router, files.router, batches.router,
-    uploads.router, imports.router, import_events.router, copies.router,
+    uploads.router, imports.router, import_events.router, copies.router, extracts.router,
     certificates.router, evidence_sets.router, materials.router, invoices.router, codes.router, devices.router,
     relatives.router,
     status_changes.router,

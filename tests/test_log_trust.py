@@ -217,10 +217,10 @@ def test_a_bundle_says_everything_that_a_verifier_needs(lite: Institution) -> No
     content = trust.content
     assert (content.registry, content.origin) == (lite.pipeline.origin, lite.pipeline.origin)
     purposes = {purpose for key in content.keys for purpose in key.purposes}
-    assert purposes == {"entries", "log", "status", "delegation", *(kind.purpose for kind in CodeKind)}
+    assert purposes == {"entries", "extract", "log", "status", "delegation", *(kind.purpose for kind in CodeKind)}
     roots = {key.kid for key in content.root_keys}
     assert roots.isdisjoint({key.public.kid for key in content.keys})
-    assert {key.owner for key in content.keys if key.purposes == ("entries",)} >= {MARKET, CARE}
+    assert {key.owner for key in content.keys if key.purposes == ("entries", "extract")} >= {MARKET, CARE}
     trust.check_scope(MARKET, FOOD, LATER)
     assert trust.type(PROOF, 1).one_time
     assert len(content.types) == len(catalogue.builtin_definitions())

@@ -43,7 +43,7 @@ class Kind(IntEnum):
     COMPONENT = 14
     VENUE = 15
     DELEGATION = 16
-    DISCLOSURE = 18
+    EXTRACT = 18
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@
 
 Reading follows RFC 9901 7.1 and refuses whatever it leaves open: a digest stands in one place only, a disclosure is
 asked for by one digest, claims never overwrite others, and the names `_sd`, `_sd_alg` and `...` mean nothing else.
-Nothing here knows keys, times or trust: see verifier.disclosure and verifier.key_binding.
+Nothing here knows keys, times or trust: see verifier.extract and verifier.key_binding.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ _T = TypeVar("_T")
 class TrustedKey:
     """A key, whose it is (18-character USCC or "registry"), what for, and when (valid_to exclusive, None: no end).
 
-    Purposes: "entries" (log entries), "log", "status", "code:person", "code:enterprise", "code:venue",
+    Purposes: "entries" (log entries), "extract", "log", "status", "code:person", "code:enterprise", "code:venue",
     "code:component", "code:printed", "code:derived".
     """
 

@@ -8,9 +8,9 @@ from codes import payload
 from verifier.code import CODE_POLICY, verify_code
 from verifier.delegated_code import is_delegated, verify_delegated
 from verifier.derived_copy import is_copy, verify_copy
-from verifier.disclosure import verify_disclosure
 from verifier.errors import Check, MalformedError
 from verifier.evidence import MAGIC, verify_evidence
+from verifier.extract import verify_extract
 from verifier.foreign.verify import adapter_of, verify_foreign
 from verifier.sd_jwt import is_sd_jwt
 from verifier.trust import TrustBundle
@@ -20,7 +20,7 @@ MAX_CODE_TEXT_BYTES = 8192
 
 
 def verify(presented: bytes, trust: TrustBundle, at: datetime) -> Verdict:
-    """The verdict on a file's or a scan's bytes: evidence, copy, disclosure, code of ours or of others. Never raises.
+    """The verdict on a file's or a scan's bytes: evidence, copy, extract, code of ours or of others. Never raises.
 
     Pictures are not read here: whoever reads one passes on the texts found in it.
     """
@@ -29,7 +29,7 @@ def verify(presented: bytes, trust: TrustBundle, at: datetime) -> Verdict:
     if presented.startswith(MAGIC):
         return verify_evidence(presented, trust, at)
     if is_sd_jwt(presented):
-        return verify_disclosure(presented, trust, at)
+        return verify_extract(presented, trust, at)
     if len(presented) <= MAX_CODE_TEXT_BYTES:
         try:
             text = payload.normalise_scanned(presented.decode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from sqlalchemy import Connection, Row, Select, Table, exists, select
 from api.audit.findings import Findings
 from registry.certificates.tables import Certificate
 from registry.copies.tables import DerivedCopy
+from registry.extracts.tables import Extract
 from registry.ids import id_text
 from registry.log.tables import LogEntry
 from registry.materials.tables import Material
@@ -30,6 +32,7 @@ _MATERIALS: Table = Material.__table__  # type: ignore[assignment]
 _EVENTS: Table = StatusEvent.__table__  # type: ignore[assignment]
 _USES: Table = Use.__table__  # type: ignore[assignment]
 _COPIES: Table = DerivedCopy.__table__  # type: ignore[assignment]
+_EXTRACTS: Table = Extract.__table__  # type: ignore[assignment]
 _HAND_INS: Table = HandIn.__table__  # type: ignore[assignment]
 
 Facts = Mapping[str, Any]
@@ -95,6 +98,16 @@ HOLDINGS = (
                      "receiver": row.receiver, "made_by": row.department, "masked": row.masked, "use_id": row.use_id,
                      "authorisation_id": row.authorisation_id, "made_at": to_text(row.made_at),
                      "expires_at": to_text(row.expires_at)},
+        lambda row: row.id, digests=True,
+    ),
+    Holding(
+        "摘录件", _EXTRACTS, Kind.EXTRACT, False, "content",
+        lambda row: {"matter": row.matter_code, "fields": len(row.fields)},
+        lambda row: {"extract_id": row.id, "certificate_id": row.certificate_id, "use_id": row.use_id,
+                     "made_by": row.department, "receiver": row.receiver, "matter_code": row.matter_code,
+                     "purpose": row.purpose, "fields": row.fields, "made_at": to_text(row.made_at),
+                     "expires_at": to_text(row.expires_at),
+                     "sd_jwt_sha256": hashlib.sha256(row.text.encode()).hexdigest()},
         lambda row: row.id, digests=True,
     ),
     Holding(

@@ -43,6 +43,7 @@ def write_inspection(out: TextIO, name: str, found: Inspection) -> None:
         f"SM3：{found.sm3}",
         f"核验时间：{times.for_people(found.at)}",
         *_parts(found.document),
+        *(f"  {path}：{value[:200]}" for path, value in found.document.get("told", {}).items()),
         *_invoice(found.invoice),
     ]
     for signed in found.signatures:

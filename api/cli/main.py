@@ -94,16 +94,21 @@ def _parser() -> Parser:
 def _add_verify(commands: argparse._SubParsersAction[Parser]) -> None:
     verify = commands.add_parser(
         "verify",
-        help="离线核验一个证据包、码或码的图片",
+        help="离线核验一个证据包、摘录件、码或码的图片",
         description="离线核验，不访问网络。退出状态：0 有效，1 无效，2 不在有效状态，3 无法判定，64 命令有误。",
     )
     verify.add_argument(
-        "presented", metavar="文件或码", help="证据包、码的图片、码的文本文件，或 SZ1: 开头的码；- 为标准输入"
+        "presented", metavar="文件或码", help="证据包、摘录件、码的图片、码的文本文件，或 SZ1: 开头的码；- 为标准输入"
     )
     verify.add_argument("--trust", metavar="信任包", type=Path, required=True, help="信任包文件")
     verify.add_argument(
-        "--evidence", metavar="证据包", type=Path, help="加注件的证据包：核验的文件是不是当时制作的那一份 PDF"
+        "--evidence",
+        metavar="证据包",
+        type=Path,
+        help="加注件的证据包：核验的文件是不是当时制作的那一份 PDF；原证照的证据包：摘录件的字段是否与存证一致",
     )
+    verify.add_argument("--receiver", metavar="代码", help="摘录件：核验单位的统一社会信用代码，须为接收单位")
+    verify.add_argument("--nonce", metavar="随机数", help="摘录件：请持证人手机签署的随机数，与 --receiver 同用")
     verify.add_argument("--at", metavar="时间", type=moment, help="按此时间核验（ISO 8601，须带时区），默认现在")
     verify.add_argument("--json", action="store_true", help="每个结论输出一行 JSON")
     verify.set_defaults(module="verifying")

@@ -17,6 +17,9 @@ from api.gate.trust_file import open_trust
 from codes import payload
 from verifier.derived_copy import verify_copy
 from verifier.evidence import MAGIC, MAX_BUNDLE_BYTES
+from verifier.extract import verify_extract
+from verifier.key_binding import Challenge
+from verifier.sd_jwt import is_sd_jwt
 from verifier.trust import TrustBundle
 from verifier.verdict import State, Verdict
 from verifier.verify import verify
@@ -38,15 +41,34 @@ def run(options: argparse.Namespace) -> int:
     except TrustFileError as error:
         raise CommandError(error.message) from error
     at = options.at or now()
-    if options.evidence is not None:
-        evidence = read_given(str(options.evidence), MAX_BUNDLE_BYTES)
-        verdicts = [verify_copy(evidence, trust, at, read_given(options.presented, MAX_BUNDLE_BYTES))]
-    else:
-        verdicts = [verify(one, trust, at) for one in _presented(options.presented)]
+    verdicts = _verdicts(options, trust, at)
     for verdict in verdicts:
         _write(verdict, trust, at, options.json)
     sys.stdout.flush()
     return exit_status({verdict.state for verdict in verdicts})
+
+
+def _verdicts(options: argparse.Namespace, trust: TrustBundle, at: datetime) -> list[Verdict]:
+    evidence = None if options.evidence is None else read_given(str(options.evidence), MAX_BUNDLE_BYTES)
+    presented = _presented(options.presented)
+    if len(presented) == 1 and is_sd_jwt(presented[0]):
+        challenge = _challenge(options)
+        return [
+            verify_extract(presented[0], trust, at, receiver=options.receiver, challenge=challenge, evidence=evidence)
+        ]
+    if options.receiver is not None or options.nonce is not None:
+        raise CommandError("--receiver 与 --nonce 只用于核验摘录件。")
+    if evidence is not None:
+        return [verify_copy(evidence, trust, at, read_given(options.presented, MAX_BUNDLE_BYTES))]
+    return [verify(one, trust, at) for one in presented]
+
+
+def _challenge(options: argparse.Namespace) -> Challenge | None:
+    if options.nonce is None:
+        return None
+    if options.receiver is None:
+        raise CommandError("--nonce 须与 --receiver 同用：持证人的手机是对一个单位出示的。")
+    return Challenge(options.receiver, options.nonce)
 
 
 def exit_status(states: set[State]) -> int:

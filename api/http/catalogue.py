@@ -69,6 +69,7 @@ class Slot(Incoming):
     name: str = Field(max_length=100, description="材料项名称")
     accepts: list[str] = Field(min_length=1, max_length=64, description="可接受的类型代码")
     required: bool = Field(default=True, description="是否必需")
+    fields: list[str] = Field(default_factory=list, max_length=40, description="办理所需的照面字段，摘录件只给这些")
 
 
 class NewMatter(Incoming):
@@ -113,7 +114,9 @@ def _shown(row: CertificateType) -> dict[str, Any]:
 
 def _matter(work: Work, row: Matter) -> MatterShown:
     slots = [
-        Slot(code=slot.code, name=slot.name, accepts=list(slot.accepts), required=slot.required)
+        Slot(
+            code=slot.code, name=slot.name, accepts=list(slot.accepts), required=slot.required, fields=list(slot.fields)
+        )
         for slot in catalogue.slots_of(work, row.code)
     ]
     return MatterShown(code=row.code, name=row.name, department=row.department, purpose=row.purpose, slots=slots)
@@ -175,7 +178,9 @@ def list_matters(call: OfCall) -> Matters:
 @router.post("/matters", status_code=201, response_model=MatterShown, summary="登记事项", responses=problems(404, 409))
 def register_matter(body: NewMatter, call: OfCall) -> Response:
     """登记事项及其材料项；相同内容重复登记无妨。"""
-    slots = tuple(rules.Slot(slot.code, slot.name, tuple(slot.accepts), slot.required) for slot in body.slots)
+    slots = tuple(
+        rules.Slot(slot.code, slot.name, tuple(slot.accepts), slot.required, tuple(slot.fields)) for slot in body.slots
+    )
 
     def act(work: Work) -> Answer:
         row = catalogue.register_matter(work, body.code, body.name, body.department, body.purpose, slots)

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from registry.departments.rules import LEVELS
 from registry.errors import FieldError, InvalidDraftError
 from verifier.errors import MalformedError
 from verifier.identifiers import HOLDER_CODE_TYPES, IdentifierError, check_uscc
@@ -27,6 +28,10 @@ _KEYS = frozenset(
 )  # fmt: skip
 _CODE = re.compile(r"[0-9A-Z]{18}[0-9]{3}", re.ASCII)
 _MATTER_CODE = re.compile(r"[0-9A-Z][0-9A-Z-]{3,31}", re.ASCII)
+_FIELD = re.compile(
+    r"certificate_number|certificate_identifier|area_code|holders\.holder_(name|code)|extend_info\.\w{1,60}", re.ASCII
+)
+MAX_SLOT_FIELDS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,8 @@ class TypeDefinition:
     date_fields: tuple[str, ...]
     #: How fields are masked: name, number or hide.
     masks: Mapping[str, str]
+    #: To which levels of departments fields of its own may go in extracts (`x-disclose`), where the type says so.
+    receivers: Mapping[str, frozenset[str]]
 
 
 def compile_definition(definition: Mapping[str, Any]) -> TypeDefinition:
@@ -128,7 +135,15 @@ def _compile(definition: bytes) -> TypeDefinition:
         one_time=value["one_time"], version=value["version"], schema=schema,
         date_fields=tuple(name for name, part in properties.items() if part.get("format") == "yyyymmdd"),
         masks={name: part["x-mask"] for name, part in properties.items() if "x-mask" in part},
+        receivers={name: _levels(name, part["x-disclose"]) for name, part in properties.items()
+                   if "x-disclose" in part},
     )  # fmt: skip
+
+
+def _levels(name: str, value: Any) -> frozenset[str]:
+    if not isinstance(value, list) or not all(level in LEVELS for level in value):
+        raise _invalid(f"schema.{name}", f"x-disclose 应为部门层级的数组：{'、'.join(LEVELS)}。")
+    return frozenset(value)
 
 
 def _check_facts(value: Mapping[str, Any]) -> None:
@@ -164,12 +179,16 @@ def _invalid(field: str, message: str) -> InvalidDraftError:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One material slot of a matter: which type codes satisfy it."""
+    """One material slot of a matter: which type codes satisfy it, and which fields of theirs the matter needs.
+
+    fields: parts of a face (registry.extracts.rules); more than these no extract for the matter may hold.
+    """
 
     code: str
     name: str
     accepts: tuple[str, ...]
     required: bool = True
+    fields: tuple[str, ...] = ()
 
 
 def check_matter(code: str, name: str, purpose: str, slots: tuple[Slot, ...]) -> list[FieldError]:
@@ -186,7 +205,16 @@ def check_matter(code: str, name: str, purpose: str, slots: tuple[Slot, ...]) ->
     for place, slot in enumerate(slots):
         if not _MATTER_CODE.fullmatch(slot.code) or not slot.accepts or not _is_title(slot.name):
             errors.append(FieldError(f"slots[{place}]", "wrong_slot", "材料项应有编码、名称和至少一个可接受的类型。"))
+        if not _are_fields(slot.fields):
+            message = (
+                f"所需字段应为不重复的照面字段，如 certificate_number、extend_info.address，最多 {MAX_SLOT_FIELDS} 个。"
+            )
+            errors.append(FieldError(f"slots[{place}].fields", "wrong_field_name", message))
     return errors
+
+
+def _are_fields(fields: tuple[str, ...]) -> bool:
+    return len(set(fields)) == len(fields) <= MAX_SLOT_FIELDS and all(map(_FIELD.fullmatch, fields))
 
 
 def _is_title(text: str) -> bool:

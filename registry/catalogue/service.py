@@ -168,7 +168,7 @@ def register_matter(
             raise DuplicateError("matter_exists", "该事项编码已登记为另一事项。", code)
         return matter
     for position, slot in enumerate(slots):
-        values = {**asdict(slot), "accepts": list(slot.accepts)}
+        values = {**asdict(slot), "accepts": list(slot.accepts), "fields": list(slot.fields)}
         work.session.add(MatterSlot(matter_code=code, position=position, **values))
     work.session.flush()
     return matter
@@ -198,4 +198,4 @@ def slots_of(work: Work, matter_code: str) -> tuple[rules.Slot, ...]:
     rows = work.session.scalars(
         select(MatterSlot).where(MatterSlot.matter_code == matter_code).order_by(MatterSlot.position)
     )
-    return tuple(rules.Slot(row.code, row.name, tuple(row.accepts), row.required) for row in rows)
+    return tuple(rules.Slot(row.code, row.name, tuple(row.accepts), row.required, tuple(row.fields)) for row in rows)

@@ -65,3 +65,4 @@ class MatterSlot(Base):
     name: Mapped[str] = mapped_column(String(200))
     required: Mapped[bool] = mapped_column(Boolean)
     accepts: Mapped[Any] = mapped_column(Json)
+    fields: Mapped[Any] = mapped_column(Json, server_default="[]")

@@ -45,10 +45,15 @@ def check_request(request: CopyRequest, now: datetime, valid_to_on: date | None)
     ]
     if request.use_id is not None and request.authorisation_id is not None:
         errors.append(FieldError("authorisation_id", "use_or_authorisation", "用证与授权只能指明一项。"))
-    if request.expires_at <= now:
-        errors.append(FieldError("expires_at", "in_the_past", "有效至应晚于现在。"))
-    elif request.expires_at > now + LONGEST:
-        errors.append(FieldError("expires_at", "too_late", f"加注件最长有效 {LONGEST.days} 天。"))
-    elif valid_to_on is not None and shanghai_day(request.expires_at - timedelta(seconds=1)) > valid_to_on:
-        errors.append(FieldError("expires_at", "after_the_original", f"不能晚于原证照的有效期（{valid_to_on}）。"))
-    return errors
+    return errors + check_end("加注件", request.expires_at, now, valid_to_on)
+
+
+def check_end(what: str, expires_at: datetime, now: datetime, valid_to_on: date | None) -> list[FieldError]:
+    """Faults of the end of something that is taken from a certificate; `what` is its name."""
+    if expires_at <= now:
+        return [FieldError("expires_at", "in_the_past", "有效至应晚于现在。")]
+    if expires_at > now + LONGEST:
+        return [FieldError("expires_at", "too_late", f"{what}最长有效 {LONGEST.days} 天。")]
+    if valid_to_on is not None and shanghai_day(expires_at - timedelta(seconds=1)) > valid_to_on:
+        return [FieldError("expires_at", "after_the_original", f"不能晚于原证照的有效期（{valid_to_on}）。")]
+    return []

@@ -17,6 +17,7 @@ from registry.authorisations.tables import Authorisation
 from registry.catalogue import service as catalogue
 from registry.certificates import masking
 from registry.certificates import service as certificates
+from registry.certificates.entries import original_entry
 from registry.certificates.tables import Certificate
 from registry.copies import rules
 from registry.copies.rules import CopyRequest
@@ -25,7 +26,6 @@ from registry.departments import service as departments
 from registry.errors import (
     BusyError,
     InvalidDraftError,
-    NotAnchoredYetError,
     NotFoundError,
     NotPermittedError,
     TransitionError,
@@ -37,7 +37,6 @@ from registry.items import Item, find_item
 from registry.log import service as log
 from registry.log.published import PublishedLog
 from registry.log.receipts import receipt_of_item
-from registry.log.tables import LogEntry
 from registry.uses import service as uses
 from registry.uses.rules import REASONS
 from registry.witnesses.service import cosigned_note
@@ -78,7 +77,7 @@ def make(work: Work, request: CopyRequest, key: SigningKey, draw: Callable[[Copy
     BusyError (another copy took the number), and what `draw` raises.
     """
     request, row, chain = _examine(work, request)
-    original = _signed_entry(work, row.id)
+    original = original_entry(work, row.id)
     planned = _plan(work, request, row, key)
     stored = draw(planned)
     authorisations.count_use(work, chain)
@@ -188,14 +187,6 @@ def _check_right(work: Work, request: CopyRequest, item: Item) -> list[Authorisa
     if reason is not None:
         raise NotPermittedError(reason, REASONS[reason])
     return chain
-
-
-def _signed_entry(work: Work, certificate_id: str) -> bytes:
-    query = select(LogEntry.signed).where(LogEntry.item == certificate_id, LogEntry.kind == int(Kind.CERTIFICATE))
-    signed = work.session.scalars(query.order_by(LogEntry.id).limit(1)).one_or_none()
-    if signed is None:
-        raise NotAnchoredYetError("original_not_sealed", "原证照刚登记，正在签署存证条目，请稍后再试。")
-    return signed
 
 
 def get(work: Work, copy_id: str) -> DerivedCopy:

@@ -20,6 +20,7 @@ import registry.delegations.tables
 import registry.departments.tables
 import registry.devices.tables
 import registry.disputes.tables
+import registry.extracts.tables
 import registry.fallbacks.tables
 import registry.files.tables
 import registry.idempotency.tables

@@ -10,7 +10,7 @@ from typing import Any
 from registry.keys import rules as key_rules
 from registry.keys.rules import next_second, whole_second
 from registry.keys.service import KnownKey
-from verifier import delegation
+from verifier import delegation, extract
 from verifier.code import CodeKind
 from verifier.times import SHANGHAI
 from verifier.trust import REGISTRY
@@ -21,13 +21,15 @@ PURPOSES = {
     key_rules.STATUS: ("status",),
     key_rules.CODES: (*(kind.purpose for kind in CodeKind), delegation.PURPOSE),
 }
+#: Of every department's key.
+DEPARTMENT_PURPOSES = ("entries", extract.PURPOSE)
 
 
 def trusted_key(key: KnownKey) -> TrustedKey | None:
     """A key as verifiers see it; None for root keys, which stand apart."""
     department = key_rules.department_of(key.purpose)
     if department is not None:
-        return TrustedKey(key.public, department, ("entries",), key.valid_from, key.valid_to)
+        return TrustedKey(key.public, department, DEPARTMENT_PURPOSES, key.valid_from, key.valid_to)
     purposes = PURPOSES.get(key.purpose)
     return None if purposes is None else TrustedKey(key.public, REGISTRY, purposes, key.valid_from, key.valid_to)
 

@@ -137,7 +137,7 @@ def _content_digest(session: Session) -> bytes:
         .order_by(StatusValue.list_id),
     )
     # What keys are for is written in code, and a new release may add to it.
-    state = hashlib.sha256(repr(sorted(rules.PURPOSES.items())).encode())
+    state = hashlib.sha256(repr((sorted(rules.PURPOSES.items()), rules.DEPARTMENT_PURPOSES)).encode())
     for query in watched:
         rows = [tuple(row) for row in session.execute(query)]
         state.update(orjson.dumps(rows, default=_plain) + b"\n")

@@ -129,10 +129,11 @@ def refusal(request: ReuseRequest, facts: Facts) -> str | None:
         return "wrong_subject"
     if not facts.chain:
         return "authorisation_missing"
-    return authorisations.refusal(facts.chain, facts.wanted) or _item_refusal(facts)
+    return authorisations.refusal(facts.chain, facts.wanted) or item_refusal(facts)
 
 
-def _item_refusal(facts: Facts) -> str | None:
+def item_refusal(facts: Facts) -> str | None:
+    """The first reason against the use that lies in the item itself."""
     if facts.item_status is not Status.VALID:
         return f"item_{facts.item_status.name.lower()}"
     if facts.held:

@@ -97,6 +97,22 @@ def _gather(work: Work, request: ReuseRequest, department: str, item: Item, chai
     )  # fmt: skip
 
 
+def refusal_now(work: Work, use: Use) -> str | None:
+    """Why a use that was made would be refused now, one of rules.REASONS; None if not. That it counted is no reason."""
+    item = find_item(work, use.item_kind, use.item_id)
+    if item is None:
+        return "item_erased"
+    request = ReuseRequest(
+        item_kind=use.item_kind, item_id=use.item_id, matter_code=use.matter_code, case_no=use.case_no,
+        purpose=use.purpose, authorisation_id=use.authorisation_id, subject_index=use.subject_index,
+        operator=use.operator, device=use.device, slot_code=use.slot_code,
+    )  # fmt: skip
+    chain = authorisations.lock_chain(work, use.authorisation_id)
+    facts = _gather(work, request, use.department, item, chain)
+    reason = rules.refusal(request, facts)
+    return rules.item_refusal(facts) if reason == "authorisation_exhausted" else reason
+
+
 def _is_held(work: Work, item: Item) -> bool:
     dispute = marks.open_of(work, item.id) if item.kind == "certificate" else None
     return dispute is not None and dispute.holds

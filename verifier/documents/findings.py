@@ -31,6 +31,7 @@ class Format(StrEnum):
     TIFF = "tiff"
     WEBP = "webp"
     EVIDENCE = "evidence"
+    EXTRACT = "extract"
     CODE = "code"
     TRUST = "trust"
     ZIP = "zip"
@@ -50,6 +51,7 @@ FORMAT_CHINESE = {
     Format.TIFF: "TIFF 图片",
     Format.WEBP: "WebP 图片",
     Format.EVIDENCE: "随证证据包",
+    Format.EXTRACT: "证照摘录件（SD-JWT）",
     Format.CODE: "随证码",
     Format.TRUST: "信任包",
     Format.ZIP: "ZIP 压缩包",

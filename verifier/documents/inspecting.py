@@ -11,6 +11,7 @@ from verifier.documents.findings import FORMAT_CHINESE, Format, Inspection, Note
 from verifier.documents.ofd_inspecting import inspect_ofd
 from verifier.documents.sniffing import name_differs, sniff
 from verifier.errors import MalformedError, UndecidedError, VerificationError
+from verifier.extract import contents
 from verifier.verdict import State
 
 #: A longer file is not looked at.
@@ -19,6 +20,7 @@ MAX_FILE_BYTES = 128 * 1024 * 1024
 _PICTURES = (Format.PNG, Format.JPEG, Format.GIF, Format.BMP, Format.TIFF, Format.WEBP)
 _OURS = {
     Format.EVIDENCE: "这是随证证据包，请用 suizheng verify 核验",
+    Format.EXTRACT: "这是证照摘录件，请用 suizheng verify 核验；以下内容未经核验",
     Format.CODE: "这是随证码，请用 suizheng verify 核验",
     Format.TRUST: "这是随证信任包；它是核验的依据，请在 suizheng verify 中以 --trust 使用",
 }
@@ -62,6 +64,8 @@ def _inspect(
         from verifier.documents.pdf import inspect_pdf
 
         document, signatures, notes, doubt = inspect_pdf(data, roots, at)
+    elif kind is Format.EXTRACT:
+        document = {"told": contents(data)}
     elif kind in _PICTURES:
         document = pictures.describe(data, kind)
     state, reason, message = conclude(signatures, doubt)

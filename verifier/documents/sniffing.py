@@ -9,6 +9,7 @@ import zlib
 from codes import payload
 from verifier.documents.findings import FORMAT_CHINESE, Format, Note
 from verifier.evidence import MAGIC
+from verifier.sd_jwt import is_sd_jwt
 
 _BEGINNINGS = (
     (0, b"\x89PNG\r\n\x1a\n", Format.PNG),
@@ -33,6 +34,7 @@ _EXTENSIONS = {
     "tiff": Format.TIFF,
     "webp": Format.WEBP,
     "szb": Format.EVIDENCE,
+    "sd-jwt": Format.EXTRACT,
     "zip": Format.ZIP,
     "xml": Format.XML,
     **dict.fromkeys(("doc", "docx", "xls", "xlsx", "ppt", "pptx", "odt", "ods"), Format.OFFICE),
@@ -98,6 +100,8 @@ def _text(data: bytes) -> Format:
             text = _uncut(start, len(data)).decode(encoding)
         except UnicodeDecodeError:
             continue
+        if is_sd_jwt(start):
+            return Format.EXTRACT
         if len(data) <= _TEXT_BYTES and payload.is_code(payload.normalise_scanned(start.decode("ascii", "replace"))):
             return Format.CODE
         return Format.TEXT if text else Format.UNKNOWN

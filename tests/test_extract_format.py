@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from disclosure_world import NUMBER, make, occasion, only, shown, trusting
+from extract_world import NUMBER, make, occasion, only, shown, trusting
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jwcrypto.jwk import JWK
@@ -20,8 +20,8 @@ from sd_jwt.verifier import SDJWTVerifier
 from world import DEPARTMENT, FOOD, ISSUED, NOON, ORIGIN, OTHER_DEPARTMENT, fixed_key, make_world
 
 from verifier import Check, State, Verdict, verify
-from verifier.disclosure import TYPE, sign_disclosure, verify_disclosure
 from verifier.errors import MalformedError, VerificationError
+from verifier.extract import TYPE, sign_extract, verify_extract
 from verifier.jws import decode, encode, jwk_of, key_of, sign_jws
 from verifier.key_binding import Challenge, bind
 from verifier.sd_jwt import Concealer, assemble, digest_of, disclosure, open_sd_jwt, without_gaps
@@ -38,7 +38,7 @@ SALT = b"s" * 16
 
 
 def judged(text: str, trust: Any = TRUST, at: Any = NOON, **named: Any) -> tuple[str, str]:
-    verdict = verify_disclosure(text.encode(), trust, at, **named)
+    verdict = verify_extract(text.encode(), trust, at, **named)
     return str(verdict.state), verdict.reason
 
 
@@ -46,7 +46,7 @@ def result(verdict: Verdict, check: Check) -> tuple[str, str]:
     return next((str(one.outcome), one.reason) for one in verdict.checks if one.check is check)
 
 
-def test_a_disclosure_is_valid_and_says_what_was_not_checked() -> None:
+def test_an_extract_is_valid_and_says_what_was_not_checked() -> None:
     verdict = verify(TEXT.encode(), TRUST, NOON)
     assert (verdict.state, verdict.reason) == (State.VALID, "ok")
     assert result(verdict, Check.COMMITMENT) == ("not_checked", "evidence_not_at_hand")
@@ -60,7 +60,7 @@ def test_a_disclosure_is_valid_and_says_what_was_not_checked() -> None:
 @given(st.sets(st.integers(0, 4)))
 def test_any_subset_of_disclosures_is_valid_and_tells_exactly_that(places: set[int]) -> None:
     text = only(TEXT, places)
-    verdict = verify_disclosure(text.encode(), TRUST, NOON, receiver=OTHER_DEPARTMENT, evidence=EVIDENCE)
+    verdict = verify_extract(text.encode(), TRUST, NOON, receiver=OTHER_DEPARTMENT, evidence=EVIDENCE)
     assert verdict.state is State.VALID, verdict.reason
     told = without_gaps(open_sd_jwt(text.encode(), TYPE).claims)["certificate"]
     whole = shown(WORLD)
@@ -103,7 +103,7 @@ def test_every_last_character_of_a_part_is_its_only_form() -> None:
 
 
 def test_the_commitment_is_checked_with_the_evidence_and_only_by_its_own() -> None:
-    verdict = verify_disclosure(TEXT.encode(), TRUST, NOON, evidence=EVIDENCE)
+    verdict = verify_extract(TEXT.encode(), TRUST, NOON, evidence=EVIDENCE)
     assert verdict.state is State.VALID
     assert {result(verdict, check) for check in (Check.COMMITMENT, Check.INCLUSION, Check.ANCHOR)} == {("passed", "ok")}
     assert judged(TEXT, evidence=WORLD.bundle(2).to_bytes()) == ("invalid", "other_entry")
@@ -112,7 +112,7 @@ def test_the_commitment_is_checked_with_the_evidence_and_only_by_its_own() -> No
     for part in ({"area_code": "310106"}, {"extend_info": {"premises": "别处"}}, {"holders": [{"holder_name": "别人"}]},
                  {"holders": []}, {"extend_info": {"unknown": 1}}, {"issue_date": "20261119"}):  # fmt: skip
         told = {**shown(WORLD), **part}
-        text = sign_disclosure(
+        text = sign_extract(
             told, WORLD.signed_entries[NUMBER], occasion(), ORIGIN, WORLD.department_key, lambda n: b"x" * n
         )
         assert judged(text)[0] == "valid"
@@ -148,7 +148,7 @@ def test_only_the_issuers_key_within_its_right_at_the_time_of_signing_counts() -
     assert judged(TEXT, trusting(WORLD, scopes=gap)) == ("invalid", "out_of_scope")
     since = (Scope(DEPARTMENT, FOOD, begin, made + timedelta(seconds=1)),)
     assert judged(TEXT, trusting(WORLD, scopes=since)) == ("valid", "ok")
-    keys = [replace(key, purposes=("entries", "disclosure")) for key in WORLD.content.keys[:1]]
+    keys = [replace(key, purposes=("entries", "extract")) for key in WORLD.content.keys[:1]]
     ended = [replace(keys[0], valid_to=made), *WORLD.content.keys[1:]]
     assert judged(TEXT, trusting(WORLD, keys=tuple(ended))) == ("invalid", "key_not_valid_then")
     foreign = [WORLD.content.keys[0], replace(keys[0], owner=OTHER_DEPARTMENT, public=PHONE.public)]
@@ -313,7 +313,7 @@ def test_a_phone_shows_it_to_one_reader_once() -> None:
     assert judged(BOUND, at=NOON + timedelta(minutes=7), challenge=ASKED) == ("not_in_force", "proof_expired")
     assert judged(BOUND, at=NOON - timedelta(minutes=2), challenge=ASKED) == ("not_in_force", "proof_from_future")
     # Without a challenge a proof must hold, and is not taken for a fresh one.
-    told = verify_disclosure(BOUND.encode(), TRUST, NOON + timedelta(days=1))
+    told = verify_extract(BOUND.encode(), TRUST, NOON + timedelta(days=1))
     assert told.state is State.VALID and result(told, Check.POSSESSION) == ("not_checked", "challenge_unknown")
 
 
@@ -376,7 +376,7 @@ def test_we_read_what_an_independent_library_writes(suite: Suite) -> None:
         text = holder.sd_jwt_presentation
         trust = trusting(WORLD, key, issued_at=ISSUED, expires_at=NOON + timedelta(days=30))
         made_at = json.loads(decode(text.split("~")[-1].split(".")[1]))["iat"]
-        verdict = verify_disclosure(text.encode(), trust, NOON, evidence=EVIDENCE)
+        verdict = verify_extract(text.encode(), trust, NOON, evidence=EVIDENCE)
         assert (verdict.state, verdict.reason) == (State.VALID, "ok")
         assert set(verdict.subject["fields"]) == {"area_code", "extend_info.premises"}
         assert made_at and judged(text, trust, challenge=replace(ASKED, nonce="n-2")) == ("invalid", "wrong_nonce")

@@ -1,21 +1,21 @@
-"""Disclosures (选择性披露): the fields of a certificate that one matter needs, for one receiver, until their own end.
+"""Extracts (摘录件): the fields of a certificate that one matter needs, for one receiver, until their own end.
 
 An SD-JWT of the type `dc+sd-jwt` (draft-ietf-oauth-sd-jwt-vc) signed by the certificate's issuer. Its claims, of which
 only members of `certificate` are told by disclosures:
 
-    iss, aud: 18-character codes of issuer and receiver; iat, exp; jti: id of the disclosure
+    iss, aud: 18-character codes of issuer and receiver; iat, exp; jti: id of the extract
     vct: <origin>/types/<type code>; status: {status_list: {idx, uri}} (draft-ietf-oauth-status-list)
     purpose, matter: {code, name}, case_no; cnf: {jwk} of the holder's device, if there is one
     evidence: {entry: Base64url of the original's signed log entry}
     certificate: {certificate_name, issuing_authority_name, issue_date, valid_from, valid_to, _sd, holders, extend_info}
 
 What the receiver does not need is not in it, not even as a digest. Whoever also has the certificate's evidence bundle
-can show that what is told is what the log committed to. Written out for outsiders in docs/disclosure.md.
+can show that what is told is what the log committed to. Written out for outsiders in docs/extracts.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -55,11 +55,11 @@ from verifier.witnessing import without_witnesses
 
 TYPE = "dc+sd-jwt"
 #: What a key may sign in a trust bundle.
-PURPOSE = "disclosure"
+PURPOSE = "extract"
 #: Always told: without them nobody can judge what they see.
 OPEN_FIELDS: Final = ("certificate_name", "issuing_authority_name", "issue_date", "valid_from", "valid_to")
 
-DISCLOSURE_POLICY = Policy(
+EXTRACT_POLICY = Policy(
     frozenset((Check.FORMAT, Check.SIGNATURE, Check.ISSUER, Check.STATUS, Check.VALIDITY, Check.FRESHNESS))
 )
 
@@ -67,13 +67,14 @@ _HOLDERS, _OWN = "holders", "extend_info"
 _CLAIMS: Final = {
     "iss", "aud", "iat", "exp", "jti", "vct", "status", "purpose", "matter", "case_no", "evidence", "certificate",
 }  # fmt: skip
+_TOLD: Final = ("iss", "aud", "purpose", "matter", "case_no", "certificate")
 _PLAIN_TEXTS: Final = ("iss", "aud", "jti", "vct", "purpose", "case_no")
 _LONGEST_TEXT = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """What a disclosure is for. receiver: 18-character code; ends_at is exclusive."""
+    """What an extract is for. receiver: 18-character code; ends_at is exclusive."""
 
     id: str
     receiver: str
@@ -96,7 +97,7 @@ class _Opened:
     original: Entry
 
 
-def sign_disclosure(
+def sign_extract(
     shown: Mapping[str, Any],
     signed_entry: bytes,
     occasion: Occasion,
@@ -134,7 +135,7 @@ def _conceal(shown: Mapping[str, Any], concealer: Concealer) -> dict[str, Any]:
     return told
 
 
-def verify_disclosure(
+def verify_extract(
     presented: bytes,
     trust: TrustBundle,
     at: datetime,
@@ -142,9 +143,9 @@ def verify_disclosure(
     receiver: str | None = None,
     challenge: Challenge | None = None,
     evidence: bytes | None = None,
-    policy: Policy = DISCLOSURE_POLICY,
+    policy: Policy = EXTRACT_POLICY,
 ) -> Verdict:
-    """The verdict on a disclosure at a time. Never raises for any bytes.
+    """The verdict on an extract at a time. Never raises for any bytes.
 
     receiver: the code of the department that was handed it; challenge: what the holder's device was asked to sign;
     evidence: the certificate's evidence bundle. What is given is required to hold.
@@ -154,7 +155,7 @@ def verify_disclosure(
     """
     exam = Examination(at)
     examine_freshness(exam, trust, policy.max_trust_age)
-    opened = exam.run(Check.FORMAT, lambda: _open(presented, trust), "选择性披露格式正确")
+    opened = exam.run(Check.FORMAT, lambda: _open(presented, trust), "摘录件格式正确")
     if opened is None:
         return exam.conclude(policy)
     issued_at = trust.content.issued_at
@@ -229,7 +230,7 @@ def _open(presented: bytes, trust: TrustBundle) -> _Opened:
     sd_jwt = open_sd_jwt(presented, TYPE)
     claims = without_gaps(sd_jwt.claims)
     if claims.keys() - {"cnf"} != _CLAIMS or any(path[0] != "certificate" for path in sd_jwt.disclosed):
-        raise MalformedError("wrong_fields", "内容的字段与选择性披露的格式不符")
+        raise MalformedError("wrong_fields", "内容的字段与摘录件的格式不符")
     _check_texts(claims)
     original_message, original = open_entry(_signed_entry(claims))
     if original.kind is not Kind.CERTIFICATE or original.department != claims["iss"]:
@@ -264,7 +265,7 @@ def _signed_entry(claims: dict[str, Any]) -> bytes:
 
 
 def _keys(opened: _Opened, trust: TrustBundle) -> tuple[TrustedKey, TrustedKey]:
-    """The issuer's keys for the disclosure and for the original's entry. Raises UntrustedIssuerError, ScopeError."""
+    """The issuer's keys for the extract and for the original's entry. Raises UntrustedIssuerError, ScopeError."""
     key = trust.key(opened.sd_jwt.jwt.kid, PURPOSE, opened.made_at)
     if key.owner != opened.claims["iss"]:
         raise ScopeError("key_of_another", "签名密钥属于另一个单位", evidence={"owner": key.owner})
@@ -300,12 +301,27 @@ def _number(value: Any) -> int:
     return value if type(value) is int else -1
 
 
+def contents(presented: bytes) -> dict[str, str]:
+    """What an extract tells, {path: value as text}; nothing of it is verified. Raises MalformedError, KindError."""
+    claims = without_gaps(open_sd_jwt(presented, TYPE).claims)
+    return dict(_leaves({name: claims[name] for name in _TOLD if name in claims}, ""))
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict | list):
+        inner = value.items() if isinstance(value, dict) else enumerate(value)
+        for name, one in inner:
+            yield from _leaves(one, f"{path}.{name}" if path else str(name))
+    else:
+        yield path, str(value)
+
+
 def describe(claims: dict[str, Any], disclosed: tuple[Path, ...], original: Entry) -> dict[str, Any]:
-    """What a disclosure says of itself; of the fields their names only, the caller has the values."""
+    """What an extract says of itself; of the fields their names only, the caller has the values."""
     told = claims["certificate"]
     return {
         **{name: told.get(name) for name in OPEN_FIELDS},
-        "disclosure_id": claims["jti"],
+        "extract_id": claims["jti"],
         "purpose": claims["purpose"],
         "matter_code": claims["matter"]["code"],
         "receiver": claims["aud"],

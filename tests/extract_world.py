@@ -1,4 +1,4 @@
-"""Disclosures of the licences of tests/world.py: the stage for tests and fuzzing."""
+"""Extracts of the licences of tests/world.py: the stage for tests and fuzzing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from world import DEPARTMENT, NOON, ORIGIN, OTHER_DEPARTMENT, World, fixed_draw, fixed_key, make_world
 
-from verifier.disclosure import OPEN_FIELDS, Occasion, sign_disclosure
+from verifier.extract import OPEN_FIELDS, Occasion, sign_extract
 from verifier.sd_jwt import SEPARATOR, assemble
 from verifier.suites import PublicKey, SigningKey
 from verifier.trust import TrustBundle
@@ -20,16 +20,16 @@ NEEDED = ("certificate_number", "area_code")
 
 
 def trusting(world: World, key: SigningKey | None = None, **changes: Any) -> TrustBundle:
-    """The trust bundle in which the department's key, or another one of it, signs disclosures as well."""
+    """The trust bundle in which the department's key, or another one of it, signs extracts as well."""
     (first, *others) = world.content.keys
-    keys = [replace(first, purposes=("entries", "disclosure")), *others]
+    keys = [replace(first, purposes=("entries", "extract")), *others]
     if key is not None:
-        keys = [first, TrustedKey(key.public, DEPARTMENT, ("disclosure",), first.valid_from), *others]
+        keys = [first, TrustedKey(key.public, DEPARTMENT, ("extract",), first.valid_from), *others]
     return world.trust(**{"keys": tuple(keys), **changes})
 
 
 def occasion(**changes: Any) -> Occasion:
-    """A disclosure made an hour before noon, for ten days."""
+    """An extract made an hour before noon, for ten days."""
     facts: dict[str, Any] = {
         "id": "01hq0000000000000000000009", "receiver": OTHER_DEPARTMENT, "matter_code": "CN-0001",
         "matter_name": "户外招牌设置", "purpose": "办理户外招牌设置", "case_no": "2026-000001",
@@ -50,8 +50,8 @@ def shown(world: World, number: int = NUMBER) -> dict[str, Any]:
 def make(
     world: World, key: SigningKey | None = None, device: PublicKey | None = None, draw: str = "salts", **changes: Any
 ) -> str:
-    """The disclosure of a licence: five fields."""
-    return sign_disclosure(
+    """The extract of a licence: five fields."""
+    return sign_extract(
         shown(world), world.signed_entries[NUMBER], occasion(**changes), ORIGIN, key or world.department_key,
         fixed_draw(draw), device,
     )  # fmt: skip
