@@ -20,12 +20,14 @@ from api_office import (
     USER,
     OpenOffice,
     key,
+    licence,
     open_office,
     reason,
     register,
     settings_in,
 )
 
+from registry.accounts import tokens
 from registry.catalogue import rules as catalogue_rules
 from registry.catalogue import service as catalogue
 from registry.catalogue.rules import Slot
@@ -221,17 +223,21 @@ def test_an_extract_ends_by_itself(office: OpenOffice, days: int, fault: str) ->
 
 
 def test_a_suspended_issuer_signs_nothing_and_what_it_signed_before_holds(office: OpenOffice) -> None:
-    made = register(office, 8)
+    scope = {"type_code": LICENCE, "action": "issue", "valid_from_on": "2020-01-01"}
+    assert office.send("POST", f"/api/v1/departments/{UNIT}/scopes", json=scope).status_code == 201
+    with office.services.registry.begin(REGISTRY) as work:
+        ends_at = work.at + timedelta(days=1)
+        office.tokens["registrar", UNIT] = tokens.create(work, "unit", UNIT, ["registrar"], ends_at).secret
+    made = office.send("POST", "/api/v1/certificates", "registrar", UNIT, json=licence(8)).json()
     office.settle()
     use = used(office, made)
     before = text_of(office, ask(office, made, use).json())
-    path = f"/api/v1/departments/{ISSUER}"
+    assert told_by(before)["iss"] == UNIT
+    path = f"/api/v1/departments/{UNIT}"
     assert office.send("POST", f"{path}/suspend", json={"reason": "核查"}).status_code == 200
-    try:
-        assert reason(ask(office, made, use), 403) == "issuer_not_entitled"
-        assert verify(before, trust_of(office), datetime.now(UTC)).state == "valid"
-    finally:
-        assert office.send("POST", f"{path}/reinstate", json={"reason": "核查完毕"}).status_code == 200
+    assert reason(ask(office, made, use), 403) == "issuer_not_entitled"
+    assert verify(before, trust_of(office), datetime.now(UTC)).state == "valid"
+    assert office.send("POST", f"{path}/reinstate", json={"reason": "核查完毕"}).status_code == 200
     assert ask(office, made, use).status_code == 201
 
 
@@ -272,6 +278,9 @@ def test_an_auditor_finds_an_altered_extract(office: OpenOffice) -> None:
     from api.audit import holdings
     from api.audit.findings import Findings
 
+    made = register(office, 12)
+    office.settle()
+    assert ask(office, made, used(office, made)).status_code == 201
     office.settle()
     with office.services.engine.begin() as connection:
         holdings.check(connection, whole := Findings(all_of_them=True))
