@@ -8,7 +8,7 @@ from sqlalchemy.dialects import postgresql
 
 
 revision = "0017"
-down_revision = "0015"
+down_revision = "0021"
 branch_labels = None
 depends_on = None
 
