@@ -18,6 +18,9 @@ class PublishedTrust:
         self._keys = keys
         self._lock = threading.Lock()
         self._opened: TrustBundle | None = None
+        #: Updates to one bundle, by the version that they start from: at most as many as bundles are kept.
+        self._updates_to = b""
+        self._updates: dict[int, bytes] = {}
 
     def data(self) -> bytes:
         """The bundle's bytes, with everything that is committed now. Raises KeyUnavailableError."""
@@ -31,8 +34,20 @@ class PublishedTrust:
     def update_since(self, version: int) -> bytes:
         """What leads from that version to the newest (verifier.trust_update); the whole bundle if it is too old."""
         newest = self.data()
+        with self._lock:
+            if self._updates_to != newest:
+                self._updates_to, self._updates = newest, {}
+            known = self._updates.get(version)
+        if known is not None:
+            return known
         with self._registry.read(REGISTRY) as work:
-            return trust.update_since(work, version, newest) or newest
+            update = trust.update_since(work, version, newest)
+        if update is None:
+            return newest
+        with self._lock:
+            if self._updates_to == newest:
+                self._updates[version] = update
+        return update
 
     def bundle(self) -> TrustBundle:
         """The same, opened."""
