@@ -12,6 +12,7 @@ Each step looks at the chain first and is a no-op when done.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from eth_utils.crypto import keccak
 
 from chain import artifacts, changes
 from chain.changes import NOBODY, Change, Level
-from chain.errors import ChainUnavailableError, WrongContractError
+from chain.errors import ChainError, ChainUnavailableError, WrongContractError
 from chain.governors import ChainGovernors
 from chain.ids import department_id
 from chain.node import Node
+from chain.outbox import Call
 from chain.record import FORMER_NAMES, VERSION, Deployment, check, check_record, genesis_of, read_record
 from chain.sender import Sender
 
@@ -58,31 +60,33 @@ def _deploy(node: Node, sender: Sender, recorded: dict[str, Any] | None) -> Depl
     """Steps (1) and (2)."""
     if recorded is None:
         first_block = node.height()
-        members = _create(sender, "members")
-        heads, uses = _create(sender, "heads", members), _create(sender, "uses", members)
+        places = _create(sender, {"members": ()})
     else:
         check_record(node, recorded, FORMER_NAMES)
         first_block = recorded["first_block"]
-        members, heads, uses = (recorded[name] for name in FORMER_NAMES)
-    places = {
-        "members": members,
-        "heads": heads,
-        "uses": uses,
-        "governors": _create(sender, "governors", members, [sender.address], 1),
-        "catalogue": _create(sender, "catalogue", members),
-    }
+        places = {name: recorded[name] for name in FORMER_NAMES}
+    members = places["members"]
+    wanted = {"heads": (members,), "uses": (members,), "governors": (members, [sender.address], 1),
+              "catalogue": (members,)}  # fmt: skip
+    places |= _create(sender, {name: given for name, given in wanted.items() if name not in places})
     codes = {f"{name}_code": keccak(node.code(place)).hex() for name, place in places.items()}
     return Deployment(
         chain_id=node.chain_id(), genesis=genesis_of(node), first_block=first_block, **places, **codes
     )  # fmt: skip
 
 
-def _create(sender: Sender, name: str, *arguments: object) -> str:
-    data = artifacts.load(name).deployment(*arguments)
-    mined = sender.send("", data, _DEPLOY_GAS, once=f"deploy {name} {keccak(data).hex()}")
-    if mined.contract is None:
-        raise WrongContractError(f"合约 {name}", "一个新合约", "没有合约地址的交易")
-    return mined.contract
+def _create(sender: Sender, wanted: Mapping[str, Sequence[object]]) -> dict[str, str]:
+    """Contracts by name with their constructors' arguments, side by side: they wait for the same blocks."""
+    codes = {name: artifacts.load(name).deployment(*arguments) for name, arguments in wanted.items()}
+    calls = [Call("", data, _DEPLOY_GAS, f"deploy {name} {keccak(data).hex()}") for name, data in codes.items()]
+    places: dict[str, str] = {}
+    for name, outcome in zip(wanted, sender.send_many(calls), strict=True):
+        if isinstance(outcome, ChainError):
+            raise outcome
+        if outcome.contract is None:
+            raise WrongContractError(f"合约 {name}", "一个新合约", "没有合约地址的交易")
+        places[name] = outcome.contract
+    return places
 
 
 def _hand_over(node: Node, sender: Sender, deployment: Deployment) -> None:

@@ -1,13 +1,18 @@
 """When a block cannot go away any more, each kind of network in its own way.
 
 Byzantine-tolerant engines (QBFT, Istanbul, Kaia's) seal a block once for all, and the embedded chain has one writer:
-there a block is final as soon as it is there, or with as many blocks as the operator asks for. Under Clique any block
-may still lose against another one until more than half of the validators have built upon it, so distinct sealers are
-counted: three blocks of one validator say no more than one.
+there a block is final as soon as it is there, or with as many blocks as the operator asks for.
+
+Clique (EIP-225) never says so. Nodes follow the heaviest branch, a block in its sealer's turn weighing 2 and any other
+1, so a long branch may lose against a short one; of two equal ones a signer may build on either, and having sealed one
+branch keeps nobody from sealing the other. What is asked for here has the form of a two-phase commit: a first round of
+more than half of the validators that sealed on the block, and a second round of more than half that sealed on all of
+that first round, so that each of them knew of it. What this does and does not guarantee: docs/decisions/0041.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
@@ -21,10 +26,10 @@ _CLIQUE: Final = "clique"
 _VANITY_BYTES: Final = 32
 # Sealers are remembered for so many blocks, by the blocks' hashes, which never change their meaning.
 _REMEMBERED: Final = 1_000
-# The number of validators is asked for again after so many blocks.
-_ASKED_EVERY: Final = 50
 # Below this many blocks in a row in which too few validators took part nothing is looked for.
 _LONGEST_WALK: Final = 200
+#: How often more than half of the validators must have sealed, one round upon the other.
+ROUNDS: Final = 2
 
 
 class Finality(Protocol):
@@ -47,8 +52,25 @@ class ByCount:
         return self._node.height() - self._confirmations + 1
 
 
+def blocks_of_rounds(sealers: Iterable[bytes], validators: int, rounds: int = ROUNDS) -> int | None:
+    """How many of a branch's newest blocks make up its last rounds; the block before them is final.
+
+    sealers: of each block, the newest first. A round is as few blocks in a row as were sealed by floor(N/2)+1 different
+    ones of N validators. None: the sealers do not make up so many rounds.
+    """
+    found: set[bytes] = set()
+    for count, sealer in enumerate(sealers, 1):
+        found.add(sealer)
+        if len(found) > validators // 2:
+            rounds -= 1
+            if rounds == 0:
+                return count
+            found.clear()
+    return None
+
+
 class BySealers:
-    """A block is final when floor(N/2)+1 of N validators have each sealed a later one, and not before `confirmations`.
+    """A block is final with `ROUNDS` rounds of sealers behind it, and not before `confirmations`.
 
     first_validators: their number in the genesis block, which counts where the node does not say the present one.
     """
@@ -57,7 +79,6 @@ class BySealers:
         self._node = node
         self._confirmations = confirmations
         self._validators = first_validators
-        self._ask_at = 0
         self._known: dict[bytes, tuple[int, bytes, bytes]] = {}
         self._answer: tuple[bytes, int] = (b"", -1)
 
@@ -67,19 +88,22 @@ class BySealers:
         if newest is None:
             return -1
         if self._answer[0] != newest[0]:
-            self._answer = newest[0], self._walk(newest)
+            self._answer = newest[0], self._final_below(newest)
         return self._answer[1]
 
-    def _walk(self, newest: tuple[bytes, int, bytes, bytes]) -> int:
+    def _final_below(self, newest: tuple[bytes, int, bytes, bytes]) -> int:
+        height = newest[1]
+        count = blocks_of_rounds(self._sealers(newest), self._count(height))
+        return -1 if count is None else min(height - count, height - self._confirmations + 1)
+
+    def _sealers(self, newest: tuple[bytes, int, bytes, bytes]) -> Iterator[bytes]:
         """Back from the newest block, by the parents' hashes, so that no reorganisation can come in between."""
-        _, height, parent, sealer = newest
-        needed = self._count(height) // 2 + 1
-        number, found = height, {sealer}
-        while len(found) < needed and number > 1 and height - number < _LONGEST_WALK:
+        _, number, parent, sealer = newest
+        last = max(1, number - _LONGEST_WALK)
+        yield sealer
+        while number > last:
             number, parent, sealer = self._parent(parent)
-            found.add(sealer)
-        by_sealers = number - 1 if len(found) >= needed else -1
-        return min(by_sealers, height - self._confirmations + 1)
+            yield sealer
 
     def _parent(self, block_hash: bytes) -> tuple[int, bytes, bytes]:
         if block_hash not in self._known:
@@ -105,11 +129,9 @@ class BySealers:
 
     def _count(self, height: int) -> int:
         """How many validators there are, as the node has it; as the first block has it, where the node does not say."""
-        if height >= self._ask_at:
-            self._ask_at = height + _ASKED_EVERY
-            # A node may keep this question to itself: it need not be open to its users.
-            with suppress(TransactionRejectedError):
-                self._validators = len(self._node.ask("clique_getSigners", hex(height))) or self._validators
+        # A node may keep this question to itself: it need not be open to its users.
+        with suppress(TransactionRejectedError):
+            self._validators = len(self._node.ask("clique_getSigners", hex(height))) or self._validators
         return self._validators
 
 

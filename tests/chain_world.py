@@ -28,6 +28,7 @@ from chain.catalogue import ChainCatalogue
 from chain.changes import Change
 from chain.deployment import deploy_or_check
 from chain.embedded import SerialProvider, open_embedded
+from chain.finality import finality_of
 from chain.governors import ChainGovernors, Proposal
 from chain.ids import department_id, log_id
 from chain.members import ChainMembers
@@ -110,7 +111,7 @@ def file_node(folder: Path, clock: Callable[[], datetime] | None = None) -> Node
     return open_embedded(folder / "chain.db", clock or MovingClock(), drawing("chain"))
 
 
-UNHURRIED = Patience(timeout_seconds=30, poll_seconds=0.05)
+UNHURRIED = Patience(timeout_seconds=60, poll_seconds=0.05)
 _QUICK = Patience(timeout_seconds=5, poll_seconds=0.01)
 
 
@@ -119,12 +120,14 @@ class World:
     """One node with the contracts deployed by account 1, which is the only governor, writer of the log and member.
 
     first_account: worlds on one chain have accounts of their own, counted from here.
+    has_rivals: several validators seal, so that a block is not final at once.
     """
 
     node: Node
     folder: Path
     patience: Patience = _QUICK
     first_account: int = 0
+    has_rivals: bool = False
     outboxes: dict[int, Outbox] = field(default_factory=dict)
     senders: dict[int, Sender] = field(default_factory=dict)
 
@@ -147,7 +150,10 @@ class World:
         """The sender of a fixed account."""
         if number not in self.senders:
             self.outboxes[number] = Outbox(self.folder / f"outbox-{number}.db")
-            self.senders[number] = Sender(self.node, self.account(number), self.outboxes[number], self.patience)
+            finality = finality_of(self.node, self.patience.confirmations) if self.has_rivals else None
+            self.senders[number] = Sender(
+                self.node, self.account(number), self.outboxes[number], self.patience, finality=finality
+            )
         return self.senders[number]
 
     def governors_of(self, number: int) -> ChainGovernors:
@@ -209,10 +215,10 @@ def fresh_accounts() -> int:
     return _FIRST_ACCOUNT + next(_blocks_of_accounts) * _ACCOUNTS_EACH
 
 
-def network_world(url: str, folder: Path) -> World:
+def network_world(url: str, folder: Path, *, has_rivals: bool = True) -> World:
     """The contracts on the network of this node, deployed by an account that no other world of this run has."""
     folder.mkdir()
-    return World(connect(url), folder, UNHURRIED, fresh_accounts())
+    return World(connect(url), folder, UNHURRIED, fresh_accounts(), has_rivals=has_rivals)
 
 
 _LEAF = leaf_hash(b"one leaf")

@@ -13,13 +13,13 @@ import pytest
 from chain_world import World, drawing, network_world
 from conftest import missing
 
-from chain.errors import ChainRewrittenError, NetworkError, OutcomeUnknownError
+from chain.errors import NetworkError
 from chain.network import Network
 from chain.network.processes import Process
 from chain.network.programs import GETH, look_for
 
-_POOL = 8
-_TRIES = 3
+#: Worlds that are deployed side by side, on one validator and on four.
+_ON_ONE, _ON_FOUR = 15, 4
 #: Validators have machines of their own in the field; where the tests may, they let them run first.
 _NICENESS = -10
 
@@ -46,14 +46,6 @@ def four_validators(_session_network: Network) -> Iterator[Network]:
     with _an_operator_at_hand(_session_network):
         yield _session_network
     _make_whole(_session_network)
-
-
-def _new_world(network: Network, folder: Path, number: int) -> World:
-    """Contracts deployed anew where Clique, which is final only with great likelihood, threw a block out meanwhile."""
-    for attempt in range(_TRIES):
-        with suppress(ChainRewrittenError, OutcomeUnknownError):
-            return network_world(network.urls[number % network.size], folder / f"{number}-{attempt}")
-    return network_world(network.urls[number % network.size], folder / f"{number}-last")
 
 
 @contextmanager
@@ -96,17 +88,51 @@ def _let_run_first(network: Network) -> None:
 
 
 @pytest.fixture(scope="session")
-def _world_pool() -> list[World]:
-    return []
+def _lone_validator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    if look_for(GETH) is None:
+        missing("geth (make tools)")
+    network = Network.make(tmp_path_factory.mktemp("lone"), validators=1, draw=drawing("lone"))
+    try:
+        network.up()
+        yield network
+    finally:
+        network.down()
+
+
+@pytest.fixture(scope="session")
+def _pools() -> dict[str, list[World]]:
+    return {}
 
 
 @pytest.fixture
-def network_worlds(
-    four_validators: Network, _world_pool: list[World], tmp_path_factory: pytest.TempPathFactory
-) -> list[World]:
-    """Fresh worlds on the four validators; take one with pop. Many are deployed side by side in the same blocks."""
-    if not _world_pool:
-        folder = tmp_path_factory.mktemp("worlds")
-        with ThreadPoolExecutor(_POOL) as pool:
-            _world_pool += pool.map(lambda number: _new_world(four_validators, folder, number), range(_POOL))
-    return _world_pool
+def lone_world(
+    _lone_validator: Network, _pools: dict[str, list[World]], tmp_path_factory: pytest.TempPathFactory
+) -> World:
+    """A fresh world on a validator that is alone, so that its blocks are there to stay at once."""
+    return _take(_pools, "lone", _ON_ONE, _lone_validator, tmp_path_factory)
+
+
+@pytest.fixture
+def network_world_on_four(
+    four_validators: Network, _pools: dict[str, list[World]], tmp_path_factory: pytest.TempPathFactory
+) -> World:
+    """A fresh world on the four validators."""
+    return _take(_pools, "four", _ON_FOUR, four_validators, tmp_path_factory)
+
+
+def _take(
+    pools: dict[str, list[World]], name: str, count: int, network: Network, folders: pytest.TempPathFactory
+) -> World:
+    """A world of a pool; many are deployed side by side in the same blocks."""
+    pool = pools.setdefault(name, [])
+    if not pool:
+        folder, urls = folders.mktemp("worlds"), network.urls
+        with ThreadPoolExecutor(count) as threads:
+            made = threads.map(
+                lambda number: network_world(
+                    urls[number % len(urls)], folder / str(number), has_rivals=network.size > 1
+                ),
+                range(count),
+            )
+            pool += made
+    return pool.pop()

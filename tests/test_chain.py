@@ -1,4 +1,7 @@
-"""Anchors, first uses and members: the same stories on eth-tester, the embedded chain and four real validators."""
+"""Anchors, first uses and members: the same stories on eth-tester, the embedded chain and go-ethereum.
+
+What happens at the same moment is told on four validators too, where a block is not final at once.
+"""
 
 from __future__ import annotations
 
@@ -45,14 +48,18 @@ pytest_plugins = ["network_stage"]
 ITEM, OURS, THEIRS = b"\x33" * 32, b"\x44" * 32, b"\x55" * 32
 
 
-@pytest.fixture(params=["memory", "file", "network"])
+_ON_GETH = {"geth": "lone_world", "network": "network_world_on_four"}
+
+
+@pytest.fixture(params=["memory", "file", "geth"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    if request.param == "network":
-        world = request.getfixturevalue("network_worlds").pop()
-    else:
-        world = new_world(request.param, tmp_path)
+    on_geth = _ON_GETH.get(request.param)
+    world = request.getfixturevalue(on_geth) if on_geth else new_world(request.param, tmp_path)
     yield world
     world.close()
+
+
+also_on_four_validators = pytest.mark.parametrize("world", ["memory", "file", "geth", "network"], indirect=True)
 
 
 def refused(reason: str) -> pytest.RaisesExc[TransactionRejectedError]:
@@ -79,6 +86,7 @@ def test_a_head_is_anchored_and_found_again(world: World) -> None:
     assert world.anchors.latest() == (5, uniform_root(5))
 
 
+@also_on_four_validators
 def test_anchoring_a_head_again_sends_nothing_and_gives_the_same_anchor(world: World) -> None:
     anchor = world.anchors.anchor(5, uniform_root(5), 0, [])
     sent = world.sent()
@@ -154,6 +162,7 @@ def test_the_first_use_wins_and_the_loser_learns_who_was_first(world: World) -> 
     assert world.sent() == sent
 
 
+@also_on_four_validators
 def test_of_two_registries_at_the_same_moment_exactly_one_wins(world: World) -> None:
     world.members.add(OTHER, 3, world.account(2).address)
     theirs = ChainFirstUses(world.node, world.sender_of(2), world.deployment)
@@ -174,6 +183,7 @@ def test_an_account_that_is_no_member_cannot_use(world: World) -> None:
     assert stranger.consume(ITEM, THEIRS).by == OTHER
 
 
+@also_on_four_validators
 def test_concurrent_senders_of_one_account_each_get_a_nonce_of_their_own(world: World) -> None:
     before = world.node.next_nonce(world.sender.address)
     answers = _together(*(lambda item=item: world.uses.consume(item, OURS) for item in _items(20)))

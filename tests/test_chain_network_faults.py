@@ -71,15 +71,15 @@ def post(four_validators: Network, tmp_path: Path) -> Iterator[Post]:
     post.close()
 
 
-def test_a_block_counts_when_more_than_half_of_the_validators_built_upon_it(post: Post) -> None:
+def test_a_block_counts_when_more_than_half_of_the_validators_built_upon_it_twice(post: Post) -> None:
     finality = finality_of(post.node, 1)
     assert isinstance(finality, BySealers)
     height, final = post.node.height(), finality.final_height()
-    assert final <= height - 3
+    assert final <= height - 6
     mined = post.sender.send(TARGET, b"one", 50_000)
     assert mined.succeeded
     assert finality.final_height() >= mined.block_number
-    assert post.node.height() >= mined.block_number + 3
+    assert post.node.height() >= mined.block_number + 6
 
 
 def test_many_side_by_side_over_a_line_that_loses_doubles_and_refuses(post: Post) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from api_office import Office, open_office, register, settings_in
-from chain_world import ORIGIN, REGISTRY, UNHURRIED, drawing, network_world, uniform_proof, uniform_root
+from chain_world import ORIGIN, REGISTRY, UNHURRIED, World, drawing, uniform_proof, uniform_root
 
 from chain import artifacts
 from chain.errors import ChainUnavailableError, OutcomeUnknownError, WrongContractError
@@ -115,9 +115,9 @@ def _log_is_ahead(office: Office) -> bool:
 
 
 def test_nothing_that_was_anchored_is_lost_when_all_validators_are_killed_at_once(
-    four_validators: Network, tmp_path: Path
+    four_validators: Network, network_world_on_four: World
 ) -> None:
-    world = network_world(four_validators.urls[0], tmp_path / "world")
+    world = network_world_on_four
     anchor = world.anchors.anchor(5, uniform_root(5), 0, [])
     four_validators.wait_for_agreement(anchor.block_number)
     for number in range(four_validators.size):
@@ -134,7 +134,7 @@ def test_a_node_cut_off_from_the_others_confirms_nothing_and_catches_up_when_the
     four_validators: Network, tmp_path: Path
 ) -> None:
     """With as many confirmations as there are signers in a majority, a lone validator cannot make an anchor."""
-    chain = chain_at(four_validators.urls[3], tmp_path / "chain", Patience(confirmations=3, timeout_seconds=30))
+    chain = chain_at(four_validators.urls[3], tmp_path / "chain", Patience(confirmations=3, timeout_seconds=60))
     chain.open()
     four_validators.partition([0, 1, 2], [3])
     lonely, others = newest(four_validators, 3), newest(four_validators, 0)
