@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
 
 from registry.log.tiles import HASH_BYTES, TILE_HEIGHT, TILE_WIDTH
 from verifier.merkle import Frontier, node_hash
+
+#: Tiles whose roots are remembered, by their bytes: a batch is folded for the head, and again for the tiles above it.
+_REMEMBERED: Final = 128
 
 
 def fold(hashes: bytes) -> list[bytes]:
@@ -24,6 +29,7 @@ def fold(hashes: bytes) -> list[bytes]:
     return levels
 
 
+@lru_cache(_REMEMBERED)
 def tile_root(hashes: bytes) -> bytes:
     """The root over a full tile: one hash of the level above."""
     return fold(hashes)[TILE_HEIGHT]
