@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import audit_lives
 import registry_house as house
 from sqlalchemy import select
 
@@ -104,6 +105,12 @@ class Copy:
         connection.close()
         return found
 
+    def all(self, statement: str) -> list[Any]:
+        with sqlite3.connect(self.database) as connection:
+            found = connection.execute(statement).fetchall()
+        connection.close()
+        return found
+
 
 #: What an auditor from outside has.
 LOG_ALONE: dict[str, Any] = {"database": None, "files": None}
@@ -131,6 +138,7 @@ def make(folder: Path, url: str | None = None) -> Copy:
         services.keys.rotate(key_rules.department_purpose(house.MARKET), clock())
         clock.pass_by(minutes=1)
         _live(services)
+        audit_lives.live(services)
         _settle(services)
         _cosign(services)
         clock.pass_by(minutes=5)
@@ -181,6 +189,7 @@ def furnish(services: Services) -> None:
     stored = services.files.put(io.BytesIO(b"%PDF-1.7 a licence as it was printed"))
     with services.registry.begin(house.actor()) as work:
         files.register(work, stored)
+        certificates.register(work, house.senior())
         certificates.register(work, house.food(9_000), files=(AttachedFile("证照.pdf", stored.sha256),))
 
 

@@ -10,9 +10,16 @@ import orjson
 import psycopg
 import pytest
 import registry_house as house
+from audit_lives import BIN, LAMP
 from audit_world import CARE_KEY, DATABASE_ALONE, MARKET_KEY, Copy, Plant, make
 from conftest import make_postgres_database
 
+from api.audit import holdings, lives, records
+from api.audit.database import reading
+from api.audit.findings import Findings
+from registry.ids import id_text
+from verifier.digests import double_digest
+from verifier.entry import Entry, Kind
 from verifier.suites import SoftwareKey
 
 pytest_plugins = ("audit_fixtures",)
@@ -164,6 +171,73 @@ def remove_use(copied: Copy) -> None:
         copied.execute(f"DELETE FROM {table} WHERE {column} = (SELECT max(id) FROM uses)")
 
 
+def add_authorisation(copied: Copy) -> None:
+    columns = (
+        "route, grantee, subject_index, item_kind, item_id, type_code, matter_code, purpose, parent_id, delegation_id, "
+        "max_uses, used, valid_from_at, valid_to_at, granted_at, granted_by, department, revoked_at, revoked_reason"
+    )
+    copied.execute(
+        f"INSERT INTO authorisations (id, {columns}) "
+        f"SELECT '0123456789abcdefghjkmnpqrs', {columns} FROM authorisations LIMIT 1"
+    )
+
+
+def revoked(table: str) -> Callable[[Copy], None]:
+    return sql(f"UPDATE {table} SET revoked_at = '2026-11-22 05:00:00.000000', revoked_reason = '示例'")
+
+
+def revive(copied: Copy) -> None:
+    ended = "SELECT status_list, status_index FROM delegations WHERE revoked_at IS NOT NULL"
+    copied.execute("UPDATE status_values SET value = 0 WHERE (list_id, slot) IN (" + ended + ")")
+
+
+def add_phone(copied: Copy) -> None:
+    columns = "holder_index, department, enrolled_at, enrolled_by, renewed_at, ended_at, ended_by_reason"
+    copied.execute(
+        f"INSERT INTO devices (id, public_key, code_id, {columns}) "
+        f"SELECT '0123456789abcdefghjkmnpqrs', zeroblob(32), (SELECT code_id FROM components LIMIT 1), {columns} "
+        "FROM devices WHERE ended_at IS NOT NULL"
+    )
+
+
+def give_back(copied: Copy) -> None:
+    copied.execute("UPDATE devices SET holder_index = zeroblob(32), ended_at = NULL WHERE ended_at IS NOT NULL")
+
+
+def component(column: str, value: Any) -> Callable[[Copy], None]:
+    return sql(f"UPDATE components SET {column} = ? WHERE code = '{LAMP}'", value)
+
+
+def exchange_label(copied: Copy) -> None:
+    (other,) = copied.ask("SELECT code_id FROM components WHERE code = ?", BIN)
+    component("code_id", other)(copied)
+
+
+def alter_component(copied: Copy) -> None:
+    (content,) = copied.ask("SELECT content FROM components WHERE code = ?", LAMP)
+    component("content", content.replace("仙霞路".encode(), "仙下路".encode()))(copied)
+
+
+def hang_on_earlier(copied: Copy) -> None:
+    item, entry_id = copied.ask("SELECT id, entry_id FROM components WHERE code = ?", LAMP)
+    earlier = copied.ask("SELECT max(id) FROM log_entries WHERE item = ? AND id < ?", item, entry_id)
+    component("entry_id", *earlier)(copied)
+
+
+def application(statement: str, state: str) -> Callable[[Copy], None]:
+    return sql(f"{statement} WHERE state = '{state}'")
+
+
+def remove_department(copied: Copy) -> None:
+    """One that nothing of the registry hangs on but its standing."""
+    for table, column in (("scopes", "department"), ("department_standings", "department"), ("departments", "code")):
+        copied.execute(f"DELETE FROM {table} WHERE {column} = ?", house.CARE)
+
+
+def remove_type(copied: Copy) -> None:
+    copied.execute("DELETE FROM certificate_type_versions WHERE code = ?", house.OPERATION)
+
+
 def stored(change: Callable[[Path], object]) -> Callable[[Copy], None]:
     def tamper(copied: Copy) -> None:
         (digest,) = copied.ask("SELECT sha256 FROM files")
@@ -227,7 +301,49 @@ IN_THE_DATABASE = {
     "a type's schema altered": Plant("item_facts_differ", alter_schema),
     "a code's state altered": Plant("status_not_latest", every("codes", "status", 15)),
     "a code deleted": Plant("entry_without_item", sql("DELETE FROM codes")),
-    "an authorisation deleted": Plant("item_without_entry", delete_newest("authorisations")),
+    "an authorisation deleted": Plant("entry_without_item", delete_newest("authorisations")),
+    "an authorisation slipped in": Plant("item_without_entry", add_authorisation),
+    "an authorisation's grantee altered": Plant("item_facts_differ", newest("authorisations", "grantee", house.MARKET)),
+    "an authorisation's revocation slipped in": Plant("status_not_latest", revoked("authorisations")),
+    "a delegation deleted": Plant("entry_without_item", sql("DELETE FROM delegations WHERE role = 2")),
+    "a delegation's role altered": Plant("item_facts_differ", sql("UPDATE delegations SET role = 0 WHERE role = 1")),
+    "a delegation's revocation undone": Plant(
+        "status_not_latest", sql("UPDATE delegations SET revoked_at = NULL WHERE role = 2")
+    ),
+    "a delegation revived in the status list": Plant("status_not_latest", revive),
+    "a delegation's department altered": Plant("item_facts_differ", newest("delegations", "department", house.CARE)),
+    "a phone deleted": Plant("entry_without_item", sql("DELETE FROM devices WHERE ended_at IS NOT NULL")),
+    "a phone slipped in": Plant("item_without_entry", add_phone),
+    "a lost phone given back": Plant("status_not_latest", give_back),
+    "a phone's end given another reason": Plant(
+        "status_not_latest", sql("UPDATE devices SET ended_by_reason = 'lost' WHERE ended_at IS NOT NULL")
+    ),
+    "a phone given to another department": Plant("item_facts_differ", every("devices", "department", house.MARKET)),
+    "a component deleted": Plant("entry_without_item", delete_newest("components")),
+    "a component's place altered": Plant("item_facts_differ", component("place", "仙霞路 1 号")),
+    "a component's label exchanged": Plant("item_facts_differ", exchange_label),
+    "a component's content altered": Plant("item_content_differs", alter_component),
+    "a component given to another department": Plant("item_facts_differ", component("department", house.CARE)),
+    "a component hung on its earlier entry": Plant("item_content_differs", hang_on_earlier),
+    "a component's removal undone": Plant("status_not_latest", every("components", "removed_at", None)),
+    "an application deleted": Plant("entry_without_item", application("DELETE FROM venue_applications", "approved")),
+    "an application decided otherwise": Plant(
+        "item_facts_differ", application("UPDATE venue_applications SET state = 'approved'", "refused")
+    ),
+    "an application opened again": Plant(
+        "item_facts_differ",
+        application("UPDATE venue_applications SET state = 'open', content = NULL, salts = NULL", "refused"),
+    ),
+    "an application approved without a decision": Plant(
+        "item_without_entry", application("UPDATE venue_applications SET state = 'approved'", "open")
+    ),
+    "an application's unit altered": Plant(
+        "item_facts_differ", application(f"UPDATE venue_applications SET unit = '{house.OTHER_COMPANY}'", "approved")
+    ),
+    "a hand-in's number of visits altered": Plant("item_facts_differ", every("hand_ins", "visits", 99)),
+    "a copy's purpose altered": Plant("item_facts_differ", every("derived_copies", "purpose", "另一用途")),
+    "a department deleted": Plant("entry_without_item", remove_department),
+    "a type deleted": Plant("entry_without_item", remove_type),
     "a stored file altered": Plant("file_differs", stored(lambda path: path.write_bytes(b"%PDF-1.7 another"))),
     "a stored file missing": Plant("file_missing", stored(lambda path: path.unlink())),
     "a certificate's file exchanged": Plant("file_differs", every("certificate_files", "sha256", b"f" * 32)),
@@ -246,6 +362,31 @@ def test_an_auditor_with_the_database_finds(name: str, copied: Copy) -> None:
     plant.tamper(copied)
     report = copied.audit(**plant.given)
     assert [found.code for found in report.findings.divergences] == [plant.code]
+
+
+def divergences(copied: Copy) -> list[str]:
+    """What is found among the rows that entries tell of."""
+    findings = Findings(all_of_them=True)
+    with reading(f"sqlite:///{copied.database}") as connection:
+        for part in (holdings, lives, records):
+            part.check(connection, findings)
+    return [found.code for found in findings.divergences]
+
+
+def test_an_entry_that_nothing_stored_answers_for_is_found_whatever_its_kind(copied: Copy) -> None:
+    """A new kind of entry needs a rule of its own in the auditor, and one of its entries in the registry to audit."""
+    assert {kind for (kind,) in copied.all("SELECT DISTINCT kind FROM log_entries")} == set(Kind)
+    assert divergences(copied) == []
+    for kind in Kind:
+        facts: dict[str, int | str | bytes] = {"action": "granted", "event": "registered"}
+        orphan = Entry(kind, b"orphan of nobody", house.MARKET, house.NOON, double_digest(b"orphan"), facts)
+        copied.execute(
+            "INSERT INTO log_entries (id, item, kind, department, recorded_at, payload_digest, payload) "
+            "VALUES (99999, ?, ?, ?, '2026-11-22 04:00:00.000000', zeroblob(32), ?)",
+            id_text(orphan.item), int(kind), orphan.department, orphan.to_bytes(),
+        )  # fmt: skip
+        assert "entry_without_item" in divergences(copied), kind
+        copied.execute("DELETE FROM log_entries WHERE id = 99999")
 
 
 @pytest.mark.postgres

@@ -336,7 +336,7 @@ class _Audit:
     # ---- The rest -----------------------------------------------------------------------------------------------
 
     def _compare_database(self) -> None:
-        from api.audit import holdings, records
+        from api.audit import holdings, lives, records
 
         rows = self._rows()
         assert self._connection is not None and self._records is not None and rows is not None
@@ -350,6 +350,7 @@ class _Audit:
         if self._request.trust is not None:
             self._records.check_keys(self._request.trust.content, self._findings)
         holdings.check(self._connection, self._findings)
+        lives.check(self._connection, self._findings)
         records.check(self._connection, self._findings)
         if self._request.files is not None:
             records.check_files(self._connection, self._request.files, self._findings)

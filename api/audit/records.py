@@ -1,9 +1,14 @@
-"""What follows from the entries in other tables: present states, consumptions, codes, departments, types, files."""
+"""What follows from the entries in other tables: present states, consumptions, codes, departments, types, files.
+
+Here are also the kinds of entries that neither `holdings` nor `lives` can hold against one table's rows: BY_KIND.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -11,11 +16,9 @@ from sqlalchemy import Connection, Row, Table, func, select
 
 from api.audit.findings import Findings
 from api.audit.holdings import entries_of_kind, entry_of
-from registry.authorisations.tables import Authorisation
 from registry.catalogue.tables import TypeVersion
 from registry.certificates.tables import Certificate, CertificateFile
 from registry.codes.tables import Code
-from registry.delegations.tables import Delegation
 from registry.departments import rules as departments
 from registry.departments.tables import Department, DepartmentStanding
 from registry.files.tables import StoredFileRow
@@ -39,8 +42,6 @@ _CONSUMPTIONS: Table = Consumption.__table__  # type: ignore[assignment]
 _DEPARTMENTS: Table = Department.__table__  # type: ignore[assignment]
 _STANDINGS: Table = DepartmentStanding.__table__  # type: ignore[assignment]
 _TYPES: Table = TypeVersion.__table__  # type: ignore[assignment]
-_DELEGATIONS: Table = Delegation.__table__  # type: ignore[assignment]
-_GRANTS: Table = Authorisation.__table__  # type: ignore[assignment]
 _FILES: Table = StoredFileRow.__table__  # type: ignore[assignment]
 _CERTIFICATE_FILES: Table = CertificateFile.__table__  # type: ignore[assignment]
 _MATERIAL_FILES: Table = MaterialFile.__table__  # type: ignore[assignment]
@@ -55,10 +56,8 @@ def check(connection: Connection, findings: Findings) -> None:
     check_status_events(connection, findings)
     check_present_states(connection, findings)
     check_consumptions(connection, findings)
-    check_codes(connection, findings)
-    check_catalogue(connection, findings)
-    check_authorisations(connection, findings)
-    check_delegations(connection, findings)
+    for check_kind in BY_KIND.values():
+        check_kind(connection, findings)
 
 
 def check_status_events(connection: Connection, findings: Findings) -> None:
@@ -151,8 +150,8 @@ def check_codes(connection: Connection, findings: Findings) -> None:
         findings.report("entry_without_item", expected="码", found="没有", table="codes", item=id_text(item))
 
 
-def check_catalogue(connection: Connection, findings: Findings) -> None:
-    """Departments and types as their last entries say."""
+def check_departments(connection: Connection, findings: Findings) -> None:
+    """Departments as their last entries say, and every decision about their standing."""
     levels = {
         entry.facts.get("code"): entry.facts.get("level") for _, entry in entries_of_kind(connection, Kind.DEPARTMENT)
     }
@@ -166,7 +165,6 @@ def check_catalogue(connection: Connection, findings: Findings) -> None:
         item = id_text(departments.item_of(str(code)))
         findings.report("entry_without_item", expected="部门", found="没有", table="departments", item=item)
     _check_standings(connection, findings)
-    _check_types(connection, findings)
 
 
 def _check_standings(connection: Connection, findings: Findings) -> None:
@@ -184,7 +182,8 @@ def _check_standings(connection: Connection, findings: Findings) -> None:
         findings.compare("status_not_latest", expected, found, table="department_standings", id=code)
 
 
-def _check_types(connection: Connection, findings: Findings) -> None:
+def check_types(connection: Connection, findings: Findings) -> None:
+    """The schema of each version of a type as its entry says."""
     schemas = {
         (entry.facts.get("type"), entry.facts.get("type_version")): entry.facts.get("schema_sha256")
         for _, entry in entries_of_kind(connection, Kind.TYPE)
@@ -192,45 +191,21 @@ def _check_types(connection: Connection, findings: Findings) -> None:
     for row in connection.execute(select(_TYPES).order_by(_TYPES.c.code, _TYPES.c.version)):
         findings.count("证照类型")
         where: dict[str, int | str] = {"table": "certificate_type_versions", "id": row.code, "version": row.version}
-        signed = schemas.get((row.code, row.version))
+        signed = schemas.pop((row.code, row.version), None)
         if signed is None:
             findings.report("item_without_entry", expected="存证条目", found="没有", **where)
             continue
         stored = hashlib.sha256(orjson.dumps(row.definition["schema"], option=orjson.OPT_SORT_KEYS)).digest()
         findings.compare("item_facts_differ", signed, stored, **where, field="schema")
+    for code, version in schemas:
+        findings.report("entry_without_item", expected="证照类型", found="没有", table="certificate_type_versions",
+                        type=str(code), version=int(version or 0))  # fmt: skip
 
 
-def check_authorisations(connection: Connection, findings: Findings) -> None:
-    """Each authorisation as it was granted; one that was revoked has an entry that says so."""
-    granted: dict[tuple[str, str], int] = {}
-    for row in connection.execute(select(_GRANTS).order_by(_GRANTS.c.id)):
-        findings.count("授权")
-        key = (row.department, row.matter_code)
-        granted[key] = granted.get(key, 0) + 1 + (row.revoked_at is not None)
-    for _, entry in entries_of_kind(connection, Kind.AUTHORISATION):
-        key = (entry.department, str(entry.facts.get("matter")))
-        granted[key] = granted.get(key, 0) - 1
-    for (department, matter), left in granted.items():
-        findings.compare("item_without_entry", 0, left, table="authorisations", department=department, matter=matter)
-
-
-def check_delegations(connection: Connection, findings: Findings) -> None:
-    """Each delegation has its entries (recorded, signed by its delegator's device, revoked), and its slot says so."""
-    entries: dict[tuple[int, int], int] = {}
-    slot = (_VALUES.c.list_id == _DELEGATIONS.c.status_list) & (_VALUES.c.slot == _DELEGATIONS.c.status_index)
-    wanted = select(_DELEGATIONS, _VALUES.c.value).select_from(_DELEGATIONS.outerjoin(_VALUES, slot))
-    for row in connection.execute(wanted.order_by(_DELEGATIONS.c.id)):
-        expected = int(Status.REVOKED if row.revoked_at is not None else Status.VALID)
-        findings.compare("status_not_latest", expected, row.value or 0, table="delegations", id=row.id)
-        findings.count("委托")
-        signed_later = row.parent_id is not None and row.signature is not None
-        entries[row.status_list, row.status_index] = 1 + signed_later + (row.revoked_at is not None)
-    for _, entry in entries_of_kind(connection, Kind.DELEGATION):
-        facts = entry.facts
-        place = int(facts.get("status_list", 0)), int(facts.get("status_index", 0))
-        entries[place] = entries.get(place, 0) - 1
-    for (number, index), left in entries.items():
-        findings.compare("item_without_entry", 0, left, table="delegations", status_list=number, status_index=index)
+#: The kinds of entries that are held against what is stored by a check of their own.
+BY_KIND: Mapping[Kind, Callable[[Connection, Findings], None]] = MappingProxyType(
+    {Kind.CODE: check_codes, Kind.DEPARTMENT: check_departments, Kind.TYPE: check_types}
+)
 
 
 def check_files(connection: Connection, folder: Path, findings: Findings) -> None:

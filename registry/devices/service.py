@@ -41,7 +41,8 @@ from verifier.suites import PublicKey, SigningKey
 
 ENROL, RENEW, USES = "enrol", "renew", "uses"
 
-_EVENTS = {"enrolled": 1, "lost": 2, "withdrawn": 3, "replaced": 4}
+#: What an entry says happened to a device.
+EVENTS = {"enrolled": 1, "lost": 2, "withdrawn": 3, "replaced": 4}
 _PIN = "enrolment-pin"
 
 
@@ -226,7 +227,7 @@ def _log(work: Work, device: Device, event: str) -> None:
     content = {"device": device.id, "event": event, "key": device.public_key.hex(), "code_id": device.code_id}
     entry = Entry(
         kind=Kind.DEVICE, item=id_bytes(device.id), department=device.department, recorded_at=work.at,
-        digest=seal(content, work.draw).digest, facts={"event": _EVENTS[event]},
+        digest=seal(content, work.draw).digest, facts={"event": EVENTS[event]},
     )  # fmt: skip
     log.submit(work, entry)
 
