@@ -1,4 +1,4 @@
-"""What else is in the registry to audit: phones, delegations, components, applications, visits, a copy."""
+"""What else is in the registry to audit: phones, delegations, components, applications, visits, a copy, an extract."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ from registry.copies.rules import CopyRequest
 from registry.delegations import service as delegations
 from registry.delegations.rules import DelegationDraft
 from registry.devices import service as devices
+from registry.extracts import service as extracts
+from registry.extracts.rules import ExtractRequest
 from registry.keys import rules as key_rules
+from registry.uses.tables import Use
 from registry.venues import service as venues
 from registry.venues.tables import Venue
 from registry.work import Actor
@@ -42,6 +45,7 @@ def live(services: Services) -> None:
     _apply(services)
     _pass_a_gate(services)
     _copy(services)
+    _extract(services)
 
 
 def _pass_a_gate(services: Services) -> None:
@@ -58,6 +62,16 @@ def _copy(services: Services) -> None:
         certificate = work.session.scalars(select(Certificate.id).where(Certificate.type_code == house.SENIOR)).one()
         request = CopyRequest(certificate, house.MATTER, house.PURPOSE, "示例窗口", work.at + timedelta(days=7))
         copies.make(work, request, _code_key(services), lambda _plan: services.files.put(BytesIO(b"%PDF-1.7 a copy")))
+
+
+def _extract(services: Services) -> None:
+    """By the department that used a certificate, signed by its issuer."""
+    with services.registry.begin(house.actor(house.CARE)) as work:
+        use = work.session.scalars(select(Use).where(Use.item_kind == "certificate").limit(1)).one()
+        request = ExtractRequest(use.item_id, house.CARE, work.at + timedelta(days=7))
+        extracts.make(
+            work, request, use, lambda owner, at: services.keys.key_for(key_rules.department_purpose(owner), at)
+        )
 
 
 def _enrol_twice(services: Services) -> None:

@@ -342,6 +342,7 @@ IN_THE_DATABASE = {
     ),
     "a hand-in's number of visits altered": Plant("item_facts_differ", every("hand_ins", "visits", 99)),
     "a copy's purpose altered": Plant("item_facts_differ", every("derived_copies", "purpose", "另一用途")),
+    "an extract's receiver altered": Plant("item_facts_differ", every("extracts", "receiver", house.MARKET)),
     "a department deleted": Plant("entry_without_item", remove_department),
     "a type deleted": Plant("entry_without_item", remove_type),
     "a stored file altered": Plant("file_differs", stored(lambda path: path.write_bytes(b"%PDF-1.7 another"))),
