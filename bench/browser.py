@@ -10,9 +10,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from conftest import chromium_path
+from pages_own import own_code
 from pages_site import FLAGS, Site, start
 from playwright.sync_api import Page, sync_playwright
-from wallet_stage import bound_code, camera_flags, film
+from wallet_stage import camera_flags, film
 from world import NOON, make_world
 
 from bench.measure import Result
@@ -51,7 +52,7 @@ def camera_to_verdict() -> Result:
     """From a frame of 1280 by 720 to the verdict on the screen: read the picture, judge, show; the 95th percentile."""
     phone = SoftwareKey.generate(Suite.ES256)
     with _site() as site, tempfile.TemporaryDirectory() as folder:
-        path, code = Path(folder) / "camera.mjpeg", bound_code(site, phone)
+        path, code = Path(folder) / "camera.mjpeg", own_code(site, site.venue_id, phone)
         # Every picture shows another code: what stays before the camera is judged once.
         film(path, *(show_code(code, phone, datetime.now(UTC) + timedelta(seconds=n)) for n in range(-5, 9)))
         with _page(site, [*FLAGS, *camera_flags(path)]) as page:

@@ -13,15 +13,15 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from code_vectors import FILE
 from conftest import chromium_path, missing
-from pages_site import FLAGS, PHONE, Site, Watched, clerk_of
+from pages_own import own_code, own_venue
+from pages_site import FLAGS, PHONE, Site, Watched
 from playwright.sync_api import Browser, Page, expect
 from test_codes_outsiders import trusting
 from test_trust_roots import FIRST, PUBLISHERS, ROOTS, SECOND, THIRD, WORLD, bundle, root, signed
-from wallet_stage import VENDOR, bound_code, camera_flags, film
+from wallet_stage import VENDOR, camera_flags, film
 from world import NOON, fixed_key, make_world
 
 from codes import payload
-from registry.venues import service as venues
 from verifier import verify
 from verifier.code import CodeKind, show_code
 from verifier.errors import VerificationError
@@ -195,17 +195,11 @@ def decided(page: Page) -> tuple[str, str]:
 def type_code(page: Page, text: str) -> tuple[str, str]:
     """As a keyboard-wedge scanner does it; what stood there before is put away first."""
     if page.locator("[data-part=verdict]").is_visible():
-        page.get_by_role("button", name="下一位").click()
+        page.get_by_role("button", name="继续").click()
     field = page.locator("[data-part=typed]")
     field.fill(text)
     field.press("Enter")
     return decided(page)
-
-
-def all_day(site: Site) -> None:
-    rule = {"hours": [], "admit": {"types": [], "pass": True}, "anti_passback_seconds": 60, "dynamic_only": True}
-    with site.services.registry.begin(clerk_of(site.services)) as work:
-        venues.change_rule(work, site.venue_id, rule)
 
 
 def test_a_gate_sees_the_code_by_camera_once_and_refuses_it_again_and_its_screenshot(
@@ -213,8 +207,8 @@ def test_a_gate_sees_the_code_by_camera_once_and_refuses_it_again_and_its_screen
 ) -> None:
     if not (VENDOR / "zxing-reader.js").exists():
         missing("web parts (make web)")
-    all_day(site)
-    static = bound_code(site, phone)
+    venue = own_venue(site, dynamic_only=True)
+    static = own_code(site, venue, phone)
     text = show_code(static, phone, datetime.now(UTC))
     film(tmp_path / "camera.mjpeg", text)
     flags = [*FLAGS, *camera_flags(tmp_path / "camera.mjpeg")]
@@ -224,14 +218,14 @@ def test_a_gate_sees_the_code_by_camera_once_and_refuses_it_again_and_its_screen
         page = door.page
         page.clock.install()
         page.clock.resume()
-        open_gate(page, site.venue_id)
+        open_gate(page, venue)
         page.get_by_role("button", name="摄像头验码").click()
         assert decided(page) == ("valid", "pass")
         expect(page.locator("[data-part=word]")).to_have_text("请进")
-        page.get_by_role("button", name="摄像头验码").evaluate("button => button.click()")
+        page.locator("[data-part=camera]").evaluate("button => button.click()")
         assert type_code(page, text) == ("invalid", "replayed")
         page.reload()
-        open_gate(page, site.venue_id)
+        open_gate(page, venue)
         assert type_code(page, text) == ("invalid", "replayed")
         assert type_code(page, static) == ("invalid", "proof_missing")
         later = show_code(static, phone, datetime.now(UTC))
@@ -244,20 +238,19 @@ def test_a_gate_sees_the_code_by_camera_once_and_refuses_it_again_and_its_screen
 
 
 def test_a_gate_goes_on_without_a_network(browser: Browser, site: Site, phone: SoftwareKey) -> None:
-    all_day(site)
-    other = SoftwareKey.generate(Suite.ES256)
-    static = bound_code(site, other)
+    venue, other = own_venue(site, dynamic_only=True), SoftwareKey.generate(Suite.ES256)
+    static = own_code(site, venue, other)
     door = Watched(browser, site, PHONE)
     page = door.page
-    open_gate(page, site.venue_id)
+    open_gate(page, venue)
     page.evaluate("navigator.serviceWorker.ready.then(() => true)")
     door.context.set_offline(True)
     page.reload()
     expect(page.locator("body")).to_have_attribute("data-state", "ready")
-    page.get_by_label("在哪里验").select_option(site.venue_id)
+    page.get_by_label("在哪里验").select_option(venue)
     assert type_code(page, show_code(static, other, datetime.now(UTC))) == ("valid", "pass")
     assert type_code(page, site.code_text) == ("invalid", "wrong_kind")
-    page.get_by_role("button", name="下一位").click()
+    page.get_by_role("button", name="继续").click()
     page.get_by_label("在哪里验").select_option("")
     assert type_code(page, site.code_text) == ("valid", "ok")
     assert type_code(page, "https://example.invalid/menu") == ("invalid", "not_ours")

@@ -15,6 +15,7 @@ import pytest
 from conftest import missing
 from pages_site import Watched
 from playwright.sync_api import Page
+from proof_stage import FOUR, STRANGER, make_stage
 from wallet_stage import VENDOR
 from world import DEPARTMENT, FOOD, ISSUED, NOON, ORIGIN, World, fixed_draw, food_face, make_world
 
@@ -26,6 +27,7 @@ from verifier.entry import Entry, Kind
 from verifier.evidence import COPY_FORMAT, EvidenceBundle
 from verifier.merkle import leaf_hash
 from verifier.receipt import build_receipt, sign_root
+from verifier.seals import ENGINES
 from verifier.suites import SoftwareKey, Suite
 from verifier.times import to_text
 from verifier.trust import TrustBundle
@@ -52,7 +54,7 @@ Judged = tuple[str, str, dict[str, tuple[str, str]]]
 
 @pytest.fixture
 def page(desk: Watched) -> Page:
-    for part in ("sm.js", "schema.js"):
+    for part in ("sm.js", "schema.js", "chain.js"):
         if not (VENDOR / part).exists():
             missing("web parts (make web)")
     desk.page.goto("/verify")
@@ -87,6 +89,47 @@ def test_every_published_bundle_gets_the_published_verdict_check_by_check(page: 
         for (name, data, at), mine in zip(cases, found, strict=True):
             assert mine[:2] == (listed[name]["state"], listed[name]["reason"]), name
             assert mine == ours(trust, data, at), name
+
+
+def test_every_published_chain_proof_gets_the_published_verdict(page: Page) -> None:
+    folder = FOLDER / "chain"
+    listed: dict[str, Any] = json.loads((folder / "verdicts.json").read_text())
+    trust = TrustBundle.open((folder / "trust.json").read_bytes())
+    cases = [((folder / name).read_bytes(), datetime.fromisoformat(one["at"])) for name, one in listed.items()]
+    found = theirs(page, trust, cases)
+    assert [mine[:2] for mine in found] == [(one["state"], one["reason"]) for one in listed.values()]
+    assert found == [ours(trust, *case) for case in cases] and len(found) >= 10
+
+
+@pytest.mark.parametrize("engine", sorted(ENGINES))
+def test_no_altered_chain_proof_holds(page: Page, engine: str) -> None:
+    stage, chance = make_stage(engine), random.Random(engine)
+    trust, good = stage.trust(), stage.proof.to_bytes()
+    cases = [(stage.bundle(), NOON)]
+    for place in chance.sample(range(len(good)), 40):
+        changed = bytearray(good)
+        changed[place] ^= 1 << chance.randrange(8)
+        cases.append((stage.bundle(bytes(changed)), NOON))
+    cases += [(stage.bundle(stage.sealed_by(FOUR[:2])), NOON), (stage.bundle(stage.sealed_by([STRANGER])), NOON)]
+    found, expected = theirs(page, trust, cases), [ours(trust, *case) for case in cases]
+    assert [mine[0] for mine in found] == [other[0] for other in expected]
+    assert found[0][:2] == ("valid", "ok") and "valid" not in {mine[0] for mine in found[1:]}
+
+
+@pytest.mark.parametrize("name", ["geth-1.13.15.json", "kcn-1.0.3.json"])
+def test_what_real_nodes_answered_is_believed_in_the_browser(page: Page, name: str) -> None:
+    recorded = json.loads((FOLDER / "recorded" / name).read_text())
+    asked = """async ([proof, chain, anchor]) => {
+      const { checkChainProof } = await import('/static/js/core/chain.js');
+      const { fromHex } = await import('/static/js/core/bytes.js');
+      return checkChainProof(fromHex(proof), chain, { ...anchor, root: fromHex(anchor.said.root) })
+        .then(() => 'ok', (error) => error.reason);
+    }"""
+    said = recorded["anchor"]
+    anchor = {"said": said, "blockAt": datetime.fromisoformat(said["block_at"]).timestamp()}
+    assert page.evaluate(asked, [recorded["proof"], recorded["chain"], anchor]) == "ok"
+    said["size"] += 1
+    assert page.evaluate(asked, [recorded["proof"], recorded["chain"], anchor]) == "proof_differs"
 
 
 def test_no_altered_bundle_is_ever_valid_and_nearly_all_are_refused_for_the_same_reason(page: Page) -> None:

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import io
-from datetime import UTC, datetime
 from pathlib import Path
 
-from pages_site import PERSON_CODE, Site, Watched, clerk_of
+from pages_site import PERSON_CODE, Watched
 from PIL import Image
 from playwright.sync_api import Page, expect
 
 from codes import picture
-from registry.devices import service as devices
-from registry.keys import rules as keys
-from registry.work import Actor
-from verifier.device_request import open_request, sign_request
-from verifier.suites import SoftwareKey
 
 VENDOR = Path(__file__).parents[1] / "api/pages/static/vendor"
 
@@ -45,18 +39,6 @@ def enrol(phone: Page, ticket: tuple[str, str]) -> None:
 def shown(phone: Page) -> str:
     """What the QR on the phone holds now."""
     return phone.locator("[data-part=code]").get_attribute("data-text") or ""
-
-
-def bound_code(site: Site, phone: SoftwareKey) -> str:
-    """The static text of a code bound to this key, with its pass: as behind the pages, without a browser."""
-    services = site.services
-    with services.registry.begin(clerk_of(services)) as work:
-        made = devices.hand_out(work, ("111", PERSON_CODE), (), (site.venue_id,))
-    arguments = (made.secret, made.pin, phone.public.raw)
-    request = open_request(sign_request("enrol", arguments, phone, datetime.now(UTC)))
-    key = services.keys.key_for(keys.CODES, services.clock())
-    with services.registry.begin(Actor("device", "system", None)) as work:
-        return (devices.enrol(work, request, key)[1].grant_texts or [""])[0]
 
 
 def film(path: Path, *texts: str, frames: int = 6, share: float = 0.6) -> None:

@@ -36,6 +36,7 @@ PAGE_ACCESS: Final[Mapping[str, Rule]] = {
     "GET /wallet": Rule(PUBLIC),
     "GET /wallet.webmanifest": Rule(PUBLIC),
     "GET /gate": Rule(PUBLIC),
+    "GET /gate.webmanifest": Rule(PUBLIC),
     "GET /sw.js": Rule(PUBLIC),
     "GET /explore": Rule(PUBLIC),
     "GET /explore/{index}": Rule(PUBLIC),

@@ -7,20 +7,20 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
 from api.http.guard import GuardedRoute
+from api.pages.reader_texts import reader_texts
 from api.pages.rendering import show, static_address, static_folder, texts_for
-from api.pages.texts import TEXTS
 
 router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 
 #: Pages that the service worker keeps. They are the same for everybody who has the same settings.
 _PAGES: Final = ("/wallet", "/gate")
 _KEPT: Final = (
-    "js/core/*.js", "js/wallet/*.js", "js/reader/*.js", "vendor/*.js", "vendor/*.wasm",
+    "js/print.js", "js/core/*.js", "js/wallet/*.js", "js/reader/*.js", "vendor/*.js", "vendor/*.wasm",
     "*.css", "art/logo.svg", "icons.svg",
 )  # fmt: skip
 _BRAND: Final = "#0b566f"
@@ -34,33 +34,36 @@ def wallet(request: Request) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class GatePage:
-    """What the reader in the browser says of each reason."""
+    """What the reader in the browser says."""
 
-    reasons: Mapping[str, str]
+    texts: Mapping[str, Any]
 
 
 @router.get("/gate")
 def gate(request: Request) -> Response:
     """验码：手机闸口与离线核验。"""
-    t = texts_for(request)
-    reasons = {
-        key.removeprefix(family): t.find(key) or ""
-        for family in ("visit.", "reason.")
-        for key in TEXTS
-        if key.startswith(family)
-    }
-    return show(request, "gate.html", GatePage(reasons))
+    return show(request, "gate.html", GatePage(reader_texts(texts_for(request))))
 
 
 @router.get("/wallet.webmanifest")
-def manifest(request: Request) -> Response:
-    """How a phone installs the wallet (W3C Web Application Manifest)."""
-    t = texts_for(request)
+def wallet_manifest(request: Request) -> Response:
+    """How a phone installs the wallet."""
+    return _manifest("/wallet", texts_for(request)("wallet.title"))
+
+
+@router.get("/gate.webmanifest")
+def gate_manifest(request: Request) -> Response:
+    """How a phone at the door installs the reader."""
+    return _manifest("/gate", texts_for(request)("gate.title"))
+
+
+def _manifest(path: str, title: str) -> Response:
+    """A W3C Web Application Manifest."""
     described = {
-        "name": t("wallet.title"),
-        "short_name": t("wallet.title"),
-        "start_url": "/wallet",
-        "scope": "/wallet",
+        "name": title,
+        "short_name": title,
+        "start_url": path,
+        "scope": path,
         "display": "standalone",
         "orientation": "portrait",
         "background_color": "#ffffff",

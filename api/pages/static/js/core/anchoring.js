@@ -2,7 +2,8 @@
 
 import * as cbor from "./cbor.js";
 import { toHex } from "./bytes.js";
-import { contradicted, malformed, notHere } from "./errors.js";
+import { checkChainProof } from "./chain.js";
+import { contradicted, malformed, unanchored } from "./errors.js";
 import { HASH_BYTES, checkConsistency } from "./merkle.js";
 import { canonicalise, toText } from "./multisigned.js";
 
@@ -29,8 +30,8 @@ export function proofOf(value) {
   return { chainProof, path };
 }
 
-// Throws unless the head (size, root) of a receipt is anchored: as the trust bundle lists it, or under an anchor that it
-// lists. The proof of a known chain is not read here, and none is passed over.
+// Throws unless the head (size, root) of a receipt is anchored: because the trust bundle lists it, or because the chain
+// itself says so (the steps of verifier/anchoring.py).
 export async function checkAnchor(trust, anchor, proof, { size, root }) {
   if (!proof) {
     trust.checkAnchored(size, toHex(root));
@@ -38,8 +39,9 @@ export async function checkAnchor(trust, anchor, proof, { size, root }) {
     return;
   }
   trust.checkNotContradicted(size, toHex(root));
-  const isListed = trust.checkAsListed(anchor);
+  const isListed = trust.checkAsListed(anchor), chain = trust.findChain(anchor.said);
   await checkConsistency(size, anchor.said.size, root, anchor.root, proof.path);
-  if (trust.findChain(anchor.said)) throw notHere("chain_proof_unavailable", "anchor");
-  if (!isListed) throw notHere("chain_unknown", "anchor");
+  // Only a chain that is not known at all is left to the list: on a known one, no proof is passed over.
+  if (!chain && !isListed) throw unanchored("chain_unknown");
+  if (chain) await checkChainProof(proof.chainProof, chain, anchor);
 }

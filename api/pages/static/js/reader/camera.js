@@ -36,10 +36,17 @@ export class Decoder {
   }
 }
 
-// Whether the reader is installed on this server, and this browser may be asked for a camera.
+// Whether the reader is installed on this server. Why a camera does not open is told when somebody asks for it.
 export async function canRead() {
   const found = await fetch("/static/vendor/zxing-reader.js", { method: "HEAD" }).catch(() => fetch("/static/vendor/zxing-reader.js"));
-  return found.ok && Boolean(navigator.mediaDevices?.getUserMedia);
+  return found.ok;
+}
+
+// What to tell people about a camera that did not open (Media Capture 10.2): which of the page's texts.
+export function whyNoCamera(error) {
+  if (!navigator.mediaDevices) return "insecure";
+  const names = { NotAllowedError: "denied", NotFoundError: "none", OverconstrainedError: "none", NotReadableError: "busy", AbortError: "busy" };
+  return names[error?.name] ?? "other";
 }
 
 export class Camera {

@@ -1,18 +1,24 @@
-// A phone at the door, or a check anywhere: camera, scanner or photograph in, a verdict that fills the screen out.
+// A phone at the door, or a check anywhere: camera, scanner, picture or file in, a verdict that fills the screen out.
 
-import { Camera, Decoder, canRead } from "./camera.js";
+import { watchPrint } from "../print.js";
+import { Camera, Decoder, canRead, whyNoCamera } from "./camera.js";
+import { Door } from "./door.js";
+import { judgeBundle, sortFiles, watchFiles } from "./files.js";
 import { judge } from "./judging.js";
-import { Memory, keptTrust, refreshTrust } from "./keeping.js";
+import { keptTrust, refreshTrust } from "./keeping.js";
+import { Panel } from "./panel.js";
 
-const REFRESH_EVERY = 300000, HELD = 1500;
+const REFRESH_EVERY = 300000, HELD = 1500, VENUE = "suizheng-gate", SOUND = "suizheng-sound";
 const texts = JSON.parse(document.getElementById("texts").dataset.texts);
 const part = (name) => document.querySelector(`[data-part="${name}"]`);
 const now = () => Date.now() / 1000;
+const panel = new Panel(part, texts), door = new Door(part, texts);
 
-let trust = null, venue = null, memory = null, camera = null, decoder = null, last = { text: "", at: 0 };
+let trust = null, camera = null, decoder = null, last = { text: "", at: 0 }, copyId = null;
 
-function say(text) {
+function say(text, tone = "bad") {
   part("line").hidden = !text;
+  part("line").className = `wallet-line ${tone}`;
   part("line").textContent = text;
 }
 
@@ -22,35 +28,26 @@ function age(seconds) {
   return seconds < 86400 ? form.format(-Math.round(seconds / 3600), "hour") : form.format(-Math.round(seconds / 86400), "day");
 }
 
+// In time, late (a warning), or past its end: then nothing can be decided, and the page says so before anybody is judged.
 function showTrust() {
-  part("trust").textContent = trust
-    ? texts.trust.replace("{version}", trust.version).replace("{age}", age(now() - trust.issuedAt))
-    : texts.noTrust;
+  const at = now(), state = !trust ? "none" : at >= trust.expiresAt ? "ended" : trust.lateSince(at) !== null ? "late" : "fresh";
+  part("trust").textContent = trust ? texts.trust.replace("{version}", trust.version).replace("{age}", age(at - trust.issuedAt)) : texts.noTrust;
+  part("trust-line").dataset.state = state;
+  part("trust-late").hidden = !["late", "ended"].includes(state);
+  part("trust-late").textContent = state === "late" ? texts.trustLate.replace("{at}", panel.moment(trust.expiresAt)) : texts.trustEnded;
 }
 
-function show(found, text, takenAt) {
-  const panel = part("verdict"), name = (ref) => trust.venues.get(ref)?.name ?? trust.types.get(ref) ?? ref;
-  panel.hidden = false;
-  panel.className = `verdict gate-verdict verdict-${found.state}`;
-  panel.dataset.state = found.state;
-  panel.dataset.reason = found.reason;
-  for (const shape of panel.querySelectorAll("[data-shape]")) shape.hidden = shape.dataset.shape !== found.state;
-  part("word").textContent = (venue ? texts.gate : texts.words)[found.state];
-  part("reason").textContent = found.state === "valid" && !venue ? texts.holds : texts.reasons[found.reason] ?? texts.words[found.state];
-  const said = found.state === "invalid" || venue ? [] : (found.claims?.grants ?? []).map((grant) => name(grant.ref));
-  part("facts").textContent = said.join(" · ");
-  part("confirm").hidden = !(venue && found.due);
-  part("look").hidden = !found.due;
-  part("confirm").onclick = () => judged(text, performance.now(), true);
-  navigator.vibrate?.(found.state === "valid" ? 60 : [60, 60, 60]);
+function show(found, takenAt) {
+  const isGate = Boolean(door.venueId);
+  copyId = found.claims?.kind === "derived" ? found.claims.subject : null;
+  panel.show(found, trust, isGate);
   performance.measure("camera_to_verdict", { start: takenAt, end: performance.now() });
-  panel.focus({ preventScroll: true });
 }
 
-async function judged(text, takenAt, bearerSeen = false) {
+async function judged(text, takenAt) {
   if (!trust) return say(texts.noTrust);
-  const found = await judge(text, trust, venue, memory, now(), bearerSeen);
-  show(found, text, takenAt);
+  say("");
+  show(door.venueId ? await door.judge(text, trust, now()) : await judge(text, trust, now()), takenAt);
 }
 
 // A code that stays before the camera is judged once.
@@ -60,32 +57,54 @@ async function seen(text, takenAt) {
   if (!isHeld) await judged(text, takenAt);
 }
 
-async function choose() {
-  venue = trust?.venues.get(part("venue").value) ?? null;
-  memory = venue ? await Memory.of(venue.id) : null;
-  localStorage.setItem("suizheng-gate", venue?.id ?? "");
+async function takeFiles(files) {
+  if (!trust) return say(texts.noTrust);
+  const takenAt = performance.now(), found = await sortFiles(files);
+  if (found.picture) return readPicture(found.picture);
+  if (found.problem) {
+    panel.hide();
+    return say(texts[found.problem]);
+  }
+  say("");
+  if (found.bundle && door.venueId) return say(texts.filesElsewhere);
+  if (found.bundle) show(await judgeBundle(found, copyId, trust, now()), takenAt);
+  else if (found.text) await judged(found.text, takenAt);
+}
+
+async function readPicture(file) {
+  decoder ??= new Decoder();
+  const text = await decoder.read(file).catch(() => null);
+  if (text !== null) return judged(text, performance.now());
+  panel.hide();
+  say(texts.noCode);
+}
+
+function choose() {
+  const venue = trust?.venues.get(part("venue").value) ?? null;
+  localStorage.setItem(VENUE, venue?.id ?? "");
+  part("files-box").hidden = Boolean(venue);
+  return door.enter(venue?.id ?? null);
 }
 
 function listVenues() {
-  const select = part("venue"), kept = localStorage.getItem("suizheng-gate") ?? "";
+  const select = part("venue"), kept = localStorage.getItem(VENUE) ?? "";
   select.replaceChildren(new Option(texts.anywhere, ""), ...[...trust.venues.values()].map((one) => new Option(one.name, one.id)));
   select.value = trust.venues.has(kept) ? kept : "";
 }
 
 async function refresh() {
   try {
-    const fresh = await refreshTrust(trust);
-    const isNew = fresh !== trust;
+    const fresh = await refreshTrust(trust), isNew = fresh !== trust;
     trust = fresh;
     if (isNew) {
       listVenues();
       await choose();
     }
-    say("");
   } catch (error) {
     // No network is no news; a bundle that its root keys do not hold is.
     if (error.reason) say(texts.badTrust.replace("{reason}", texts.reasons[error.reason] ?? error.reason));
   }
+  await door.journal?.forget(now());
   showTrust();
 }
 
@@ -99,26 +118,28 @@ async function toggleCamera() {
       camera = new Camera(part("video"), decoder);
       part("viewer").hidden = false;
       await camera.start(seen);
+      say("");
       navigator.wakeLock?.request("screen").catch(() => null);
-    } catch {
+    } catch (error) {
       part("viewer").hidden = true;
-      say(texts.noCamera);
+      say(texts.camera[whyNoCamera(error)]);
     }
   }
-  part("camera").setAttribute("aria-pressed", String(Boolean(camera?.running)));
+  part("camera-word").textContent = camera?.running ? texts.camera.stop : texts.camera.start;
 }
 
-async function readPhoto(event) {
-  const [file] = event.target.files;
-  event.target.value = "";
-  if (!file) return;
-  decoder ??= new Decoder();
-  const text = await decoder.read(file).catch(() => null);
-  if (text === null) say(texts.noCode);
-  else await judged(text, performance.now());
+function setSound(isOn) {
+  panel.sound = isOn;
+  part("sound").setAttribute("aria-pressed", String(isOn));
+  localStorage.setItem(SOUND, isOn ? "on" : "off");
 }
 
-async function begin() {
+function next() {
+  panel.hide();
+  part("typed").focus();
+}
+
+function watch() {
   part("form").addEventListener("submit", async (event) => {
     event.preventDefault();
     const input = part("typed"), text = input.value;
@@ -127,12 +148,36 @@ async function begin() {
     input.focus();
   });
   part("venue").addEventListener("change", choose);
-  part("close").addEventListener("click", () => {
-    part("verdict").hidden = true;
-    part("typed").focus();
+  part("close").addEventListener("click", next);
+  part("confirm").addEventListener("click", async () => show(await door.confirm(trust, now()), performance.now()));
+  document.addEventListener("keydown", (event) => {
+    if (part("verdict").hidden) return;
+    if (event.key === "Escape") next();
+    // What a scanner types goes into the field, also while a verdict is shown.
+    else if (event.key.length === 1 && !event.ctrlKey && !event.metaKey && event.key !== " ") part("typed").focus();
   });
+  for (const input of document.querySelectorAll("[data-files]")) {
+    input.addEventListener("change", () => {
+      const files = [...input.files];
+      input.value = "";
+      if (files.length) takeFiles(files);
+    });
+  }
   part("camera").addEventListener("click", toggleCamera);
-  part("photo").addEventListener("change", readPhoto);
+  part("sound").addEventListener("click", () => setSound(!panel.sound));
+  setSound(localStorage.getItem(SOUND) === "on");
+  watchFiles(document.body, takeFiles);
+  watchPrint(part("print"));
+}
+
+// Here before they are needed: judging asks for nothing.
+function fetchParts() {
+  for (const name of ["sm", "schema", "chain"]) import(`../../vendor/${name}.js`).catch(() => null);
+}
+
+async function begin() {
+  watch();
+  fetchParts();
   trust = await keptTrust().catch(() => null);
   if (trust) {
     listVenues();
@@ -141,6 +186,7 @@ async function begin() {
   showTrust();
   await refresh();
   setInterval(refresh, REFRESH_EVERY);
+  window.addEventListener("online", refresh);
   const reads = await canRead().catch(() => false);
   for (const one of document.querySelectorAll("[data-reads]")) one.hidden = !reads;
   part("no-reader").hidden = reads;

@@ -1,9 +1,9 @@
-// What a reader keeps on the device: the trust bundle, pinned at the first one, and what opened this gate.
+// The trust bundle that a reader keeps on the device, pinned at the first one.
 
 import * as store from "../core/store.js";
 import { acceptTrust, openTrust } from "../core/trust.js";
 
-const TRUST = "trust", MOST_SEEN = 20000;
+const TRUST = "trust";
 
 // The bundle kept here; null before the first.
 export async function keptTrust() {
@@ -19,27 +19,4 @@ export async function refreshTrust(trust) {
   const fresh = trust ? await acceptTrust(trust, text) : await openTrust(text);
   if (fresh !== trust) await store.put(TRUST, text);
   return fresh;
-}
-
-export class Memory {
-  constructor(venueId, entries) {
-    this.name = `seen:${venueId}`;
-    this.seen = new Map(entries);
-  }
-
-  static async of(venueId) {
-    return new Memory(venueId, (await store.get(`seen:${venueId}`)) ?? []);
-  }
-
-  get newestAt() {
-    return Math.max(0, ...[...this.seen.values()].slice(-1).map((one) => one.admittedAt));
-  }
-
-  // On the disk when this resolves, before anybody sees the decision.
-  async remember(codeId, madeAt, admittedAt) {
-    this.seen.delete(codeId);
-    this.seen.set(codeId, { madeAt, admittedAt });
-    if (this.seen.size > MOST_SEEN) this.seen.delete(this.seen.keys().next().value);
-    await store.put(this.name, [...this.seen]);
-  }
 }

@@ -3,6 +3,7 @@
 import * as payload from "../core/payload.js";
 import { present } from "../core/presentation.js";
 import * as store from "../core/store.js";
+import { watchPrint } from "../print.js";
 import { Refused, enrol, makeKey, renew, uses } from "./registry.js";
 
 const WINDOW = 30, RENEW_EVERY = 600, NAME = "wallet", PENDING = "wallet-pending";
@@ -206,14 +207,6 @@ async function keepAwake() {
   }
 }
 
-function setPrint(isLarge) {
-  document.documentElement.toggleAttribute("data-print", false);
-  if (isLarge) document.documentElement.dataset.print = "large";
-  part("print").setAttribute("aria-pressed", String(isLarge));
-  localStorage.setItem("suizheng-print", isLarge ? "large" : "normal");
-  shownAt = 0;
-}
-
 async function leave() {
   if (!window.confirm(texts.sureToRemove)) return;
   await store.remove(NAME);
@@ -235,8 +228,7 @@ function takeTicket() {
 }
 
 async function begin() {
-  if (localStorage.getItem("suizheng-print") === "large") setPrint(true);
-  part("print").addEventListener("click", () => setPrint(document.documentElement.dataset.print !== "large"));
+  watchPrint(part("print"), () => { shownAt = 0; });
   part("enrol").addEventListener("submit", enrolling);
   part("refresh").addEventListener("click", () => refresh(true));
   part("uses-box").addEventListener("toggle", (event) => event.target.open && showUses());
