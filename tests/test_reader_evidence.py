@@ -17,9 +17,10 @@ from pages_site import Watched
 from playwright.sync_api import Page
 from proof_stage import FOUR, STRANGER, make_stage
 from wallet_stage import VENDOR
-from world import DEPARTMENT, FOOD, ISSUED, NOON, ORIGIN, World, fixed_draw, food_face, make_world
+from world import DEPARTMENT, FOOD, ISSUED, NOON, ORIGIN, SUBJECTS, World, fixed_draw, food_face, make_world
 
 from verifier import cose, verify
+from verifier.code import CodeKind
 from verifier.commitment import Sealed, seal
 from verifier.cose import Type, sign1
 from verifier.digests import double_digest
@@ -224,12 +225,17 @@ def sign1_signature(bundle: bytes) -> bytes:
     return cose.open1(EvidenceBundle.from_bytes(bundle).signed_entry, limit=8192).signature
 
 
-def test_a_copy_is_judged_by_its_bundle_and_its_pdf(page: Page) -> None:
-    world, pdf = make_world(2), b"%PDF-1.7 a copy"
-    digest = double_digest(pdf)
-    said = {"name": "copy.pdf", "media_type": "application/pdf", "size": len(pdf)}
+PDF = b"%PDF-1.7 a copy"
+
+
+def copy_bundle(
+    world: World, inside: bytes = PDF, copy_id: str = SUBJECTS[CodeKind.DERIVED]
+) -> tuple[TrustBundle, bytes]:
+    """A copy of a licence: what trusts it, and its bundle with this PDF."""
+    digest = double_digest(PDF)
+    said = {"name": "copy.pdf", "media_type": "application/pdf", "size": len(PDF)}
     face = {
-        "copy_id": "01hq0000000000000000000002", "number": 1, "certificate_name": "食品经营许可证", "purpose": "开店",
+        "copy_id": copy_id, "number": 1, "certificate_name": "食品经营许可证", "purpose": "办理户外招牌设置",
         "matter_code": "CN-1", "receiver": "长宁区绿化市容局", "made_by": DEPARTMENT, "masked": True, "use_id": None,
         "authorisation_id": None, "made_at": to_text(ISSUED), "expires_at": to_text(NOON + timedelta(days=1)),
         "original_entry": world.signed_entries[1].hex(),
@@ -237,8 +243,12 @@ def test_a_copy_is_judged_by_its_bundle_and_its_pdf(page: Page) -> None:
     }  # fmt: skip
     sealed = seal(face, fixed_draw("copy"))
     entry = Entry(Kind.COPY, bytes(16), DEPARTMENT, ISSUED, sealed.digest, {"version": 1})
-    trust, good = alone(world, entry, sealed, world.department_key, files=(pdf,), format=COPY_FORMAT)
-    other = alone(world, entry, sealed, world.department_key, files=(b"%PDF altered",), format=COPY_FORMAT)[1]
+    return alone(world, entry, sealed, world.department_key, files=(inside,), format=COPY_FORMAT)
+
+
+def test_a_copy_is_judged_by_its_bundle_and_its_pdf(page: Page) -> None:
+    world = make_world(2)
+    (trust, good), (_, other) = copy_bundle(world), copy_bundle(world, b"%PDF altered")
     cases = [(good, NOON), (other, NOON), (good, NOON + timedelta(days=2)), (good, ISSUED - timedelta(hours=1))]
     found = theirs(page, trust, cases)
     assert found == [ours(trust, *case) for case in cases]
