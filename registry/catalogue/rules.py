@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from registry.catalogue.layouts import Layout, read_layout, reading_order
 from registry.departments.rules import LEVELS
 from registry.errors import FieldError, InvalidDraftError
 from verifier.errors import MalformedError
@@ -26,6 +27,8 @@ _KEYS = frozenset(
         "source", "schema",
     )
 )  # fmt: skip
+#: What a definition may also have: how its faces are laid out.
+_OPTIONAL = frozenset(("face",))
 _CODE = re.compile(r"[0-9A-Z]{18}[0-9]{3}", re.ASCII)
 _MATTER_CODE = re.compile(r"[0-9A-Z][0-9A-Z-]{3,31}", re.ASCII)
 _FIELD = re.compile(
@@ -104,6 +107,12 @@ class TypeDefinition:
     masks: Mapping[str, str]
     #: To which levels of departments fields of its own may go in extracts (`x-disclose`), where the type says so.
     receivers: Mapping[str, frozenset[str]]
+    #: Roles to which pages may show fields whole for a purpose (`x-shown-to`); a missing field: to whoever may ask at all.
+    shown_to: Mapping[str, frozenset[str]]
+    #: Names of top-level fields as they are read and typed.
+    order: tuple[str, ...]
+    #: None: the plain face of a definition that says nothing about it.
+    layout: Layout | None
 
 
 def compile_definition(definition: Mapping[str, Any]) -> TypeDefinition:
@@ -114,19 +123,20 @@ def compile_definition(definition: Mapping[str, Any]) -> TypeDefinition:
 @lru_cache(maxsize=512)
 def _compile(definition: bytes) -> TypeDefinition:
     value = orjson.loads(definition)
-    if not isinstance(value, dict) or value.keys() != _KEYS:
-        missing = sorted(_KEYS ^ value.keys()) if isinstance(value, dict) else []
+    if not isinstance(value, dict) or value.keys() - _OPTIONAL != _KEYS:
+        missing = sorted(_KEYS ^ (value.keys() - _OPTIONAL)) if isinstance(value, dict) else []
         raise _invalid("definition", f"类型定义的字段不完整或多余：{'、'.join(map(str, missing))}。")
     _check_facts(value)
     try:
         holder, validity = _holder(value["holder"]), _validity(value["validity"])
         pattern = re.compile(value["number_pattern"]) if value["number_pattern"] else None
         schema = FaceSchema(value["schema"])
+        properties: dict[str, Any] = value["schema"].get("properties", {})
+        layout = read_layout(value["face"], frozenset(properties)) if "face" in value else None
     except MalformedError as wrong:
         raise _invalid("schema", f"类型的 JSON Schema 无效：{wrong.message}。") from wrong
     except (re.error, KeyError, TypeError) as wrong:
-        raise _invalid("definition", "类型定义的编号格式、持证主体或有效期规则不正确。") from wrong
-    properties: dict[str, Any] = value["schema"].get("properties", {})
+        raise _invalid("definition", "类型定义的编号格式、持证主体、有效期规则或照面样式不正确。") from wrong
     return TypeDefinition(
         code=value["code"], number=value["number"], kind=value["kind"], name=value["name"],
         definer_code=value["definer_code"], definer_name=value["definer_name"], holder=holder, number_pattern=pattern,
@@ -134,10 +144,18 @@ def _compile(definition: bytes) -> TypeDefinition:
         number_begins_with_holder_code=bool(value["number_begins_with_holder_code"]), validity=validity,
         one_time=value["one_time"], version=value["version"], schema=schema,
         date_fields=tuple(name for name, part in properties.items() if part.get("format") == "yyyymmdd"),
-        masks={name: part["x-mask"] for name, part in properties.items() if "x-mask" in part},
+        masks={name: mask for name, part in properties.items() if (mask := _mask_of(part)) is not None},
         receivers={name: _levels(name, part["x-disclose"]) for name, part in properties.items()
                    if "x-disclose" in part},
+        shown_to={name: frozenset(part["x-shown-to"]) for name, part in properties.items() if "x-shown-to" in part},
+        order=reading_order(value["schema"], layout), layout=layout,
     )  # fmt: skip
+
+
+def _mask_of(part: Mapping[str, Any]) -> str | None:
+    # What is not shown to everybody who asks is not shown to those who do not.
+    mask: str | None = part.get("x-mask", "hide" if "x-shown-to" in part else None)
+    return mask
 
 
 def _levels(name: str, value: Any) -> frozenset[str]:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from registry import upserts
 from registry.catalogue import rules
-from registry.catalogue.tables import CertificateType, Matter, MatterSlot, TypeVersion
+from registry.catalogue.tables import CertificateType, LocalTypeCode, Matter, MatterSlot, TypeVersion
 from registry.departments import service as departments
 from registry.errors import DuplicateError, FieldError, InvalidDraftError, NotFoundError
 from registry.log import service as log
@@ -110,8 +110,10 @@ def find_type(work: Work, code: str) -> CertificateType | None:
 
 
 def get_type(work: Work, code: str) -> CertificateType:
-    """The newest version of a type. Raises NotFoundError."""
+    """The newest version of a type, by its code or by a code that stands for it locally. Raises NotFoundError."""
     found = find_type(work, code)
+    if found is None and (local := work.session.get(LocalTypeCode, code)) is not None:
+        found = find_type(work, local.type_code)
     if found is None:
         raise NotFoundError("type_unknown", "证照类型目录中没有该类型代码。", {"type_code": code})
     return found

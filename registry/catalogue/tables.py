@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Boolean, CheckConstraint, ForeignKey, Integer, SmallInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from registry.database import Base, Json, TypeCodeText, UsccText, UtcDateTime
+from registry.database import Base, IdText, Json, TypeCodeText, UsccText, UtcDateTime
 
 
 class CertificateType(Base):
@@ -66,3 +66,32 @@ class MatterSlot(Base):
     required: Mapped[bool] = mapped_column(Boolean)
     accepts: Mapped[Any] = mapped_column(Json)
     fields: Mapped[Any] = mapped_column(Json, server_default="[]")
+
+
+class LocalTypeCode(Base):
+    """The code of a type in another catalogue, such as the municipal one: many local codes, one national type."""
+
+    __tablename__ = "local_type_codes"
+
+    local_code: Mapped[str] = mapped_column(String(20), primary_key=True)
+    type_code: Mapped[str] = mapped_column(ForeignKey("certificate_types.code"), index=True)
+    added_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    added_by: Mapped[str] = mapped_column(String(64))
+
+
+class TypeDraft(Base):
+    """A type, or the next version of one, while it is written. What is published leaves the table."""
+
+    __tablename__ = "type_drafts"
+
+    id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    #: The type that gets a next version; None for a new type.
+    type_code: Mapped[str | None] = mapped_column(ForeignKey("certificate_types.code"), index=True)
+    #: The form as it was last saved, and as it was before that (catalogue.sheets.Sheet).
+    content: Mapped[Any] = mapped_column(Json)
+    previous: Mapped[Any | None] = mapped_column(Json)
+    #: Counts what was saved, so that nobody saves over what they have not seen.
+    revision: Mapped[int] = mapped_column(Integer)
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    changed_by: Mapped[str] = mapped_column(String(64))
+    discarded_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

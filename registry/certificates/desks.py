@@ -58,7 +58,7 @@ def _open(work: Work, type_code: str, department: str | None) -> Desk | Closed:
         message = "只能登记本部门颁发的证照。"
         return Closed(FieldError("issuing_authority_code", "not_the_issuer", message), permitted=False)
     today = shanghai_day(work.at)
-    if not departments.has_scope(work.session, issuer.code, type_code, "issue", today):
+    if not departments.has_scope(work.session, issuer.code, definition.code, "issue", today):
         if is_suspended(work.session, issuer.code):
             message = f"{issuer.short_name}已被暂停，恢复之前不能颁发证照，请联系管理员。"
             return Closed(FieldError("issuing_authority_code", "department_suspended", message), permitted=False)

@@ -21,9 +21,13 @@ _HIDDEN = "***"
 def masked(work: Work, certificate: Certificate, actor: Actor) -> dict[str, Any]:
     """The face as this actor may see it: whole for registrars of the issuer, masked for everyone else."""
     face: dict[str, Any] = orjson.loads(certificate.face)
-    if actor.department == certificate.department and actor.has_role("registrar"):
+    if _sees_whole(certificate, actor):
         return face
     return mask_face(face, catalogue.definition_at(work, certificate.type_code, certificate.type_version))
+
+
+def _sees_whole(certificate: Certificate, actor: Actor) -> bool:
+    return actor.department == certificate.department and actor.has_role("registrar")
 
 
 def mask_face(face: Mapping[str, Any], definition: TypeDefinition) -> dict[str, Any]:
@@ -39,6 +43,16 @@ def mask_face(face: Mapping[str, Any], definition: TypeDefinition) -> dict[str, 
 def mask_data(data: Mapping[str, Any], definition: TypeDefinition) -> dict[str, Any]:
     """Type-specific data, masked as the type's schema says (`x-mask`: name, number or hide)."""
     return {name: _mask(value, definition.masks.get(name)) for name, value in data.items()}
+
+
+def _keep_back(face: dict[str, Any], definition: TypeDefinition, actor: Actor) -> dict[str, Any]:
+    """The face with what the type does not disclose to any of the actor's roles (`x-disclose`) masked, or hidden."""
+    kept_back = {name for name, roles in definition.disclosures.items() if roles.isdisjoint(actor.roles)}
+    info = {
+        name: _mask(value, definition.masks[name]) if name in kept_back else value
+        for name, value in face["extend_info"].items()
+    }
+    return {**face, "extend_info": info}
 
 
 def _mask(value: Any, how: str | None) -> Any:
@@ -60,7 +74,8 @@ def _mask_holder(holder: Mapping[str, str]) -> dict[str, str]:
 
 
 def disclose(work: Work, certificate: Certificate, purpose: str) -> dict[str, Any]:
-    """The whole face, for a stated purpose; who saw it and why is recorded in the same transaction.
+    """The face as far as its type discloses it to the actor's roles, for a stated purpose; who saw it and why is
+    recorded in the same transaction.
 
     For windows, auditors and registrars only. Raises NotPermittedError, InvalidDraftError (no purpose).
     """
@@ -80,4 +95,7 @@ def disclose(work: Work, certificate: Certificate, purpose: str) -> dict[str, An
     )
     work.session.flush()
     face: dict[str, Any] = orjson.loads(certificate.face)
-    return face
+    if _sees_whole(certificate, work.actor):
+        return face
+    definition = catalogue.definition_at(work, certificate.type_code, certificate.type_version)
+    return _keep_back(face, definition, work.actor)

@@ -39,7 +39,7 @@ class JobDraft:
 def create(work: Work, draft: JobDraft) -> ImportJob:
     """Put a file into the queue. Raises NotPermittedError (no department, or no scope to issue this type),
     NotFoundError (type), InvalidDraftError, LimitError."""
-    department = _check_may_issue(work, draft.type_code)
+    department, type_code = _check_may_issue(work, draft.type_code)
     name = draft.file_name.strip()[-MAX_FILE_NAME_CHARACTERS:]
     if not name or not name.isprintable():
         raise InvalidDraftError([FieldError("file_name", "wrong_name", "请给出文件名（可见字符）。")])
@@ -48,7 +48,7 @@ def create(work: Work, draft: JobDraft) -> ImportJob:
         message = f"本部门已有 {rules.MAX_OPEN_JOBS} 个导入任务未结束，请等待其完成或取消一些。"
         raise LimitError("too_many_imports", message, {"limit": rules.MAX_OPEN_JOBS})
     job = ImportJob(
-        id=new_id_text(work.at, work.draw), department=department, owner=work.actor.id, type_code=draft.type_code,
+        id=new_id_text(work.at, work.draw), department=department, owner=work.actor.id, type_code=type_code,
         dry_run=draft.dry_run, state=State.READING, file_name=name, file_sha256=draft.file_sha256,
         attachments_sha256=draft.attachments_sha256, form=None, header=None,
         mapping=dict(draft.mapping) if draft.mapping is not None else None, mapped=draft.mapping is not None, notes=[],
@@ -61,7 +61,8 @@ def create(work: Work, draft: JobDraft) -> ImportJob:
     return job
 
 
-def _check_may_issue(work: Work, type_code: str) -> str:
+def _check_may_issue(work: Work, type_code: str) -> tuple[str, str]:
+    """The actor's department and the national code of the type."""
     department = work.actor.department
     if department is None:
         raise NotPermittedError("no_department", "导入由颁发部门进行，请使用部门账号。")
@@ -69,12 +70,12 @@ def _check_may_issue(work: Work, type_code: str) -> str:
     if definition.kind != "certificate":
         message = "该类型是材料类型，不能登记为证照。"
         raise InvalidDraftError([FieldError("type_code", "not_a_certificate_type", message)])
-    if not departments.has_scope(work.session, department, type_code, "issue", shanghai_day(work.at)):
+    if not departments.has_scope(work.session, department, definition.code, "issue", shanghai_day(work.at)):
         if is_suspended(work.session, department):
             raise NotPermittedError("department_suspended", "本部门已被暂停，恢复之前不能颁发证照，请联系管理员。")
         message = f"本部门没有颁发“{definition.name}”的权限，请联系管理员。"
         raise NotPermittedError("scope_missing", message)
-    return department
+    return department, definition.code
 
 
 def get(work: Work, job_id: str) -> ImportJob:
