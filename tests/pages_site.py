@@ -24,6 +24,7 @@ from registry.accounts import service as accounts
 from registry.applications import service as applications
 from registry.authorisations import service as authorisations
 from registry.authorisations.rules import AuthorisationDraft
+from registry.catalogue import drafting
 from registry.catalogue import service as catalogue
 from registry.catalogue.rules import Slot
 from registry.certificates import service as certificates
@@ -92,6 +93,7 @@ class Site:
     code_text: str
     venue_id: str
     delegation_id: str
+    type_draft_id: str
 
 
 def settings_in(folder: Path) -> Settings:
@@ -121,6 +123,7 @@ def populate(services: Services) -> dict[str, object]:
             accounts.create_staff(work, username, name, roles, operator, password=PASSWORD)
         accounts.create_staff(work, "new", "新同事", ["window"], operator)
         slots = (Slot("CL01", "主体资格证明", (types[1],)), Slot("CL02", "居住情况证明", (types[901],), False))
+        type_draft_id = drafting.start(work, types[3]).id
         catalogue.register_matter(work, "CN-FOOD-01", "食品经营许可变更", operator, "办理食品经营许可变更", slots)
     with registry.begin(clerk_of(services)) as work:
         drafts = [draft(types[1], f"0500000020260101{n:04d}") for n in range(1, 4)]
@@ -175,7 +178,7 @@ def populate(services: Services) -> dict[str, object]:
     return {
         "types": types, "certificate_id": certificate_id, "use_id": use.id, "code_id": code.id,
         "code_text": code_of(code).text, "venue_id": venue.id,
-        "delegation_id": delegation_id,
+        "delegation_id": delegation_id, "type_draft_id": type_draft_id,
     }  # fmt: skip
 
 
@@ -312,7 +315,8 @@ def pages_of(site: Site) -> dict[str, str]:
         "codes": "/codes?kind=person", "code": f"/codes/{site.code_id}", "venues": "/venues",
         "phones": "/devices",
         "venue": f"/venues/{site.venue_id}", "accounts": "/accounts", "keys": "/keys",
-        "departments": "/departments",
+        "departments": "/departments", "types": "/types", "type": f"/types/{site.types[3]}",
+        "type-draft": f"/types/drafts/{site.type_draft_id}?check=1",
         "delegations": "/delegations", "delegation": f"/delegations/{site.delegation_id}",
         "quality": "/quality?month=2026-01",
         "quality-findings": f"/quality/findings?month=2026-01&type={site.types[1]}&department=11310105MB9T00011M",
@@ -329,4 +333,6 @@ def variants_of(site: Site) -> dict[str, str]:
         "component": f"/components/{LAMP}", "faults": "/components/faults",
         "applications": "/venues/applications", "posters": f"/venues/{site.venue_id}/posters",
         "alarms": "/venues/alarms", "scans": "/scans", "quality-none": "/quality?month=2020-01",
+        "type-schema": f"/types/drafts/{site.type_draft_id}/schema",
+        "type-review": f"/types/drafts/{site.type_draft_id}/publish",
     }  # fmt: skip

@@ -16,7 +16,7 @@ from api.imports.columns import columns_of
 from api.imports.reading import read_sheet
 from api.pages import times, workbooks
 from api.pages.access import PAGE_ACCESS
-from api.pages.faces import face_of, in_reading_order
+from api.pages.faces import face_of
 from api.pages.preferences import Preferences
 from api.pages.proofs import rungs_of
 from api.pages.rendering import environment, local_path, static_address, static_folder
@@ -27,8 +27,14 @@ from registry.applications.rules import APPLICANTS
 from registry.applications.rules import STATES as APPLICATION_STATES
 from registry.authorisations.rules import ROUTES
 from registry.calendar.rules import KINDS as CALENDAR_KINDS
+from registry.catalogue.differences import RULES as TYPE_RULES
+from registry.catalogue.field_rows import DISCLOSURES
+from registry.catalogue.field_rows import KINDS as FIELD_KINDS
+from registry.catalogue.layouts import FRAMES
+from registry.catalogue.rules import KINDS as ITEM_KINDS
 from registry.catalogue.rules import TypeDefinition, compile_definition
 from registry.catalogue.service import builtin_definitions
+from registry.catalogue.sheets import TICKS
 from registry.components.rules import RESULTS, STATES
 from registry.departments.rules import ACTIONS, LEVELS
 from registry.disputes.rules import STATES as DISPUTE_STATES
@@ -119,6 +125,14 @@ FAMILIES = {
     "route.": tuple(ROUTES),
     "state.": tuple(status.name.lower() for status in Status),
     "token.": ("live", "expired", "revoked"),
+    "types.kind.": tuple(ITEM_KINDS),
+    "types.field.": tuple(FIELD_KINDS),
+    "types.mask.": ("none", "name", "number", "hide"),
+    "types.disclosed.": tuple(DISCLOSURES),
+    "types.frame.": tuple(FRAMES),
+    "types.tick.": TICKS,
+    "types.change.": ("added", "removed", "changed", "rule"),
+    "types.rule.": TYPE_RULES,
     "verdict.": tuple(state + suffix for state in State for suffix in ("", ".means")),
     "phones.ended.": ("lost", "withdrawn", "replaced"),
     "weekday.": tuple("1234567"),
@@ -131,6 +145,8 @@ FAMILIES = {
         "applied", "approved", "refused", "posters", "put_up", "alarm_closed", "poster_reported",
         "component_removed", "copy", "key", "phone", "delegation", "undelegated",
         "calendar", "dispute", "dispute_step", "invoice", "invoice_known",
+        "type_saved", "type_published", "type_taken_back", "type_discarded", "type_restored", "local_code",
+        "local_code_removed",
         "department_registered", "department_suspended", "department_reinstated", "scope_granted",
     ),
 }  # fmt: skip
@@ -343,4 +359,4 @@ def test_a_face_tells_required_facts_first_and_long_ones_across_its_width() -> N
     assert face.frame == "licence" and face.validity == "2026年1月5日 至 长期"
     assert [fact.label for fact in face.facts[:2]] == ["名称", "统一社会信用代码"]
     assert face.facts[-1].label == "经营范围" and face.facts[-1].wide
-    assert in_reading_order(definition.schema.schema)[0] == "entity_type"
+    assert definition.order[0] == "entity_type"

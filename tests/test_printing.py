@@ -29,7 +29,8 @@ MARKUP = '*粗* _斜_ #panic("x") $x^2$ `a` @b <c> \\ // /* = - + ~ \' " --'
 
 def _copy(**changes: Any) -> dict[str, Any]:
     face = {
-        "title": "食品经营许可证", "number": "JY23101050000017", "validity": "2024年1月1日 至 2028年12月31日",
+        "title": "食品经营许可证", "number": "JY23101050000017", "emblem": "长宁区（示例）", "footer": "",
+        "validity": "2024年1月1日 至 2028年12月31日",
         "issuer": "某区市场监督管理局", "issued": "2024年1月1日", "facts": [{"label": "名称", "value": RARE}],
     }  # fmt: skip
     copy = {

@@ -13,7 +13,7 @@ from api.http.calls import Answer, Call, get_call
 from api.http.forms import USUAL, Incoming, Outgoing, problems
 from api.http.guard import GuardedRoute
 from api.imports.columns import columns_of
-from registry.catalogue import rules
+from registry.catalogue import local_codes, rules
 from registry.catalogue import service as catalogue
 from registry.catalogue.tables import CertificateType, Matter
 from registry.errors import NotFoundError
@@ -53,6 +53,7 @@ class TypeDetail(TypeShown):
     number_hint: str
     face_schema: dict[str, Any] = Field(description="照面信息（extend_info）的 JSON Schema 2020-12")
     columns: list[ColumnShown]
+    local_codes: list[str] = Field(description="对应到该类型的本地目录代码；登记、导入与查询时可代替类型代码")
 
 
 class Types(Outgoing):
@@ -143,6 +144,7 @@ def get_type(code: str, call: OfCall) -> TypeDetail:
             number_hint=definition.number_hint,
             face_schema=definition.schema.schema,
             columns=[ColumnShown.model_validate(column) for column in columns],
+            local_codes=local_codes.codes_by_type(work).get(row.code, []),
         )
 
     return call.read(ask)

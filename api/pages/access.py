@@ -21,6 +21,9 @@ _WATCHING_VENUES = may(VENUE, ADMINISTRATOR, AUDITOR)
 _USING = may(WINDOW)
 _ADMINISTRATOR = may(ADMINISTRATOR)
 _ISSUING = may(REGISTRAR)
+_CATALOGUE = may(ADMINISTRATOR, REGISTRAR, WINDOW, AUDITOR)
+#: A sheet of sixty rows.
+_SHEET: Final = 256 * 1024
 
 PAGE_ACCESS: Final[Mapping[str, Rule]] = {
     "GET /": Rule(PUBLIC),
@@ -140,6 +143,21 @@ PAGE_ACCESS: Final[Mapping[str, Rule]] = {
     "GET /quality/figures.csv": Rule(may(REGISTRAR, AUDITOR, ADMINISTRATOR)),
     "GET /quality/findings": Rule(may(REGISTRAR, AUDITOR, ADMINISTRATOR)),
     "POST /quality/reports": _posting(_ISSUING),
+    "GET /types": Rule(_CATALOGUE),
+    "GET /types/{code}": Rule(_CATALOGUE),
+    "POST /types/{code}/local-codes": _posting(_ADMINISTRATOR),
+    "POST /types/{code}/local-codes/remove": _posting(_ADMINISTRATOR),
+    "POST /types/drafts": _posting(_ADMINISTRATOR),
+    "GET /types/drafts/{draft_id}": Rule(_ADMINISTRATOR),
+    "POST /types/drafts/{draft_id}": Rule(_ADMINISTRATOR, limit_bytes=_SHEET, body="form"),
+    "POST /types/drafts/{draft_id}/preview": Rule(_ADMINISTRATOR, limit_bytes=_SHEET, body="form", asks=True),
+    "GET /types/drafts/{draft_id}/schema": Rule(_ADMINISTRATOR),
+    "POST /types/drafts/{draft_id}/schema": Rule(_ADMINISTRATOR, limit_bytes=_SHEET, body="form"),
+    "GET /types/drafts/{draft_id}/publish": Rule(_ADMINISTRATOR),
+    "POST /types/drafts/{draft_id}/publish": _posting(_ADMINISTRATOR),
+    "POST /types/drafts/{draft_id}/take-back": _posting(_ADMINISTRATOR),
+    "POST /types/drafts/{draft_id}/discard": _posting(_ADMINISTRATOR),
+    "POST /types/drafts/{draft_id}/restore": _posting(_ADMINISTRATOR),
     "GET /departments": Rule(_ADMINISTRATOR),
     "POST /departments": _posting(_ADMINISTRATOR),
     "POST /departments/scopes": _posting(_ADMINISTRATOR),

@@ -11,7 +11,7 @@ from api.pages.views import Face, Fact
 from registry.catalogue.rules import TypeDefinition
 from verifier.identifiers import HOLDER_CODE_TYPES
 
-#: The drawn frame of each built-in type by its small number; every other type has the plain one.
+#: The drawn frame of each built-in type by its small number, where its definition names none.
 _FRAMES: Final = {1: "licence", 2: "food", 3: "care", 4: "elder", 5: "skill"}
 #: Values longer than this take the whole width of the face.
 _WIDE_CHARACTERS: Final = 16
@@ -20,14 +20,17 @@ _CHINESE: Final = Texts("zh")
 
 def face_of(face: Mapping[str, Any], definition: TypeDefinition) -> Face:
     """The face data, already masked, laid out by the titles of the type's schema in their order."""
+    layout = definition.layout
     return Face(
-        frame=_FRAMES.get(definition.number, "plain"),
-        title=str(face["certificate_name"]),
+        frame=layout.frame if layout else _FRAMES.get(definition.number, "plain"),
+        title=layout.title if layout else str(face["certificate_name"]),
         number=str(face["certificate_number"]),
         facts=[*_holders(face), *_details(face["extend_info"], definition)],
         validity=f"{times.day(face['valid_from'], _CHINESE)} 至 {times.day(face['valid_to'], _CHINESE)}",
         issuer=str(face["issuing_authority_name"]),
         issued=times.day(face["issue_date"], _CHINESE),
+        emblem=layout.emblem if layout else "",
+        footer=layout.footer if layout else "",
     )
 
 
@@ -44,7 +47,7 @@ def _holders(face: Mapping[str, Any]) -> list[Fact]:
 def _details(info: Mapping[str, Any], definition: TypeDefinition) -> list[Fact]:
     properties: Mapping[str, Any] = definition.schema.schema.get("properties", {})
     facts = []
-    for name in in_reading_order(definition.schema.schema):
+    for name in definition.order:
         part = properties[name]
         if name not in info:
             continue
@@ -52,12 +55,6 @@ def _details(info: Mapping[str, Any], definition: TypeDefinition) -> list[Fact]:
         facts.append(Fact(str(part.get("title") or name), value, wide=len(value) > _WIDE_CHARACTERS))
     # Long texts last, across the whole face; the sort keeps the order of the others.
     return sorted(facts, key=lambda fact: fact.wide)
-
-
-def in_reading_order(schema: Mapping[str, Any]) -> list[str]:
-    """The names of a schema's fields: the required ones as the schema lists them, then the others."""
-    required = [name for name in schema.get("required", ()) if name in schema.get("properties", {})]
-    return [*required, *(name for name in schema.get("properties", {}) if name not in required)]
 
 
 def _text(value: object) -> str:

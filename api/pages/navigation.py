@@ -71,6 +71,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Way, ...]], ...]] = (
         "nav.group_manage",
         (
             _way("/quality", "nav.quality", "dash", REGISTRAR, AUDITOR, ADMINISTRATOR),
+            _way("/types", "nav.types", "files", ADMINISTRATOR, REGISTRAR, WINDOW, AUDITOR),
             _way("/departments", "nav.departments", "building", ADMINISTRATOR),
             _way("/calendar", "nav.calendar", "clock", ADMINISTRATOR),
             _way("/keys", "nav.keys", "key", ADMINISTRATOR),

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from api.http.guard import GuardedRoute
 from api.pages import (
+    cataloguing,
     coding,
     components,
     copying,
@@ -31,6 +32,7 @@ from api.pages import (
     single,
     staffing,
     state,
+    type_editing,
     using,
     verifying,
 )
@@ -68,6 +70,8 @@ for part in (
     keeping,
     components,
     quality,
+    type_editing,
+    cataloguing,
     staffing,
     presiding,
 ):

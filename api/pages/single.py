@@ -13,7 +13,6 @@ from api.http.guard import GuardedRoute
 from api.imports.cells import LONG_TERM, CellError, value_of
 from api.imports.columns import Column, columns_of
 from api.pages import wording
-from api.pages.faces import in_reading_order
 from api.pages.forms import Form, get_form
 from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
 from api.pages.registering import column_expected, column_label
@@ -133,7 +132,7 @@ class _Filled:
         """The page with inputs for so many holders."""
         t, columns = self.t, {column.field: column for column in columns_of(self.definition)}
         general = [name for name in columns if name not in _HOLDER and not name.startswith(_OWN)]
-        own = [f"{_OWN}{name}" for name in in_reading_order(self.definition.schema.schema)]
+        own = [f"{_OWN}{name}" for name in self.definition.order]
         groups = [FieldGroup(t("single.general"), [self.field(name, columns[name]) for name in general])]
         for place in range(holders):
             title = t("single.holder") if holders == 1 else t("single.holder_n", n=place + 1)

@@ -262,6 +262,9 @@ class Face:
     validity: str
     issuer: str
     issued: str
+    #: Above the title, and below everything; empty where the type has none.
+    emblem: str = ""
+    footer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from api.pages.texts import Texts
 from api.pages.views import Option, Tone
 from registry.accounts.rules import ROLES
 from registry.authorisations.rules import ROUTES
+from registry.catalogue import field_rows
 from registry.catalogue import service as catalogue
 from registry.departments.tables import Department
 from registry.statuses.rules import Operation
@@ -70,6 +71,21 @@ def code_type_options(t: Texts, wanted: Iterable[str] | None = None, *, people_o
     chosen = [code for code in codes if not (people_only and is_organisation(code))]
     chosen.sort(key=lambda code: _COMMON_FIRST.index(code) if code in _COMMON_FIRST else len(_COMMON_FIRST))
     return [(code, t.said(f"code_type.{code}", HOLDER_CODE_TYPES[code])) for code in chosen]
+
+
+def field_kind_name(kind: str, t: Texts) -> str:
+    """The name of a kind of field."""
+    return t.said(f"types.field.{kind}", field_rows.KINDS[kind])
+
+
+def mask_name(mask: str, t: Texts) -> str:
+    """How a field is masked, in words."""
+    return t.said(f"types.mask.{mask or 'none'}", field_rows.MASKS.get(mask, mask))
+
+
+def disclosure_name(disclosed: str, t: Texts) -> str:
+    """To whom a field may be disclosed whole, in words."""
+    return t(f"types.disclosed.{disclosed}")
 
 
 def type_options(work: Work) -> list[Option]:

@@ -17,7 +17,8 @@ def print_copy(planned: CopyPlan, definition: TypeDefinition) -> bytes:
     data = {
         "face": {
             "title": face.title, "number": face.number, "validity": face.validity, "issuer": face.issuer,
-            "issued": face.issued, "facts": [{"label": fact.label, "value": fact.value} for fact in face.facts],
+            "issued": face.issued, "emblem": face.emblem, "footer": face.footer,
+            "facts": [{"label": fact.label, "value": fact.value} for fact in face.facts],
         },
         "copy": {
             "number": f"{planned.number:04d}（{planned.id}）", "purpose": request.purpose,

@@ -6,6 +6,7 @@ import { watchScans } from "./scan.js";
 import { watchUploads } from "./upload.js";
 import { watchProgress } from "./progress.js";
 import { watchMenus } from "./menus.js";
+import { watchPreviews } from "./preview.js";
 
 watchForms(document);
 watchDrops(document);
@@ -14,6 +15,7 @@ watchLive(document);
 watchUploads(document);
 watchProgress(document);
 watchMenus(document);
+watchPreviews(document);
 
 // Last: from here on a click is answered by the script.
 document.documentElement.dataset.script = "on";
