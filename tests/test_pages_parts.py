@@ -168,6 +168,10 @@ def literal_keys() -> set[str]:
         "explore.title",
         "imports.title",
         "explore.step_left",
+        "types.exact_holders",
+        "types.exact_years",
+        "types.holders_span",
+        "types.years",
         "explore.step_right",
     }
     return in_templates | in_code | tables | alternatives

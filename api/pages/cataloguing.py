@@ -136,15 +136,18 @@ def _fields(definition: TypeDefinition, t: Texts) -> list[FieldLine]:
 def _facts(definition: TypeDefinition, t: Texts) -> list[Fact]:
     holder, validity = definition.holder, definition.validity
     people = "、".join(t.said(f"code_type.{code}", HOLDER_CODE_TYPES[code]) for code in sorted(holder.code_types))
-    years = [] if validity.maximum_years is None else [
-        t("types.years", low=validity.minimum_years, high=validity.maximum_years)
-    ]  # fmt: skip
+    low, high = validity.minimum_years, validity.maximum_years
+    years = [] if high is None else [t("types.exact_years" if low == high else "types.years", low=low, high=high)]
+    alone = holder.minimum == holder.maximum
     return [
         Fact(t("types.kind"), kind_name(definition.kind, t)),
         Fact(t("types.definer"), f"{definition.definer_name} {definition.definer_code}"),
         Fact(t("types.code"), definition.code, mono=True),
         Fact(t("types.holder_types"), people),
-        Fact(t("types.holders"), t("types.holders_span", low=holder.minimum, high=holder.maximum)),
+        Fact(
+            t("types.holders"),
+            t("types.exact_holders" if alone else "types.holders_span", low=holder.minimum, high=holder.maximum),
+        ),
         Fact(t("types.number"), definition.number_hint or t("types.no_number")),
         Fact(t("types.validity"), "，".join([*([t("types.long_term")] if validity.long_term else []), *years])),
         Fact(t("types.one_time"), t("form.yes") if definition.one_time else t("form.no")),

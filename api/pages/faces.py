@@ -8,11 +8,10 @@ from typing import Any, Final
 from api.pages import times
 from api.pages.texts import Texts
 from api.pages.views import Face, Fact
+from registry.catalogue.layouts import FRAMES_BY_NUMBER
 from registry.catalogue.rules import TypeDefinition
 from verifier.identifiers import HOLDER_CODE_TYPES
 
-#: The drawn frame of each built-in type by its small number, where its definition names none.
-_FRAMES: Final = {1: "licence", 2: "food", 3: "care", 4: "elder", 5: "skill"}
 #: Values longer than this take the whole width of the face.
 _WIDE_CHARACTERS: Final = 16
 _CHINESE: Final = Texts("zh")
@@ -22,7 +21,7 @@ def face_of(face: Mapping[str, Any], definition: TypeDefinition) -> Face:
     """The face data, already masked, laid out by the titles of the type's schema in their order."""
     layout = definition.layout
     return Face(
-        frame=layout.frame if layout else _FRAMES.get(definition.number, "plain"),
+        frame=layout.frame if layout else FRAMES_BY_NUMBER.get(definition.number, "plain"),
         title=layout.title if layout else str(face["certificate_name"]),
         number=str(face["certificate_number"]),
         facts=[*_holders(face), *_details(face["extend_info"], definition)],

@@ -12,6 +12,8 @@ from registry.errors import FieldError
 FRAMES = {
     "plain": "通用", "licence": "执照", "food": "许可", "care": "关爱", "elder": "敬老", "skill": "技能",
 }  # fmt: skip
+#: Those of the built-in types by their small numbers, where a definition names none.
+FRAMES_BY_NUMBER = {1: "licence", 2: "food", 3: "care", 4: "elder", 5: "skill"}
 MAX_TITLE_CHARACTERS = 40
 MAX_LINE_CHARACTERS = 80
 _KEYS = frozenset(("title", "emblem", "footer", "frame", "fields"))

@@ -9,7 +9,7 @@ from typing import Any
 
 from registry.catalogue import rules
 from registry.catalogue.field_rows import FieldRow, row_from, row_json, rows_of, schema_of
-from registry.catalogue.layouts import check_layout
+from registry.catalogue.layouts import FRAMES_BY_NUMBER, check_layout
 from registry.errors import FieldError, InvalidDraftError
 from verifier.errors import MalformedError
 from verifier.identifiers import HOLDER_CODE_TYPES, IdentifierError, check_uscc
@@ -82,7 +82,8 @@ def sheet_of(definition: Mapping[str, Any]) -> Sheet:
         minimum_years=_shown(validity["minimum_years"]), maximum_years=_shown(validity["maximum_years"]),
         one_time=compiled.one_time, title=layout.title if layout else compiled.name,
         emblem=layout.emblem if layout else "", footer=layout.footer if layout else "",
-        frame=layout.frame if layout else "plain", rows=tuple(rows_of(schema, compiled.order)), rest=_rest(schema),
+        frame=layout.frame if layout else FRAMES_BY_NUMBER.get(compiled.number, "plain"),
+        rows=tuple(rows_of(schema, compiled.order)), rest=_rest(schema),
     )  # fmt: skip
 
 
