@@ -28,8 +28,8 @@ from registry.applications.rules import STATES as APPLICATION_STATES
 from registry.authorisations.rules import ROUTES
 from registry.calendar.rules import KINDS as CALENDAR_KINDS
 from registry.catalogue.differences import RULES as TYPE_RULES
-from registry.catalogue.field_rows import DISCLOSURES
 from registry.catalogue.field_rows import KINDS as FIELD_KINDS
+from registry.catalogue.field_rows import RECEIVERS, SHOWN_TO
 from registry.catalogue.layouts import FRAMES
 from registry.catalogue.rules import KINDS as ITEM_KINDS
 from registry.catalogue.rules import TypeDefinition, compile_definition
@@ -128,7 +128,8 @@ FAMILIES = {
     "types.kind.": tuple(ITEM_KINDS),
     "types.field.": tuple(FIELD_KINDS),
     "types.mask.": ("none", "name", "number", "hide"),
-    "types.disclosed.": tuple(DISCLOSURES),
+    "types.shown_to.": tuple(SHOWN_TO),
+    "types.receivers.": (*RECEIVERS, "kept"),
     "types.frame.": tuple(FRAMES),
     "types.tick.": TICKS,
     "types.change.": ("added", "removed", "changed", "rule"),

@@ -31,7 +31,7 @@ pytest_plugins = ["registry_fixtures"]
 ROWS = (
     FieldRow("course", "培训课程", "choice", "急救、护理", required=True, example="急救"),
     FieldRow("hours", "学时", "integer", "1–500", required=True, example="16"),
-    FieldRow("phone", "联系电话", "text", "^[0-9-]{7,20}$", "", mask="number", disclosed="auditor", example="62520000"),
+    FieldRow("phone", "联系电话", "text", "^[0-9-]{7,20}$", "", mask="number", shown_to="auditor", example="62520000"),
 )
 
 
@@ -109,7 +109,7 @@ def test_what_was_registered_keeps_the_version_it_was_made_under(house: House) -
         (replace(ROWS[0], kind="text", form="(["), "form"),
         (replace(ROWS[0], kind="text", form="", longest="much"), "longest"),
         (replace(ROWS[0], example="瑜伽"), "example"),
-        (replace(ROWS[0], disclosed="none"), "mask"),
+        (replace(ROWS[0], shown_to="none"), "mask"),
         (replace(ROWS[0], kind="other"), "kind"),
     ],
 )  # fmt: skip

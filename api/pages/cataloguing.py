@@ -127,7 +127,8 @@ def _fields(definition: TypeDefinition, t: Texts) -> list[FieldLine]:
     return [
         FieldLine(
             row.name, row.title, wording.field_kind_name(row.kind, t), row.form, row.required,
-            wording.mask_name(row.mask, t), wording.disclosure_name(row.disclosed, t),
+            wording.mask_name(row.mask, t), wording.shown_to_name(row.shown_to, t),
+            wording.receivers_name(row.receivers, t),
         )
         for row in field_rows.rows_of(definition.schema.schema, definition.order)
     ]  # fmt: skip

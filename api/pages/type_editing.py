@@ -23,7 +23,7 @@ from api.pages.views import ProblemView
 from registry.catalogue import drafting, sheets
 from registry.catalogue import service as catalogue
 from registry.catalogue.differences import Difference, differences
-from registry.catalogue.field_rows import DISCLOSURES, KINDS, MASKS, MAX_ROWS, FieldRow, schema_of
+from registry.catalogue.field_rows import KINDS, MASKS, MAX_ROWS, RECEIVERS, SHOWN_TO, FieldRow, schema_of
 from registry.catalogue.layouts import FRAMES
 from registry.catalogue.rules import KINDS as ITEM_KINDS
 from registry.catalogue.sheets import Sheet
@@ -36,7 +36,7 @@ router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 OfCall = Annotated[Call, Depends(get_call)]
 OfForm = Annotated[Form, Depends(get_form)]
 
-_COLUMNS: Final = ("name", "title", "kind", "form", "longest", "mask", "disclosed", "example")
+_COLUMNS: Final = ("name", "title", "kind", "form", "longest", "mask", "shown_to", "receivers", "example")
 #: Any number will do for a look at a definition: publishing gives the real one.
 _SOME_NUMBER: Final = 9999
 
@@ -229,7 +229,8 @@ def _page(work: Work, row: TypeDraft, sheet: Sheet, t: Texts, refused: Exception
         face=preview(sheet, shanghai_day(work.at)), holder_types=wording.code_type_options(t),
         field_kinds=[(kind, wording.field_kind_name(kind, t)) for kind in KINDS],
         masks=[(mask, wording.mask_name(mask, t)) for mask in MASKS],
-        disclosures=[(one, wording.disclosure_name(one, t)) for one in DISCLOSURES],
+        shown_to=[(one, wording.shown_to_name(one, t)) for one in SHOWN_TO],
+        receivers=[(one, wording.receivers_name(one, t)) for one in (*RECEIVERS, "")],
         frames=[(frame, t.said(f"types.frame.{frame}", chinese)) for frame, chinese in FRAMES.items()],
         kinds=[(kind, kind_name(kind, t)) for kind in ITEM_KINDS],
         may_take_back=row.previous is not None, discarded=row.discarded_at is not None,

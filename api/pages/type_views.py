@@ -52,7 +52,8 @@ class FieldLine:
     form: str
     required: bool
     mask: str
-    disclosed: str
+    shown_to: str
+    receivers: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,8 @@ class DraftPage:
     holder_types: Sequence[Option]
     field_kinds: Sequence[Option]
     masks: Sequence[Option]
-    disclosures: Sequence[Option]
+    shown_to: Sequence[Option]
+    receivers: Sequence[Option]
     frames: Sequence[Option]
     kinds: Sequence[Option]
     may_take_back: bool

@@ -83,9 +83,14 @@ def mask_name(mask: str, t: Texts) -> str:
     return t.said(f"types.mask.{mask or 'none'}", field_rows.MASKS.get(mask, mask))
 
 
-def disclosure_name(disclosed: str, t: Texts) -> str:
-    """To whom a field may be disclosed whole, in words."""
-    return t(f"types.disclosed.{disclosed}")
+def shown_to_name(choice: str, t: Texts) -> str:
+    """Who may be shown a field whole, in words."""
+    return t(f"types.shown_to.{choice}")
+
+
+def receivers_name(choice: str, t: Texts) -> str:
+    """To which departments a field may go in extracts, in words."""
+    return t(f"types.receivers.{choice or 'kept'}")
 
 
 def type_options(work: Work) -> list[Option]:

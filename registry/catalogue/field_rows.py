@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -18,9 +18,13 @@ KINDS = {
     "other": "其他（按模式）",
 }  # fmt: skip
 MASKS = {"": "不脱敏", "name": "按姓名", "number": "按号码", "hide": "隐藏"}
-#: Who besides the issuer's registrars may be shown the whole value for a stated purpose.
-DISCLOSURES: Mapping[str, tuple[str, ...] | None] = {
+#: Who besides the issuer's registrars may be shown the whole value for a stated purpose (`x-shown-to`).
+SHOWN_TO: Mapping[str, tuple[str, ...] | None] = {
     "all": None, "window": ("window",), "auditor": ("auditor",), "none": (),
+}  # fmt: skip
+#: To which levels of departments the field may go in extracts (`x-disclose`).
+RECEIVERS: Mapping[str, tuple[str, ...] | None] = {
+    "all": None, "public": ("municipal", "district", "street"), "district": ("municipal", "district"), "none": (),
 }  # fmt: skip
 MAX_ROWS = 60
 MAX_LONGEST = 10_000
@@ -44,7 +48,8 @@ class FieldRow:
     longest: str = _DEFAULT_LONGEST
     required: bool = False
     mask: str = ""
-    disclosed: str = "all"
+    shown_to: str = "all"
+    receivers: str = "all"
     example: str = ""
     kept: Mapping[str, Any] = field(default_factory=dict)
 
@@ -58,20 +63,26 @@ def rows_of(schema: Mapping[str, Any], order: Iterable[str]) -> list[FieldRow]:
 def _row(name: str, part: Mapping[str, Any], *, required: bool) -> FieldRow:
     rest = dict(part)
     title, mask = str(rest.pop("title", "")), str(rest.pop("x-mask", ""))
-    disclosed = _disclosed(rest.pop("x-disclose", None))
+    shown_to = _named(SHOWN_TO, rest.pop("x-shown-to", None))
+    receivers = _named(RECEIVERS, rest.get("x-disclose"))
+    if receivers:
+        rest.pop("x-disclose", None)
     examples = rest.pop("examples", None) or [""]
     kind, form, longest = _take_kind(rest)
-    row = FieldRow(name, title, kind, form, longest, required, mask, disclosed, _text(examples[0]), rest)
+    row = FieldRow(
+        name, title, kind, form, longest, required, mask, shown_to or "none", receivers, _text(examples[0]), rest
+    )
     if kind != "other" and _part(row, []) == {key: value for key, value in part.items() if key != "examples"}:
         return row
-    shown = ("title", "x-mask", "x-disclose", "examples")
+    shown = {"title", "x-mask", "x-shown-to", "examples"} | ({"x-disclose"} if receivers else set())
     kept = {key: value for key, value in part.items() if key not in shown}
-    return FieldRow(name, title, "other", "", "", required, mask, disclosed, row.example, kept)
+    return replace(row, kind="other", form="", longest="", kept=kept)
 
 
-def _disclosed(roles: object) -> str:
-    wanted = None if roles is None else tuple(roles) if isinstance(roles, list) else ()
-    return next((name for name, these in DISCLOSURES.items() if these == wanted), "none")
+def _named(table: Mapping[str, tuple[str, ...] | None], value: object) -> str:
+    """The name of a choice in its table; empty for one that is not there."""
+    wanted = tuple(value) if isinstance(value, list) else value
+    return next((name for name, these in table.items() if these == wanted), "")
 
 
 def _take_kind(rest: dict[str, Any]) -> tuple[str, str, str]:
@@ -134,11 +145,13 @@ def _check_texts(row: FieldRow, taken: Iterable[str], errors: list[FieldError]) 
         errors.append(FieldError("name", "twice", f"字段名“{row.name}”与前面的字段重复。"))
     if not 0 < len(row.title) <= 40 or not row.title.isprintable():
         errors.append(FieldError("title", "wrong_length", "中文名称应为 1 至 40 个字。"))
-    for name, value, table in (("mask", row.mask, MASKS), ("disclosed", row.disclosed, DISCLOSURES)):
-        if value not in table:
+    choices = {"mask": (row.mask, MASKS), "shown_to": (row.shown_to, SHOWN_TO), "receivers": (row.receivers, RECEIVERS)}
+    for name, (value, table) in choices.items():
+        # What an expert wrote about receivers and no choice says stays as it is.
+        if value not in table and not (name == "receivers" and "x-disclose" in row.kept):
             errors.append(FieldError(name, "unknown_value", "应取自列表。"))
-    if row.disclosed != "all" and not row.mask:
-        errors.append(FieldError("mask", "mask_missing", "限制披露的字段平时也不能明示，请选择脱敏方式。"))
+    if row.shown_to != "all" and not row.mask:
+        errors.append(FieldError("mask", "mask_missing", "限制查看的字段平时也不能明示，请选择脱敏方式。"))
 
 
 def _part(row: FieldRow, errors: list[FieldError]) -> dict[str, Any]:
@@ -146,9 +159,9 @@ def _part(row: FieldRow, errors: list[FieldError]) -> dict[str, Any]:
     part = {"title": row.title, **_of_kind(row, errors), **row.kept}
     if row.mask:
         part["x-mask"] = row.mask
-    roles = DISCLOSURES.get(row.disclosed)
-    if roles is not None:
-        part["x-disclose"] = list(roles)
+    for keyword, choice in (("x-shown-to", SHOWN_TO.get(row.shown_to)), ("x-disclose", RECEIVERS.get(row.receivers))):
+        if choice is not None:
+            part[keyword] = list(choice)
     return part
 
 

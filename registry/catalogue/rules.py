@@ -107,7 +107,7 @@ class TypeDefinition:
     masks: Mapping[str, str]
     #: To which levels of departments fields of its own may go in extracts (`x-disclose`), where the type says so.
     receivers: Mapping[str, frozenset[str]]
-    #: Roles to which pages may show fields whole for a purpose (`x-shown-to`); a missing field: to whoever may ask at all.
+    #: Roles to which pages may show fields whole for a purpose (`x-shown-to`), where the type says so.
     shown_to: Mapping[str, frozenset[str]]
     #: Names of top-level fields as they are read and typed.
     order: tuple[str, ...]

@@ -46,8 +46,8 @@ def mask_data(data: Mapping[str, Any], definition: TypeDefinition) -> dict[str, 
 
 
 def _keep_back(face: dict[str, Any], definition: TypeDefinition, actor: Actor) -> dict[str, Any]:
-    """The face with what the type does not disclose to any of the actor's roles (`x-disclose`) masked, or hidden."""
-    kept_back = {name for name, roles in definition.disclosures.items() if roles.isdisjoint(actor.roles)}
+    """The face with what the type does not show to any of the actor's roles (`x-shown-to`) masked, or hidden."""
+    kept_back = {name for name, roles in definition.shown_to.items() if roles.isdisjoint(actor.roles)}
     info = {
         name: _mask(value, definition.masks[name]) if name in kept_back else value
         for name, value in face["extend_info"].items()
