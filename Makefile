@@ -58,11 +58,16 @@ lock:
 # Needs Go; pinned by go.sum and built once. geth is for the try-out network and its tests; kcn, a second engine, takes
 # minutes to build and is asked for by name.
 GO_BUILD = GOTOOLCHAIN=go1.22.12 GOFLAGS=-buildvcs=false go build -trimpath -o ../../../$@
-tools: .tools/bin/geth
+tools: .tools/bin/geth .tools/bin/versitygw
 tools-kaia: .tools/bin/kcn
 
 .tools/bin/geth: deploy/programs/geth/go.mod deploy/programs/geth/go.sum
 	cd deploy/programs/geth && $(GO_BUILD) github.com/ethereum/go-ethereum/cmd/geth
+
+# A store that speaks S3, for the tests.
+.tools/bin/versitygw: deploy/programs/versitygw/go.mod deploy/programs/versitygw/go.sum
+	cd deploy/programs/versitygw && GOFLAGS=-buildvcs=false go build -trimpath -ldflags="-s -w" -o ../../../$@ \
+		github.com/versity/versitygw/cmd/versitygw
 
 .tools/bin/kcn: deploy/programs/kaia/go.mod deploy/programs/kaia/go.sum
 	cd deploy/programs/kaia && $(GO_BUILD) github.com/kaiachain/kaia/cmd/kcn

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import time
@@ -15,13 +16,14 @@ from typing import Final
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
+from api.filing import file_chores, open_files, open_token, passphrase_of
 from api.http.in_flight import InFlight
 from api.http.limits import RateLimit
 from api.http.published_trust import PublishedTrust
 from api.http.registrations import Registration, Written, write_together
 from api.http.together import Together
 from api.import_worker import ImportWorker
-from api.settings import NO_CHAIN, Settings, SettingsError, read_secret
+from api.settings import NO_CHAIN, Settings, SettingsError
 from api.witness.client import WitnessClient
 from api.worker import Worker
 from chain.opening import Chain
@@ -35,7 +37,7 @@ from registry.database import migrate, open_engine
 from registry.departments import service as departments
 from registry.errors import AuthenticationError, DuplicateError
 from registry.fallbacks import service as fallbacks
-from registry.files.service import FileStore
+from registry.files.store import FileStore
 from registry.governance.service import Declarer
 from registry.idempotency import service as idempotency
 from registry.imports import service as imports
@@ -55,6 +57,12 @@ _FILE_MODE: Final = 0o600
 _LEFT_BEHIND_SECONDS: Final = 86_400.0
 #: Requests that share a query or a transaction.
 _MOST_TOGETHER: Final = 256
+_FIRST_MASTER: Final = (
+    "已生成文件库的主密钥（%s 中的 files-*.key，或密码令牌）。请立即离线备份：丢失后已存文件无法恢复；"
+    "备份须与文件库分开存放。（a master key for stored files was made: back it up, apart from the store）"
+)
+
+_log = logging.getLogger("suizheng")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +130,9 @@ def compose(
         catalogue.install_builtin(work)
         operator = departments.operator(work).code
         first_password = accounts.create_first_administrator(work)
-    files = FileStore(settings.data / "files")
+    files = open_files(settings, engine)
+    if files.masters.prepare(clock()):
+        _log.warning(_FIRST_MASTER, settings.data / "keys")
     tiles = settings.data / "log"
     chain = None if settings.chain == NO_CHAIN else _open_chain(settings, engine, operator, clock, draw)
     client = _reach_witnesses(settings, registry)
@@ -130,13 +140,13 @@ def compose(
     declarer = None if chain is None else Declarer(engine, chain)
     pipeline = Pipeline(engine, keys, tiles, chain, chain, clock, draw, proofs=chain, declarer=declarer, send=send)
     import_folder = ImportFolder(settings.data / "imports")
-    chores = (*_chores(registry, files, import_folder), lambda: keys.flush_counts(clock()))
+    chores = (*_chores(registry, import_folder), *file_chores(files, clock), lambda: keys.flush_counts(clock()))
     worker = Worker(pipeline.tick, chores, clock)
     return Services(
         settings=settings, engine=engine, registry=registry, keys=keys, files=files, pipeline=pipeline,
         trust=PublishedTrust(registry, keys), chain=chain,
         worker=worker, import_folder=import_folder,
-        import_worker=ImportWorker(registry, settings.database_url, settings.data, worker.wake),
+        import_worker=ImportWorker(registry, settings, worker.wake),
         verifications=_limit(settings.verifications_per_minute), logins=_limit(settings.logins_per_minute),
         reports=_limit(settings.reports_per_minute),
         authentications=Together("authentications", partial(_authenticate, registry), _MOST_TOGETHER),
@@ -147,16 +157,9 @@ def compose(
 
 def open_keys(settings: Settings, engine: Engine) -> KeyService:
     """The keys of these settings. Raises SettingsError, KeyUnavailableError."""
-    passphrase, token = settings.key_passphrase_file, settings.token
-    vault = None
-    if token is not None:
-        # Here, for it loads a library of C that only those with a token need.
-        from registry.keys.tokens import TokenVault
-
-        vault = TokenVault(token.module, token.label, lambda: read_secret(token.pin_file, "SUIZHENG_PKCS11_PIN_FILE"))
     return KeyService(
-        settings.data / "keys", engine, token=vault, suites=settings.key_suites,
-        passphrase=read_secret(passphrase, "SUIZHENG_KEY_PASSPHRASE_FILE").encode() if passphrase else None,
+        settings.data / "keys", engine, token=open_token(settings), suites=settings.key_suites,
+        passphrase=passphrase_of(settings),
     )  # fmt: skip
 
 
@@ -189,7 +192,7 @@ def _limit(per_minute: int) -> RateLimit:
     return RateLimit(per_minute, max(1, per_minute // 4), time.monotonic)
 
 
-def _chores(registry: Registry, files: FileStore, import_folder: ImportFolder) -> tuple[Callable[[], object], ...]:
+def _chores(registry: Registry, import_folder: ImportFolder) -> tuple[Callable[[], object], ...]:
     def forget() -> None:
         with registry.begin(REGISTRY) as work:
             idempotency.forget_old(work)
@@ -211,7 +214,7 @@ def _chores(registry: Registry, files: FileStore, import_folder: ImportFolder) -
             jobs, uploads = imports.kept(work)
         import_folder.sweep(jobs, uploads, _LEFT_BEHIND_SECONDS, time.time())
 
-    return lapse, forget, forget_imports, lambda: files.sweep(_LEFT_BEHIND_SECONDS, time.time())
+    return lapse, forget, forget_imports
 
 
 def _is_new(engine: Engine) -> bool:

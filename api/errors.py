@@ -113,6 +113,8 @@ TABLE: Mapping[type[Exception], Row] = {
     registry.BusyError: Row(503, "系统繁忙", 1),
     registry.NotAnchoredYetError: Row(409, "尚未完成存证", 3),
     registry.KeyUnavailableError: Row(503, "签名密钥不可用", 60),
+    registry.StoreError: Row(503, "文件库暂不可用", 10),
+    registry.FileKeyError: Row(503, "文件主密钥不可用", 60),
     log.LogContradictionError: _WITHOUT_NEXT_MOVE,
     log.TileLostError: Row(503, "存证日志正在修复", 5),
     # verifier: inside a verification these are verdicts (200); elsewhere what was handed in cannot be relied on.

@@ -16,9 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import orjson
 from sqlalchemy.exc import SQLAlchemyError
 
+from api.imports.settings import to_line
+from api.settings import Settings
 from registry.imports import service
 from registry.work import REGISTRY, Registry
 
@@ -32,11 +33,11 @@ _log = logging.getLogger("suizheng.imports")
 
 
 class ImportWorker:
-    """Runs `python -m api.imports.process` over a registry's database and data folder. `on_step` hears of each step."""
+    """Runs `python -m api.imports.process` under the same settings. `on_step` hears of each step."""
 
-    def __init__(self, registry: Registry, database_url: str, data: Path, on_step: Callable[[], object]) -> None:
+    def __init__(self, registry: Registry, settings: Settings, on_step: Callable[[], object]) -> None:
         self._registry = registry
-        self._given = orjson.dumps({"database_url": database_url, "data": str(data)}) + b"\n"
+        self._given = to_line(settings)
         self._on_step = on_step
         self._wanted = threading.Event()
         self._stopping = threading.Event()

@@ -38,6 +38,19 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
+class FileSettings:
+    """Where files lie, sealed: a folder's path, or s3://bucket/prefix with the address of a store that is not Amazon's.
+
+    daily_mb, total_mb: what one department may hand in, in 10^6 bytes; 0 for no limit.
+    """
+
+    place: str
+    endpoint: str | None = None
+    daily_mb: int = 0
+    total_mb: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """How this server runs. `data` holds registry.db, keys/, log/, files/ and chain/; it is never served as a whole.
 
@@ -47,6 +60,7 @@ class Settings:
     distrusted_witnesses: former keys of witnesses whose secrets leaked.
     token: where new keys are made instead of in files; key_passphrase_file: what seals new key files; key_suites: of
     new keys by purpose (`log`, `codes`, `status`, `trust-root`, `department`), Ed25519 where it says nothing.
+    files: where files lie; None for the folder files/ in `data`, without limits.
     """
 
     data: Path
@@ -63,6 +77,7 @@ class Settings:
     token: Token | None = None
     key_passphrase_file: Path | None = None
     key_suites: Mapping[str, Suite] = field(default_factory=dict)
+    files: FileSettings | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -88,7 +103,13 @@ class Settings:
             token=_token(environment.get("SUIZHENG_PKCS11") or "", environment.get("SUIZHENG_PKCS11_PIN_FILE") or ""),
             key_passphrase_file=_path(environment.get("SUIZHENG_KEY_PASSPHRASE_FILE")),
             key_suites=_suites(environment.get("SUIZHENG_KEY_SUITES") or ""),
+            files=_files(environment, data),
         )
+
+    @property
+    def filing(self) -> FileSettings:
+        """Where files lie."""
+        return self.files or FileSettings(str(self.data / "files"))
 
     @property
     def is_https(self) -> bool:
@@ -139,6 +160,21 @@ def _suites(text: str) -> dict[str, Suite]:
         except KeyUnavailableError as error:
             raise SettingsError("SUIZHENG_KEY_SUITES", error.message) from error
     return found
+
+
+def _files(environment: Mapping[str, str], data: Path) -> FileSettings:
+    text = environment.get("SUIZHENG_FILES") or str(data / "files")
+    endpoint = environment.get("SUIZHENG_FILES_ENDPOINT") or None
+    parts = urlsplit(text)
+    if parts.scheme and (parts.scheme != "s3" or not parts.netloc or parts.query or parts.fragment):
+        raise SettingsError("SUIZHENG_FILES", f"应为目录或 s3://存储桶/前缀，得到 {text!r}")
+    if endpoint is not None and parts.scheme != "s3":
+        raise SettingsError("SUIZHENG_FILES_ENDPOINT", "只在 SUIZHENG_FILES 为 s3://… 时使用")
+    if endpoint is not None and (urlsplit(endpoint).scheme not in ("http", "https") or not urlsplit(endpoint).netloc):
+        raise SettingsError("SUIZHENG_FILES_ENDPOINT", f"应为对象存储的 http(s) 地址，得到 {endpoint!r}")
+    place = text.rstrip("/") if parts.scheme else str(Path(text).resolve())
+    limits = (_number(environment, f"SUIZHENG_FILES_{which}_MB", 0, 0, 1_000_000_000) for which in ("DAILY", "TOTAL"))
+    return FileSettings(place, endpoint, *limits)
 
 
 def _number(environment: Mapping[str, str], variable: str, default: int, least: int, most: int) -> int:

@@ -43,6 +43,7 @@ BENCHES = {
     "log_memory": "bench.log_size:log_memory",
     "search_1m": "bench.searching:search_1m",
     "log_growth": "bench.log_size:log_growth",
+    "file_store": "bench.filing:file_store",
 }
 
 

@@ -110,3 +110,11 @@ class NotAnchoredYetError(RegistryError):
 
 class KeyUnavailableError(RegistryError):
     """No signing key is in force for the purpose at that time. Do: an administrator makes or rotates the key."""
+
+
+class StoreError(RegistryError):
+    """The store of files refused, is full or away; nothing was kept. Do: repeat after a moment, or make room."""
+
+
+class FileKeyError(RegistryError):
+    """The master key of stored files is missing, away or another one. Do: an administrator restores it."""

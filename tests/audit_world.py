@@ -20,6 +20,7 @@ from api.audit.auditing import AuditReport, AuditRequest, audit
 from api.audit.chainside import Place
 from api.composition import Services, compose
 from api.settings import Settings
+from api.stores.folder import FolderStore
 from chain.record import Deployment
 from registry.authorisations import service as authorisations
 from registry.authorisations.rules import AuthorisationDraft
@@ -30,6 +31,7 @@ from registry.codes import service as codes
 from registry.codes.rules import CodeRequest
 from registry.departments import service as departments
 from registry.files import service as files
+from registry.files.masters import FileMasters
 from registry.files.service import AttachedFile
 from registry.keys import rules as key_rules
 from registry.log.tables import CheckpointRow
@@ -78,7 +80,8 @@ class Copy:
         """An audit of everything but the chain."""
         facts: dict[str, Any] = {
             "now": house.NOON + timedelta(days=1), "log": str(self.log), "database": f"sqlite:///{self.database}",
-            "trust": self.trust, "files": self.folder / "files",
+            "trust": self.trust, "files": FolderStore(self.folder / "files"),
+            "file_keys": FileMasters(self.folder / "keys"),
         }  # fmt: skip
         return AuditRequest(**{**facts, **changes})
 

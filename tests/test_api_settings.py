@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from api_office import settings_in
 
-from api.settings import Settings, SettingsError
+from api.imports.settings import from_line, to_line
+from api.settings import FileSettings, Settings, SettingsError
 
 
 def test_the_environment_says_how_to_run(tmp_path: Path) -> None:
@@ -15,6 +16,15 @@ def test_the_environment_says_how_to_run(tmp_path: Path) -> None:
     assert (settings.data, settings.port, settings.chain) == (tmp_path, 9000, "embedded")
     assert settings.database_url == f"sqlite:///{tmp_path / 'registry.db'}"
     assert settings.public_url == "http://127.0.0.1:9000" and not settings.is_https
+
+
+def test_files_lie_in_a_folder_or_a_bucket(tmp_path: Path) -> None:
+    by_default = Settings.from_environment({"SUIZHENG_DATA": str(tmp_path)})
+    assert by_default.filing.place == str(tmp_path / "files")
+    given = {"SUIZHENG_FILES": "s3://bucket/a/prefix/", "SUIZHENG_FILES_ENDPOINT": "http://127.0.0.1:7070"}
+    in_a_bucket = Settings.from_environment({**given, "SUIZHENG_FILES_TOTAL_MB": "5"})
+    assert in_a_bucket.filing == FileSettings("s3://bucket/a/prefix", "http://127.0.0.1:7070", 0, 5)
+    assert from_line(to_line(in_a_bucket)).filing == in_a_bucket.filing
 
 
 @pytest.mark.parametrize(
@@ -25,6 +35,10 @@ def test_the_environment_says_how_to_run(tmp_path: Path) -> None:
         ("SUIZHENG_CHAIN", "ftp://127.0.0.1"),
         ("SUIZHENG_PUBLIC_URL", "https://suizheng.example/path"),
         ("SUIZHENG_VERIFICATIONS_PER_MINUTE", "0"),
+        ("SUIZHENG_FILES", "ftp://bucket/prefix"),
+        ("SUIZHENG_FILES", "s3:///prefix"),
+        ("SUIZHENG_FILES_ENDPOINT", "https://store.example"),
+        ("SUIZHENG_FILES_DAILY_MB", "-1"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named(variable: str, value: str) -> None:

@@ -343,7 +343,8 @@ def test_the_command_names_the_first_divergence_with_its_place_and_what_to_do(co
 def test_the_command_tells_programs_everything(original: Copy) -> None:
     database = f"sqlite:///{original.database}"
     done = run(original, "--log", str(original.log), "--database", database, "--rpc", str(original.folder / "chain"),
-               "--files", str(original.folder / "files"), "--json", "--all")  # fmt: skip
+               "--files", str(original.folder / "files"),
+               "--file-keys", str(original.folder / "keys"), "--json", "--all")  # fmt: skip
     assert done.returncode == 0, done.stdout
     told = json.loads(done.stdout)
     assert (told["state"], told["size"], told["divergences"]) == ("clean", world.size_of(original), [])

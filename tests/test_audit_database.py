@@ -240,8 +240,8 @@ def remove_type(copied: Copy) -> None:
 
 def stored(change: Callable[[Path], object]) -> Callable[[Copy], None]:
     def tamper(copied: Copy) -> None:
-        (digest,) = copied.ask("SELECT sha256 FROM files")
-        change(copied.folder / "files" / digest.hex()[:2] / digest.hex())
+        (name,) = copied.ask("SELECT object FROM files")
+        change(copied.folder / "files" / name[:2] / name)
 
     return tamper
 

@@ -10,8 +10,10 @@ from api_office import open_office, register, settings_in
 
 from api.audit.auditing import AuditRequest, audit
 from api.audit.chainside import Place
+from api.stores.folder import FolderStore
 from chain.network import Network
 from chain.record import Deployment
+from registry.files.masters import FileMasters
 from verifier import TrustBundle
 
 pytest_plugins = ["network_stage"]
@@ -31,7 +33,8 @@ def test_heads_anchors_and_proofs_on_a_real_network_are_those_of_the_log(
     # Another validator than the one that the registry speaks to.
     request = AuditRequest(
         now=datetime.now(UTC), log=str(settings.data / "log"), database=settings.database_url, trust=trust,
-        files=settings.data / "files", rpc=four_validators.urls[2],
+        files=FolderStore(settings.data / "files"), file_keys=FileMasters(settings.data / "keys"),
+        rpc=four_validators.urls[2],
         place=Place(deployment.heads, deployment.uses, deployment.first_block), all_of_them=True,
     )  # fmt: skip
     report = audit(request)

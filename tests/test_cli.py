@@ -35,7 +35,7 @@ import sys
 from importlib.abc import MetaPathFinder
 ABSENT = {"sqlalchemy", "alembic", "argon2", "defusedxml", "eth_tester", "fastapi", "filelock", "httpx", "jinja2",
           "openpyxl", "psycopg", "eth", "multipart", "python_multipart", "qrcode", "rich", "uvicorn", "web3",
-          "pydantic", "starlette", "segno", "vyper"}
+          "pydantic", "starlette", "segno", "vyper", "tink", "obstore"}
 class Absent(MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in ABSENT:

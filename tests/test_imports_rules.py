@@ -12,6 +12,7 @@ from typing import Any
 import openpyxl
 import orjson
 import pytest
+from file_house import make_store
 from hypothesis import given
 from hypothesis import strategies as st
 from import_files import HEADERS, csv_of, licence_row, xlsx_of, zip_of
@@ -31,7 +32,6 @@ from registry.certificates import service as certificates
 from registry.departments import service as departments
 from registry.departments import standing
 from registry.errors import LimitError, NotFoundError, NotPermittedError, TransitionError
-from registry.files.service import FileStore
 from registry.imports import rules, service, undoing
 from registry.imports.folder import ImportFolder
 from registry.imports.rules import Fault, RowResult, State
@@ -163,7 +163,7 @@ class Desk:
     def __init__(self, house: House, folder: Path) -> None:
         self.house = house
         self.folder = ImportFolder(folder / "imports")
-        self.runner = ImportRunner(house.registry, self.folder, FileStore(folder / "files"))
+        self.runner = ImportRunner(house.registry, self.folder, make_store(folder, house.registry.engine))
 
     def hand_in(self, data: bytes, **more: Any) -> str:
         sha256 = self.folder.keep(MARKET, io.BytesIO(data))

@@ -22,7 +22,7 @@ from registry.certificates.holders import HolderDraft
 from registry.departments import service as departments
 from registry.errors import InvalidDraftError, NotPermittedError, ReuseRefusedError
 from registry.files import service as files
-from registry.files.service import looked_at
+from registry.files.store import looked_at
 from registry.invoices import rules
 from registry.invoices import service as invoices
 from registry.invoices.rules import ReadInvoice
@@ -295,6 +295,6 @@ def test_the_api_refuses_what_is_altered_and_who_may_not(office: OpenOffice, cas
     assert refused.status_code == 422
     assert [(one["field"], one["reason"]) for one in refused.json()["errors"]] == [("file", "altered")]
     missing = office.send("POST", "/api/v1/invoices", "window", json={"sha256": "0" * 64})
-    assert (missing.status_code, missing.json()["reason"]) == (404, "file_missing")
+    assert (missing.status_code, missing.json()["reason"]) == (404, "file_unknown")
     body = {"sha256": "0" * 64}
     assert office.send("POST", "/api/v1/invoices", "auditor", json=body).status_code == 403

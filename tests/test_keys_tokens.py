@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pkcs11
 import pytest
+from file_house import make_store
 from log_house import MARKET, NOON
 from pkcs11 import Attribute, ObjectClass
 from registry_house import CARE, House
 from soft_token import PIN, SoftToken, make_token
 
 from registry.database import migrate, open_engine
-from registry.errors import KeyUnavailableError
+from registry.errors import FileKeyError, KeyUnavailableError
+from registry.files.token_masters import TokenMasters
 from registry.keys.rules import CODES, LOG, STATUS, department_purpose
 from registry.keys.service import KeyService
 from registry.keys.vaults import FileVault
@@ -166,3 +169,25 @@ def test_a_passphrase_given_later_leaves_older_files_readable(tmp_path: Path) ->
     old = opened(tmp_path, None).ensure(department_purpose(MARKET), NOON).public
     later = opened(tmp_path, None, passphrase=b"given later")
     assert later.key_for(department_purpose(MARKET), NOON).public == old
+
+
+def test_a_master_key_of_files_never_leaves_the_token(token: SoftToken, tmp_path: Path) -> None:
+    store = make_store(tmp_path, token=TokenMasters(token.vault()))
+    stored = store.put([b"%PDF-1.7 a licence"])
+    assert store.read(stored) == b"%PDF-1.7 a licence" and not list((tmp_path / "keys").iterdir())
+    assert stored.sealed is not None
+    # A wrapped key that is led to another object's name does not open.
+    elsewhere = replace(stored, sealed=replace(stored.sealed, object="0" * 32))
+    with pytest.raises(FileKeyError) as wrong:
+        store.read(elsewhere)
+    assert wrong.value.reason == "file_key_wrong"
+    token.take_away()
+    for act in (lambda: store.read(stored), lambda: store.put([b"another"])):
+        with pytest.raises(FileKeyError) as away:
+            act()
+        assert away.value.reason in ("token_unavailable", "token_key_missing")
+    token.put_back()
+    assert store.read(stored) == b"%PDF-1.7 a licence"
+    # The next key takes over; the old one stays where it was.
+    fresh = store.masters.rotate(NOON + timedelta(hours=1))
+    assert store.put([b"another"]).sealed.master == fresh != stored.sealed.master  # type: ignore[union-attr]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from crash_runner import CARE, FOOD, MARKET, PROOF, Institution, food_licence, live, prepare
+from file_house import make_store
 from hypothesis import given
 from hypothesis import strategies as st
 from log_house import NOON
@@ -133,7 +134,7 @@ def test_erased_salts_end_the_export(lite: Institution) -> None:
 
 
 def test_attached_files_travel_when_asked_for(lite: Institution, tmp_path: Path) -> None:
-    store = files.FileStore(tmp_path / "files")
+    store = make_store(tmp_path, lite.registry.engine)
     stored = store.put(io.BytesIO(b"%PDF-1.7 example"))
     with lite.registry.begin(REGISTRY) as work:
         files.register(work, stored)
@@ -142,7 +143,7 @@ def test_attached_files_travel_when_asked_for(lite: Institution, tmp_path: Path)
     lite.settle()
     trust = publish(lite)
     with lite.registry.read(REGISTRY) as work:
-        whole = evidence.export(work, lite.pipeline.log, fresh.id, store.read)
+        whole = evidence.export(work, lite.pipeline.log, fresh.id, store.reader(work))
         bare = evidence.export(work, lite.pipeline.log, fresh.id)
     seen = {check.check: check.outcome.name for check in verify_evidence(whole, trust, LATER).checks}
     assert seen[Check.FILES] == "PASSED"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from file_house import make_store
 from hypothesis import given
 from hypothesis import strategies as st
 from registry_house import (
@@ -29,19 +29,17 @@ from sqlalchemy import select
 from registry.certificates import service as certificates
 from registry.errors import (
     InvalidDraftError,
-    LimitError,
     NotFoundError,
     NotPermittedError,
     TransitionError,
 )  # fmt: skip
 from registry.files import service as files
 from registry.files.rules import sniff
-from registry.files.service import AttachedFile, FileStore
+from registry.files.service import AttachedFile
 from registry.log.tables import LogEntry
 from registry.materials import service as materials
 from registry.materials.tables import Material
 from verifier.commitment import reseal
-from verifier.digests import double_digest
 from verifier.entry import Entry, Kind
 from verifier.status import Status
 from verifier.suites import SoftwareKey
@@ -63,49 +61,6 @@ def _entries(house: House, kind: Kind) -> list[Entry]:
 
 
 # Files.
-
-
-def test_a_file_is_stored_once_under_its_digest(tmp_path: Path) -> None:
-    store = FileStore(tmp_path / "files")
-    data = b"%PDF-1.7 " + bytes(range(256)) * 9000
-    stored = store.put(io.BytesIO(data))
-    again = store.put(data[place : place + 1000] for place in range(0, len(data), 1000))
-    assert stored == again and (stored.sha256, stored.sm3) == double_digest(data)
-    assert (stored.size, stored.media_type) == (len(data), "application/pdf")
-    assert store.read(stored.sha256) == data
-    assert [path for path in (tmp_path / "files").rglob("*") if path.is_file()] == [store.path_of(stored.sha256)]
-
-
-def test_a_file_that_is_too_long_empty_or_interrupted_leaves_nothing(tmp_path: Path) -> None:
-    store = FileStore(tmp_path)
-
-    def torn() -> Iterator[bytes]:
-        yield b"half"
-        raise ConnectionError
-
-    assert store.put(io.BytesIO(b"12345"), limit_bytes=5).size == 5
-    for data, reason in ((b"123456", "file_too_large"), (b"", "file_empty")):
-        with pytest.raises(LimitError) as refused:
-            store.put(io.BytesIO(data), limit_bytes=5)
-        assert refused.value.reason == reason
-    with pytest.raises(ConnectionError):
-        store.put(torn())
-    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 1
-    # What a kill leaves behind is swept once it is old.
-    (tmp_path / "incoming" / "left").write_bytes(b"half")
-    now = (tmp_path / "incoming" / "left").stat().st_mtime
-    assert store.sweep(60, now + 30) == 0 and store.sweep(60, now + 61) == 1
-
-
-def test_a_file_that_rotted_or_is_gone_is_never_given_out(tmp_path: Path) -> None:
-    store = FileStore(tmp_path)
-    stored = store.put(io.BytesIO(b"whole"))
-    store.path_of(stored.sha256).write_bytes(b"whoie")
-    for reason in ("file_damaged", "file_missing"):
-        with pytest.raises(NotFoundError) as refused:
-            store.read(stored.sha256)
-        assert refused.value.reason == reason
-        store.path_of(stored.sha256).unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +86,7 @@ def test_any_bytes_have_some_kind(beginning: bytes, end: bytes) -> None:
 
 
 def test_files_are_attached_to_a_certificate_and_stand_in_its_face(house: House, tmp_path: Path) -> None:
-    stored = FileStore(tmp_path).put(io.BytesIO(b"%PDF-1.7 licence"))
+    stored = make_store(tmp_path, house.registry.engine).put(io.BytesIO(b"%PDF-1.7 licence"))
     unknown = AttachedFile("证照.pdf", bytes(32))
     with pytest.raises(InvalidDraftError) as refused:
         house.do(certificates.register, food(), [unknown])

@@ -102,7 +102,7 @@ def test_one_certificate_walks_from_a_department_to_an_offline_verdict_and_a_reu
         code = codes.issue(work, request, key).text
     settle(services)
     with services.registry.read(CLERK) as work:
-        bundle = evidence.export(work, services.pipeline.log, registered.id, services.files.read)
+        bundle = evidence.export(work, services.pipeline.log, registered.id, services.files.reader(work))
     trust_data = services.trust.data()
     trust = TrustBundle.open(trust_data)
     assert picture.read(picture.draw_png(code)) == [code]

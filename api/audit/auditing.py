@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from api.audit.chainside import OnChain, Place
     from api.audit.database import EntryRows, LogRecords
     from chain.reading import ChainReader
+    from registry.files.masters import FileMasters
+    from registry.files.objects import ObjectStore
 
 #: A head that the database has signed is published within seconds; after this it is being held back.
 PUBLISHED_WITHIN = timedelta(minutes=10)
@@ -44,7 +46,8 @@ PUBLISHED_WITHIN = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class AuditRequest:
-    """What to audit. log: folder or web address; rpc: node's address or the embedded chain's folder; files: the store.
+    """What to audit. log: folder or web address; rpc: node's address or the embedded chain's folder; files: the store,
+    with file_keys to open what is in it, and plain_files, where older versions kept them.
 
     place: where the contracts are; None: as the trust bundle or the database say. resume: file of an earlier audit.
     """
@@ -56,7 +59,9 @@ class AuditRequest:
     trust: TrustBundle | None = None
     key: LogKeys | None = None
     place: Place | None = None
-    files: Path | None = None
+    files: ObjectStore | None = None
+    file_keys: FileMasters | None = None
+    plain_files: Path = Path()
     resume: Path | None = None
     all_of_them: bool = False
     jobs: int = 1
@@ -336,7 +341,7 @@ class _Audit:
     # ---- The rest -----------------------------------------------------------------------------------------------
 
     def _compare_database(self) -> None:
-        from api.audit import holdings, lives, records
+        from api.audit import holdings, lives, records, stored_files
 
         rows = self._rows()
         assert self._connection is not None and self._records is not None and rows is not None
@@ -353,7 +358,8 @@ class _Audit:
         lives.check(self._connection, self._findings)
         records.check(self._connection, self._findings)
         if self._request.files is not None:
-            records.check_files(self._connection, self._request.files, self._findings)
+            files, keys, plain = self._request.files, self._request.file_keys, self._request.plain_files
+            stored_files.check_files(self._connection, files, keys, plain, self._findings)
         else:
             self._findings.skip("存档文件", "没有给出 --files")
 

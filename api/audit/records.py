@@ -1,4 +1,4 @@
-"""What follows from the entries in other tables: present states, consumptions, codes, departments, types, files.
+"""What follows from the entries in other tables: present states, consumptions, codes, departments, types.
 
 Here are also the kinds of entries that neither `holdings` nor `lives` can hold against one table's rows: BY_KIND.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -17,18 +16,16 @@ from sqlalchemy import Connection, Row, Table, func, select
 from api.audit.findings import Findings
 from api.audit.holdings import entries_of_kind, entry_of
 from registry.catalogue.tables import TypeVersion
-from registry.certificates.tables import Certificate, CertificateFile
+from registry.certificates.tables import Certificate
 from registry.codes.tables import Code
 from registry.departments import rules as departments
 from registry.departments.tables import Department, DepartmentStanding
-from registry.files.tables import StoredFileRow
 from registry.ids import id_bytes, id_text
 from registry.log.tables import LogEntry
-from registry.materials.tables import Material, MaterialFile
+from registry.materials.tables import Material
 from registry.statuses.tables import StatusEvent, StatusValue
 from registry.uses import rules as use_rules
 from registry.uses.tables import Consumption, Use
-from verifier.digests import DoubleHasher
 from verifier.entry import Entry, Kind
 from verifier.status import Status
 
@@ -42,11 +39,7 @@ _CONSUMPTIONS: Table = Consumption.__table__  # type: ignore[assignment]
 _DEPARTMENTS: Table = Department.__table__  # type: ignore[assignment]
 _STANDINGS: Table = DepartmentStanding.__table__  # type: ignore[assignment]
 _TYPES: Table = TypeVersion.__table__  # type: ignore[assignment]
-_FILES: Table = StoredFileRow.__table__  # type: ignore[assignment]
-_CERTIFICATE_FILES: Table = CertificateFile.__table__  # type: ignore[assignment]
-_MATERIAL_FILES: Table = MaterialFile.__table__  # type: ignore[assignment]
 _ENTRIES: Table = LogEntry.__table__  # type: ignore[assignment]
-_CHUNK_BYTES = 1 << 20
 
 _ITEMS = {"certificate": _CERTIFICATES, "material": _MATERIALS}
 
@@ -206,36 +199,3 @@ def check_types(connection: Connection, findings: Findings) -> None:
 BY_KIND: Mapping[Kind, Callable[[Connection, Findings], None]] = MappingProxyType(
     {Kind.CODE: check_codes, Kind.DEPARTMENT: check_departments, Kind.TYPE: check_types}
 )
-
-
-def check_files(connection: Connection, folder: Path, findings: Findings) -> None:
-    """Every stored file byte for byte, and that every file an item names is among them."""
-    for row in connection.execute(select(_FILES).order_by(_FILES.c.sha256)):
-        findings.count("存档文件")
-        name = bytes(row.sha256).hex()
-        path = folder / name[:2] / name
-        if not path.is_file():
-            findings.report("file_missing", expected=f"{row.size} 字节", found="没有文件", file=name)
-            continue
-        hasher, size = DoubleHasher(), 0
-        with path.open("rb") as stream:
-            while chunk := stream.read(_CHUNK_BYTES):
-                hasher.update(chunk)
-                size += len(chunk)
-        digest = hasher.finish()
-        expected = f"{name} {bytes(row.sm3).hex()} {row.size}"
-        findings.compare("file_differs", expected, f"{digest.sha256.hex()} {digest.sm3.hex()} {size}", file=name)
-    _check_attached(connection, findings)
-
-
-def _check_attached(connection: Connection, findings: Findings) -> None:
-    for holder, table, content in (
-        (_CERTIFICATES, _CERTIFICATE_FILES, _CERTIFICATES.c.face),
-        (_MATERIALS, _MATERIAL_FILES, _MATERIALS.c.content),
-    ):
-        own = next(iter(table.primary_key.columns))
-        wanted = select(own.label("own"), table.c.position, table.c.sha256, content.label("content"))
-        for row in connection.execute(wanted.join(holder, holder.c.id == own).order_by(own, table.c.position)):
-            shown = orjson.loads(bytes(row.content)).get("files", [])
-            named = shown[row.position].get("sha256") if row.position < len(shown) else None
-            findings.compare("file_differs", named, bytes(row.sha256).hex(), table=table.name, id=row.own)

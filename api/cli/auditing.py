@@ -8,7 +8,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import orjson
 
@@ -60,10 +60,29 @@ def _request(options: argparse.Namespace) -> AuditRequest:
         raise CommandError("请至少给出 --log、--rpc、--database 之一")
     request = AuditRequest(
         now=options.at or now(), log=options.log, rpc=options.rpc, database=options.database,
-        trust=_trust(options.trust), key=_key(options.key), files=options.files, resume=options.resume,
+        trust=_trust(options.trust), key=_key(options.key), resume=options.resume, **_files(options),
         all_of_them=options.all, jobs=options.jobs or os.cpu_count() or 1,
     )  # fmt: skip
     return request if options.rpc is None else _with_place(request, options)
+
+
+def _files(options: argparse.Namespace) -> dict[str, Any]:
+    if options.files is None:
+        return {}
+    from api.filing import open_objects
+    from api.settings import Settings, SettingsError, read_secret
+    from registry.files.masters import FileMasters
+
+    try:
+        settings = Settings.from_environment({**os.environ, "SUIZHENG_FILES": options.files})
+        opened: dict[str, Any] = {"files": open_objects(settings.filing), "plain_files": Path(settings.filing.place)}
+        if options.file_keys is not None:
+            sealed_by = settings.key_passphrase_file
+            secret = read_secret(sealed_by, "SUIZHENG_KEY_PASSPHRASE_FILE").encode() if sealed_by else None
+            opened["file_keys"] = FileMasters(options.file_keys, secret)
+    except SettingsError as error:
+        raise CommandError(f"环境变量 {error}") from error
+    return opened
 
 
 def _with_place(request: AuditRequest, options: argparse.Namespace) -> AuditRequest:

@@ -15,7 +15,7 @@ from api.composition import Services, compose
 from api.gate.errors import cause_of
 from api.settings import Settings, SettingsError
 from registry.accounts.service import FIRST_ADMINISTRATOR
-from registry.errors import KeyUnavailableError
+from registry.errors import FileKeyError, KeyUnavailableError
 
 _GRACE_SECONDS = 10
 
@@ -31,7 +31,7 @@ def host(settings: Settings, address: str, listener: socket.socket) -> None:
 def _compose(settings: Settings) -> Services:
     try:
         return compose(settings)
-    except (SettingsError, KeyUnavailableError) as error:
+    except (SettingsError, KeyUnavailableError, FileKeyError) as error:
         raise CommandError(f"无法启动：{error}") from error
     except SQLAlchemyError as error:
         raise CommandError(

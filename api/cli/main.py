@@ -13,6 +13,7 @@ from pathlib import Path
 
 from api.cli.arguments import Parser, moment, positive
 from api.cli.errors import EXIT_INTERRUPTED, EXIT_SOFTWARE, EXIT_USAGE, CommandError
+from api.cli.filing_arguments import add_files
 from api.cli.governing_arguments import add_governance
 from api.cli.importing_arguments import add_import
 from api.cli.trust_arguments import add_trust
@@ -77,6 +78,7 @@ def _parser() -> Parser:
     _add_hand_in(commands)
     add_import(commands)
     _add_serve(commands)
+    add_files(commands)
     add_trust(commands)
     _add_network(commands)
     _add_audit(commands)
@@ -280,7 +282,8 @@ def _add_audit(commands: argparse._SubParsersAction[Parser]) -> None:
     audit.add_argument("--contract", metavar="地址", help="heads 合约地址，默认取自信任包")
     audit.add_argument("--uses-contract", metavar="地址", help="uses 合约地址")
     audit.add_argument("--deployment", metavar="文件", type=Path, help="部署记录 deployment.json")
-    audit.add_argument("--files", metavar="目录", type=Path, help="登记机构的文件库，逐个核对摘要")
+    audit.add_argument("--files", metavar="位置", help="登记机构的文件库：目录，或 s3://存储桶/前缀")
+    audit.add_argument("--file-keys", metavar="目录", type=Path, help="文件库主密钥的目录（keys），逐个解密并核对摘要")
     audit.add_argument("--resume", metavar="文件", type=Path, help="进度文件：中断后从此继续，日志增长后只查新增")
     audit.add_argument("--all", action="store_true", help="列出全部分歧，默认只指出第一处")
     audit.add_argument("--jobs", metavar="个数", type=int, help="验签的进程数，默认与处理器相同")

@@ -345,8 +345,8 @@ def evidence_response(call: Call, certificate_id: str) -> Response:
         row = certificates.get(work, certificate_id)
         if not _sees_whole(work, row):
             raise NotPermittedError("not_the_issuer", "证据包含完整照面，只能由颁发部门的登记员导出。")
-        data = evidence.export(work, call.services.pipeline.log, certificate_id, call.services.files.read)
-        return row.id, data
+        read_file = call.services.files.reader(work)
+        return row.id, evidence.export(work, call.services.pipeline.log, certificate_id, read_file)
 
     name, data = call.read(ask)
     headers = {"Content-Disposition": f'attachment; filename="{name}.szb"'}

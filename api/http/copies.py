@@ -21,7 +21,7 @@ from registry.copies.rules import CopyRequest
 from registry.copies.service import CopyPlan
 from registry.copies.tables import DerivedCopy
 from registry.files import service as files
-from registry.files.service import StoredFile
+from registry.files.store import StoredFile
 from registry.work import Work
 
 router = APIRouter(prefix="/api/v1", tags=["加注件"], route_class=GuardedRoute, responses=USUAL)
@@ -71,14 +71,15 @@ def make_copy(call: Call, work: Work, request: CopyRequest) -> DerivedCopy:
 
     def draw(planned: CopyPlan) -> StoredFile:
         definition = catalogue.definition_at(work, planned.type_code, planned.type_version)
-        return call.services.files.put([print_copy(planned, definition)])
+        return call.services.files.put([print_copy(planned, definition)], is_new=True)
 
     return copies.make(work, request, signing_key(call), draw)
 
 
 def pdf_of(call: Call, copy_id: str) -> Response:
     """The PDF of a copy as a download. Raises NotFoundError."""
-    data = call.read(lambda work: call.services.files.read(copies.get(work, copy_id).file))
+    stored = call.read(lambda work: files.get(work, copies.get(work, copy_id).file))
+    data = call.services.files.read(stored)
     headers = {"Content-Disposition": f'attachment; filename="{copy_id}.pdf"'}
     return Response(data, media_type="application/pdf", headers=headers)
 
@@ -86,7 +87,7 @@ def pdf_of(call: Call, copy_id: str) -> Response:
 def evidence_of(call: Call, copy_id: str) -> Response:
     """The evidence bundle of a copy as a download. Raises NotFoundError, NotAnchoredYetError."""
     services = call.services
-    data = call.read(lambda work: copies.export(work, services.pipeline.log, copy_id, services.files.read))
+    data = call.read(lambda work: copies.export(work, services.pipeline.log, copy_id, services.files.reader(work)))
     headers = {"Content-Disposition": f'attachment; filename="{copy_id}.szb"'}
     return Response(data, media_type=EVIDENCE_MEDIA_TYPE, headers=headers)
 

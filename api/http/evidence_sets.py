@@ -45,10 +45,10 @@ def _page(work: Work, call: Call, cursor: str | None, limit: int) -> tuple[bytes
     if department is None:
         raise NotPermittedError("no_department", "证据包含完整照面，只给颁发部门的登记员，请使用部门账号。")
     page = certificates.list_page(work, Search(department=department), cursor, limit)
-    log, packed = call.services.pipeline.log, io.BytesIO()
+    log, packed, read_file = call.services.pipeline.log, io.BytesIO(), call.services.files.reader(work)
     with zipfile.ZipFile(packed, "w") as archive:
         for row in page.certificates:
-            archive.writestr(f"{row.id}.szb", evidence.export(work, log, row.id, call.services.files.read))
+            archive.writestr(f"{row.id}.szb", evidence.export(work, log, row.id, read_file))
             if packed.tell() > MAX_PAGE_BYTES:
                 return _closed(archive, packed), row.id
         return _closed(archive, packed), page.cursor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, BinaryIO, Final, cast
 
@@ -11,11 +12,12 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
+from api.filing import quota_of
 from api.http.calls import Answer, Call, get_call
 from api.http.forms import USUAL, Outgoing, problems
 from api.http.guard import GuardedRoute, limit_of
 from registry.files import service as files
-from registry.files.service import StoredFile
+from registry.files.store import StoredFile
 from registry.work import Work
 
 router = APIRouter(prefix="/api/v1", tags=["文件"], route_class=GuardedRoute, responses=USUAL)
@@ -63,12 +65,18 @@ async def store_file(request: Request, call: OfCall) -> Response:
         return await run_in_threadpool(_store, call, cast(BinaryIO, spool), limit_of(request), hasher.digest())
 
 
+def take_in(call: Call, work: Work, stored: Sequence[StoredFile]) -> None:
+    """Note files that the caller's department hands in. Raises LimitError where they exceed its quota."""
+    files.check_quota(work, quota_of(call.services.settings), stored)
+    files.register_many(work, stored)
+
+
 def _store(call: Call, stream: BinaryIO, limit_bytes: int, digest: bytes) -> Response:
     # The bytes are durable before the row that refers to them; a crash between the two leaves a file nobody refers to.
     stored = call.services.files.put(stream, limit_bytes)
 
     def act(work: Work) -> Answer:
-        files.register(work, stored)
+        take_in(call, work, [stored])
         return Answer(HTTPStatus.CREATED, shown(stored))
 
     return call.answer(act, digest=digest)

@@ -14,6 +14,9 @@ from api.http.certificates import Holder
 from api.http.forms import USUAL, Incoming, Outgoing, problems
 from api.http.guard import GuardedRoute
 from registry.certificates.holders import HolderDraft
+from registry.files import service as files
+from registry.files.store import StoredFile
+from registry.files.tables import StoredFileRow
 from registry.invoices import rules
 from registry.invoices import service as invoices
 from registry.invoices.rules import ReadInvoice
@@ -80,13 +83,15 @@ def register(body: NewInvoice, call: OfCall) -> Response:
     return call.answer(act)
 
 
-def read_stored(call: Call, sha256: bytes) -> ReadInvoice:
-    """The invoice in a stored file, read outside of any transaction. Raises InvalidDraftError, NotFoundError,
-    NotPermittedError."""
+def read_stored(call: Call, file: StoredFile | bytes) -> ReadInvoice:
+    """The invoice in a stored file, or in the one with a SHA-256, read outside of any transaction.
 
-    def prepare(work: Work) -> Roots:
+    Raises InvalidDraftError, NotFoundError, NotPermittedError.
+    """
+
+    def prepare(work: Work) -> tuple[Roots, StoredFile | StoredFileRow]:
         materials.check_desk(work, INVOICE_TYPE)
-        return invoices.trusted_makers(work)
+        return invoices.trusted_makers(work), files.get(work, file) if isinstance(file, bytes) else file
 
-    makers = call.read(prepare)
-    return invoices.read_file(call.services.files.read(sha256), makers, call.services.registry.clock())
+    makers, stored = call.read(prepare)
+    return invoices.read_file(call.services.files.read(stored), makers, call.services.registry.clock())

@@ -67,11 +67,10 @@ async def continue_upload(
         entered = folder.continued(department, digest, upload_offset, upload_length)
         file = await run_in_threadpool(stack.enter_context, entered)
         try:
-            whole = await _receive(request, file, upload_length - upload_offset)
+            if await _receive(request, file, upload_length - upload_offset):
+                await run_in_threadpool(folder.finish, department, digest, file)
         finally:
             await run_in_threadpool(stack.close)
-    if whole:
-        await run_in_threadpool(folder.finish, department, digest)
     return await run_in_threadpool(_shown, call, department, digest)
 
 

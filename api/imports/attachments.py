@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
 from api.imports.sheets import SheetError
-from registry.files.service import CHUNK_BYTES, DEFAULT_LIMIT_BYTES
+from registry.files.store import CHUNK_BYTES, DEFAULT_LIMIT_BYTES
 
 MAX_FILES: Final = 200_000
 MAX_UNPACKED_BYTES: Final = 16 << 30

@@ -18,7 +18,8 @@ from registry.certificates.drafts import parse_draft
 from registry.certificates.names import normalise_number
 from registry.certificates.rules import FIRST_VERSION, CertificateDraft
 from registry.errors import FieldError, InvalidDraftError, LimitError
-from registry.files.service import MAX_ATTACHED, AttachedFile, StoredFile
+from registry.files.service import MAX_ATTACHED, AttachedFile
+from registry.files.store import StoredFile
 from registry.imports.chunks import ChunkRow
 from registry.imports.rules import Fault
 

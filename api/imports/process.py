@@ -16,17 +16,16 @@ import sys
 import threading
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
-import orjson
 from sqlalchemy.exc import SQLAlchemyError
 
+from api.filing import open_files, quota_of
 from api.imports.running import ImportRunner
+from api.imports.settings import from_line
 from registry.blind import BlindIndex
 from registry.database import open_engine
 from registry.errors import BusyError
-from registry.files.service import FileStore
 from registry.imports.folder import ImportFolder
 from registry.work import Registry
 
@@ -46,14 +45,14 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY_BYTES, _MEMORY_BYTES))
     # A chunk makes some hundred thousand objects that form no cycles: they are looked through once in a while.
     gc.set_threshold(500_000, 20, 20)
-    given = orjson.loads(sys.stdin.readline())
+    settings = from_line(sys.stdin.readline())
     wanted = threading.Event()
     threading.Thread(target=_watch, args=(wanted,), daemon=True).start()
-    data = Path(given["data"])
-    engine = open_engine(given["database_url"], pool_size=2)
-    blind = BlindIndex((data / "keys" / "blind.key").read_bytes())
+    engine = open_engine(settings.database_url, pool_size=2)
+    blind = BlindIndex((settings.data / "keys" / "blind.key").read_bytes())
     registry = Registry(engine, blind, lambda: datetime.now(UTC), secrets.token_bytes)
-    runner = ImportRunner(registry, ImportFolder(data / "imports"), FileStore(data / "files"))
+    folder = ImportFolder(settings.data / "imports")
+    runner = ImportRunner(registry, folder, open_files(settings, engine), quota_of(settings))
     _work(runner, wanted)
     engine.dispose()
 

@@ -27,7 +27,8 @@ from api.imports.texts import text_of
 from registry.catalogue import service as catalogue
 from registry.catalogue.rules import TypeDefinition
 from registry.errors import BusyError, InvalidDraftError, RegistryError
-from registry.files.service import FileStore, StoredFile, looked_at
+from registry.files.service import NO_QUOTA, Quota, check_quota
+from registry.files.store import FileStore, StoredFile, looked_at
 from registry.imports import chunks, service, undoing
 from registry.imports.folder import ImportFolder
 from registry.imports.rules import CHUNK_ROWS, State
@@ -55,8 +56,9 @@ class _Step:
 class ImportRunner:
     """Takes the imports of one registry on, step by step. Any number of processes may run one at the same time."""
 
-    def __init__(self, registry: Registry, folder: ImportFolder, files: FileStore) -> None:
+    def __init__(self, registry: Registry, folder: ImportFolder, files: FileStore, quota: Quota = NO_QUOTA) -> None:
         self._registry = registry
+        self._quota = quota
         self._folder = folder
         self._files = files
         self._begun: _Step | None = None
@@ -198,6 +200,7 @@ class ImportRunner:
         stored = tuple(reader.stored.values())
         chunk = chunks.Chunk(job.done_rows, job.position, following, read, stored, reader.tell)
         with self._registry.begin(_actor(job)) as work:
+            check_quota(work, self._quota, stored)
             chunks.take(work, job.id, chunk)
 
     def _reader_of(self, job: ImportJob) -> RowReader:

@@ -34,6 +34,7 @@ from registry.components import service as components
 from registry.components.tables import Component, Fault
 from registry.errors import FieldError, InvalidDraftError, NotFoundError, NotPermittedError
 from registry.files import service as files
+from registry.files.tables import StoredFileRow
 from registry.work import Work
 
 router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
@@ -133,10 +134,14 @@ def close(fault_id: str, call: OfCall) -> Response:
 @router.get("/components/faults/{fault_id}/photo")
 def get_photo(fault_id: str, call: OfCall) -> Response:
     """报修的照片，已去除拍摄信息。"""
-    fault = call.read(lambda work: components.find_fault(work, fault_id))
-    if fault.photo is None:
-        raise NotFoundError("no_photo", "这条报修没有照片。")
-    return Response(call.services.files.read(fault.photo), media_type="image/jpeg")
+
+    def ask(work: Work) -> StoredFileRow:
+        fault = components.find_fault(work, fault_id)
+        if fault.photo is None:
+            raise NotFoundError("no_photo", "这条报修没有照片。")
+        return files.get(work, fault.photo)
+
+    return Response(call.services.files.read(call.read(ask)), media_type="image/jpeg")
 
 
 @router.get("/components/{code}")

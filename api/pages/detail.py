@@ -24,6 +24,7 @@ from registry.codes import service as codes
 from registry.codes.rules import CodeRequest
 from registry.errors import InvalidDraftError, NotFoundError, NotPermittedError
 from registry.files import service as files
+from registry.files.tables import StoredFileRow
 from registry.work import Work
 from verifier.code import CodeKind
 from verifier.identifiers import is_organisation
@@ -145,17 +146,17 @@ def download_evidence(certificate_id: str, call: OfCall) -> Response:
 def download_file(certificate_id: str, position: int, call: OfCall) -> Response:
     """下载附件；总是作为下载，不在浏览器里打开。"""
 
-    def ask(work: Work) -> tuple[str, bytes]:
+    def ask(work: Work) -> tuple[str, StoredFileRow]:
         row = certificates.get(work, certificate_id)
         if not sees_whole(work, row):
             raise NotPermittedError("not_the_issuer", "附件含完整照面，只能由颁发部门的登记员下载。")
         for file in certificates.files_of(work, certificate_id):
             if file.position == position:
-                files.get(work, file.sha256)
-                return file.name, call.services.files.read(file.sha256)
+                return file.name, files.get(work, file.sha256)
         raise NotFoundError("file_unknown", "没有这个附件。")
 
-    name, data = call.read(ask)
+    name, stored = call.read(ask)
+    data = call.services.files.read(stored)
     headers = {
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name[:_MAX_FILE_NAME])}",
         # A stored file may be anything, a page with scripts too: it must not act as a part of this site.

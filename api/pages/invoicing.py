@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Request, Response
 
 from api.http.calls import Call, get_call
+from api.http.files import take_in
 from api.http.guard import GuardedRoute
 from api.http.invoices import read_stored
 from api.pages import wording
@@ -23,7 +24,6 @@ from registry.certificates.holders import HolderDraft
 from registry.certificates.masking import mask_data
 from registry.departments import service as departments
 from registry.errors import FieldError, InvalidDraftError, NotFoundError
-from registry.files import service as files
 from registry.invoices import rules
 from registry.invoices import service as invoices
 from registry.invoices.rules import ReadInvoice
@@ -91,8 +91,8 @@ def read_upload(request: Request, call: OfCall, form: OfForm) -> Response:
         if upload is None:
             raise InvalidDraftError([FieldError("file", "file_missing", "请选择一个 OFD 文件。")])
         stored = call.services.files.put(upload.content, _FILE_LIMIT_BYTES)
-        invoice = read_stored(call, stored.sha256)
-        call.write(lambda work: files.register(work, stored))
+        invoice = read_stored(call, stored)
+        call.write(lambda work: take_in(call, work, [stored]))
     except SHOWN_ERRORS as refused:
         view = InvoicePage(_code_types(t), problem=problem_view(refused, t, _labels(t)))
         return show(request, "invoices.html", view, status=status_of(refused))

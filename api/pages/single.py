@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Request, Response
 
 from api.http.calls import Call, get_call
+from api.http.files import take_in
 from api.http.guard import GuardedRoute
 from api.imports.cells import LONG_TERM, CellError, value_of
 from api.imports.columns import Column, columns_of
@@ -25,8 +26,8 @@ from registry.certificates import service as certificates
 from registry.certificates.drafts import parse_draft
 from registry.certificates.outcomes import Registered
 from registry.errors import FieldError, InvalidDraftError
-from registry.files import service as files
-from registry.files.service import AttachedFile, StoredFile
+from registry.files.service import AttachedFile
+from registry.files.store import StoredFile
 from registry.work import Work
 
 router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
@@ -61,7 +62,7 @@ def register_one(request: Request, call: OfCall, form: OfForm) -> Response:
         stored = [
             (one.name, call.services.files.put(one.content, _FILE_LIMIT_BYTES)) for one in form.uploads.get("files", ())
         ]
-        done = call.write(lambda work: _register(work, facts, stored))
+        done = call.write(lambda work: _register(call, work, facts, stored))
     except SHOWN_ERRORS as refused:
         problem = problem_view(refused, t, labels_of(definition, holders, t))
         view = _Filled(definition, values, field_errors(refused, t), t).page(holders, problem)
@@ -69,9 +70,8 @@ def register_one(request: Request, call: OfCall, form: OfForm) -> Response:
     return go(f"/certificates/{done.id}", done="known" if done.duplicate else "registered")
 
 
-def _register(work: Work, facts: dict[str, Any], stored: Sequence[tuple[str, StoredFile]]) -> Registered:
-    for _, file in stored:
-        files.register(work, file)
+def _register(call: Call, work: Work, facts: dict[str, Any], stored: Sequence[tuple[str, StoredFile]]) -> Registered:
+    take_in(call, work, [file for _, file in stored])
     attached = [AttachedFile(name, file.sha256) for name, file in stored]
     return certificates.register(work, parse_draft(facts), attached)
 

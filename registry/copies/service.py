@@ -31,7 +31,7 @@ from registry.errors import (
     TransitionError,
 )
 from registry.files import service as files
-from registry.files.service import StoredFile
+from registry.files.store import StoredFile
 from registry.ids import id_bytes, new_id_text
 from registry.items import Item, find_item
 from registry.log import service as log

@@ -21,7 +21,7 @@ def export(
     """The evidence bundle of a certificate, under the newest anchored head; with its files if `read_file` is given.
 
     It carries the head's chain proof if there is one, and so does not depend on a trust bundle that lists the head.
-    `read_file(sha256)` returns a stored file's bytes (files.service.FileStore.read). Who may have the bundle is the
+    `read_file(sha256)` returns a stored file's bytes (files.store.FileStore.reader). Who may have the bundle is the
     caller's to decide: it holds the whole face. Raises NotFoundError: no such certificate, or its salts were erased;
     NotAnchoredYetError: ask again in a few seconds.
     """

@@ -1,152 +1,87 @@
-"""Use cases of files: store bytes under their own digest, once, so that a crash leaves a whole file or none."""
+"""Use cases of files: note what was stored, find it again, show it."""
 
 from __future__ import annotations
 
-import os
-import secrets
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import Any, TypeAlias
 
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 
 from registry import upserts
 from registry.errors import FieldError, LimitError, NotFoundError
-from registry.files import rules
+from registry.files.store import StoredFile
 from registry.files.tables import StoredFileRow
+from registry.trust.rules import midnight
 from registry.work import Work
-from verifier.digests import DoubleDigest, DoubleHasher, double_digest
+from verifier import times
 
-CHUNK_BYTES = 1 << 20
-DEFAULT_LIMIT_BYTES = 32 << 20
+_MB = 10**6
 
 Shown: TypeAlias = dict[str, str | int]
 
 
 @dataclass(frozen=True, slots=True)
-class StoredFile:
-    """A file in the store: digests of 32 bytes, size in bytes, media type found by looking at the bytes."""
+class Quota:
+    """What one department may hand in, in bytes: on one day (Asia/Shanghai), and in all; 0 for no limit."""
 
-    sha256: bytes
-    sm3: bytes
-    size: int
-    media_type: str
+    daily: int = 0
+    total: int = 0
 
 
-class FileStore:
-    """A folder of files named by SHA-256. Writers need no lock: the same name means the same bytes."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._incoming = folder / "incoming"
-        self._incoming.mkdir(parents=True, exist_ok=True)
-
-    def put(self, stream: BinaryIO | Iterable[bytes], limit_bytes: int = DEFAULT_LIMIT_BYTES) -> StoredFile:
-        """Store a stream of at most `limit_bytes` and return what it is; when this returns, the bytes are on disk.
-
-        Raises LimitError (too long, or empty) and leaves nothing behind.
-        """
-        temporary = self._incoming / secrets.token_hex(16)
-        try:
-            with temporary.open("xb") as file:
-                digest, size, media_type = _copy(stream, file, limit_bytes)
-                file.flush()
-                os.fsync(file.fileno())
-            target = self.path_of(digest.sha256)
-            target.parent.mkdir(exist_ok=True)
-            # The bytes are on disk before the name is, and the name before the caller hears of it.
-            temporary.replace(target)
-            _sync_folder(target.parent)
-            _sync_folder(self._folder)
-        finally:
-            temporary.unlink(missing_ok=True)
-        return StoredFile(digest.sha256, digest.sm3, size, media_type)
-
-    def path_of(self, sha256: bytes) -> Path:
-        """Where a file with this digest stands or would stand."""
-        name = sha256.hex()
-        return self._folder / name[:2] / name
-
-    def read(self, sha256: bytes) -> bytes:
-        """The bytes, after checking that they still have this digest. Raises NotFoundError for lost or rotten files."""
-        try:
-            data = self.path_of(sha256).read_bytes()
-        except FileNotFoundError as missing:
-            raise NotFoundError("file_missing", "文件库中没有该文件。", {"sha256": sha256.hex()}) from missing
-        if double_digest(data).sha256 != sha256:
-            message = "文件库中的文件已损坏，请从备份恢复。"
-            raise NotFoundError("file_damaged", message, {"sha256": sha256.hex()})
-        return data
-
-    def sweep(self, older_than_seconds: float, now: float) -> int:
-        """Remove what interrupted uploads left behind; how many files."""
-        removed = 0
-        for left in self._incoming.iterdir():
-            if left.stat().st_mtime < now - older_than_seconds:
-                left.unlink(missing_ok=True)
-                removed += 1
-        return removed
+NO_QUOTA = Quota()
 
 
-def looked_at(stream: Iterable[bytes], limit_bytes: int = DEFAULT_LIMIT_BYTES) -> StoredFile:
-    """What a file would be if it were stored. Raises LimitError."""
-    with Path(os.devnull).open("wb") as nowhere:
-        digest, size, media_type = _copy(stream, nowhere, limit_bytes)
-    return StoredFile(digest.sha256, digest.sm3, size, media_type)
-
-
-def _copy(stream: BinaryIO | Iterable[bytes], file: BinaryIO, limit_bytes: int) -> tuple[DoubleDigest, int, str]:
-    hasher, size, beginning, end = DoubleHasher(), 0, b"", b""
-    for chunk in _chunks(stream):
-        size += len(chunk)
-        if size > limit_bytes:
-            raise LimitError("file_too_large", f"文件超过上限 {limit_bytes} 字节。", {"limit_bytes": limit_bytes})
-        if len(beginning) < rules.LOOKED_AT_BYTES:
-            beginning += chunk[: rules.LOOKED_AT_BYTES - len(beginning)]
-        end = (end + chunk)[-rules.LOOKED_AT_BYTES :]
-        hasher.update(chunk)
-        file.write(chunk)
-    if not size:
-        raise LimitError("file_empty", "文件是空的。")
-    return hasher.finish(), size, rules.sniff(beginning, end)
-
-
-def _chunks(stream: BinaryIO | Iterable[bytes]) -> Iterable[bytes]:
-    if hasattr(stream, "read"):
-        while chunk := stream.read(CHUNK_BYTES):
-            yield chunk
-    else:
-        yield from stream
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def check_quota(work: Work, quota: Quota, stored: Sequence[StoredFile]) -> None:
+    """Whether the actor's department may hand these in as well; what is stored already costs nothing. Uploads that come
+    at the same moment do not see each other. Raises LimitError.
+    """
+    department = work.actor.department
+    if department is None or not (quota.daily or quota.total):
+        return
+    sizes = {one.sha256: one.size for one in stored}
+    fresh = sum(size for digest, size in sizes.items() if work.session.get(StoredFileRow, digest) is None)
+    today = midnight(times.shanghai_day(work.at))
+    for name, limit, since in (("今日", quota.daily, today), ("累计", quota.total, None)):
+        if not limit or not fresh:
+            continue
+        query = select(func.coalesce(func.sum(StoredFileRow.size), 0)).where(StoredFileRow.department == department)
+        used = int(work.session.scalar(query if since is None else query.where(StoredFileRow.stored_at >= since)) or 0)
+        if used + fresh > limit:
+            message = (
+                f"本部门{name}已上传 {used / _MB:.1f} MB，加上本次 {fresh / _MB:.1f} MB，"
+                f"超过限额 {limit / _MB:.0f} MB；"
+                + ("请明日再传，或联系管理员调整。" if since else "请联系管理员调整。")
+            )
+            raise LimitError("quota_exceeded", message, {"used_bytes": used, "limit_bytes": limit})
 
 
 def register(work: Work, stored: StoredFile) -> StoredFileRow:
     """Note a stored file, so that certificates and materials can refer to it; the same bytes give the same row."""
-    values = {
-        "sha256": stored.sha256, "sm3": stored.sm3, "size": stored.size, "media_type": stored.media_type,
-        "stored_at": work.at, "stored_by": work.actor.id,
-    }  # fmt: skip
-    work.session.execute(upserts.insert_or_ignore(work.session, StoredFileRow), [values])
+    register_many(work, [stored])
     return work.session.get_one(StoredFileRow, stored.sha256)
 
 
 def register_many(work: Work, stored: Sequence[StoredFile]) -> None:
     """Note many stored files at once."""
-    if stored:
-        values = [
-            {"sha256": one.sha256, "sm3": one.sm3, "size": one.size, "media_type": one.media_type,
-             "stored_at": work.at, "stored_by": work.actor.id}
-            for one in {one.sha256: one for one in stored}.values()
-        ]  # fmt: skip
-        work.session.execute(upserts.insert_or_ignore(work.session, StoredFileRow), values)
+    if not stored:
+        return
+    distinct = {one.sha256: one for one in stored}.values()
+    values = [{**_place(one), "sha256": one.sha256, "sm3": one.sm3, "size": one.size, "media_type": one.media_type,
+               "stored_at": work.at, "stored_by": work.actor.id, "department": work.actor.department}
+              for one in distinct]  # fmt: skip
+    work.session.execute(upserts.insert_or_ignore(work.session, StoredFileRow), values)
+    for one in distinct:
+        if one.lost is not None:
+            gone = (StoredFileRow.sha256 == one.sha256) & (StoredFileRow.object == one.lost)
+            work.session.execute(update(StoredFileRow).where(gone).values(_place(one)))
+
+
+def _place(stored: StoredFile) -> dict[str, Any]:
+    sealed = stored.sealed
+    if sealed is None:
+        return {"object": None, "master": None, "wrapped": None}
+    return {"object": sealed.object, "master": sealed.master, "wrapped": sealed.wrapped}
 
 
 @dataclass(frozen=True, slots=True)

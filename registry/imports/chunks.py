@@ -16,7 +16,8 @@ from registry.certificates.outcomes import Registered, RowRefusal
 from registry.certificates.rules import CertificateDraft
 from registry.errors import FieldError, NotPermittedError
 from registry.files import service as files_service
-from registry.files.service import AttachedFile, StoredFile
+from registry.files.service import AttachedFile
+from registry.files.store import StoredFile
 from registry.imports import service
 from registry.imports.rules import Fault, RowResult, State, pack
 from registry.imports.tables import ImportChunk, ImportJob

@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedRandom
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -58,20 +59,24 @@ class ImportFolder:
         return path
 
     @contextmanager
-    def continued(self, department: str, sha256: bytes, offset: int, size: int) -> Iterator[BinaryIO]:
+    def continued(self, department: str, sha256: bytes, offset: int, size: int) -> Iterator[BufferedRandom]:
         """The upload's file, to be written on from `offset`, which must be where it ends; alone.
 
-        What was written stays when the block raises. Raises TransitionError (another offset), BusyError (somebody else
-        writes it), LimitError.
+        What was written stays when the block raises; `finish` within the block ends the upload. Raises TransitionError
+        (another offset), BusyError (somebody else writes it, or has just ended it), LimitError.
         """
         self._check_room(size, offset)
         part = self._path(department, sha256).with_suffix(".part")
         part.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with part.open("ab") as file:
+        with part.open("a+b") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as held:
-                raise BusyError("upload_in_progress", "同一文件正在上传，请稍后再继续。") from held
+                raise _in_progress() from held
+            if not _is_at(file, part):
+                # It was ended or thrown away between opening and locking: what is locked is not the upload any more.
+                raise _in_progress()
+            file.seek(0, os.SEEK_END)
             if file.tell() != offset:
                 message = f"已收到 {file.tell()} 字节，请从该处继续。"
                 raise TransitionError(str(file.tell()), "append", message, reason="wrong_offset")
@@ -81,13 +86,20 @@ class ImportFolder:
                 file.flush()
                 os.fsync(file.fileno())
 
-    def finish(self, department: str, sha256: bytes) -> None:
-        """All bytes were written: the upload is whole if it has its digest. Raises InvalidDraftError if not; it is then
-        thrown away."""
+    def finish(self, department: str, sha256: bytes, file: BufferedRandom) -> None:
+        """All bytes were written to `file`, which `continued` still holds: nobody writes while the digest is made.
+
+        The upload is whole if it has its digest. Raises InvalidDraftError if not; it is then thrown away. Raises
+        BusyError if somebody else took it away meanwhile.
+        """
         whole = self._path(department, sha256)
         part = whole.with_suffix(".part")
-        with part.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").digest()
+        file.flush()
+        os.fsync(file.fileno())
+        file.seek(0)
+        found = hashlib.file_digest(file, "sha256").digest()
+        if not _is_at(file, part):
+            raise _in_progress()
         if found != sha256:
             part.unlink()
             message = "收到的内容与声明的 SHA-256 不一致，已丢弃；请重新上传。"
@@ -110,7 +122,7 @@ class ImportFolder:
         part.unlink(missing_ok=True)
         with self.continued(department, sha256, 0, size) as file:
             shutil.copyfileobj(stream, file, CHUNK_BYTES)
-        self.finish(department, sha256)
+            self.finish(department, sha256, file)
         return sha256
 
     def _check_room(self, size: int, offset: int) -> None:
@@ -139,6 +151,17 @@ class ImportFolder:
     def _path(self, department: str, sha256: bytes) -> Path:
         # Codes of departments are 18 letters and digits.
         return self._uploads / department / f"{sha256.hex()}.file"
+
+
+def _in_progress() -> BusyError:
+    return BusyError("upload_in_progress", "同一文件正在上传，请稍后再继续。")
+
+
+def _is_at(file: BinaryIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _sync_folder(folder: Path) -> None:

@@ -47,11 +47,11 @@ class TokenVault:
         if suite is Suite.SM2:
             message = "此令牌不支持 SM2，请为该用途选择 Ed25519 或 ES256。（SM2 is not available by PKCS #11 here）"
             raise KeyUnavailableError("token_suite_unsupported", message, {"suite": suite.name})
-        return self._try(lambda session: self._draw(session, suite))
+        return self.ask(lambda session: self._draw(session, suite))
 
     def load(self, kid: bytes) -> TokenKey:
         """The key with this id; it must be in the token now."""
-        public = self._try(lambda session: _public_of(session, kid))
+        public = self.ask(lambda session: _public_of(session, kid))
         return TokenKey(public, self)
 
     def discard(self, kid: bytes) -> None:
@@ -62,11 +62,11 @@ class TokenVault:
             for one in list(session.get_objects({Attribute.ID: kid, Attribute.LABEL: _LABEL})):
                 one.destroy()
 
-        self._try(destroy)
+        self.ask(destroy)
 
     def sign(self, public: PublicKey, message: bytes) -> bytes:
         """64 bytes by the key in the token."""
-        return self._try(lambda session: self._sign(session, public, message))
+        return self.ask(lambda session: self._sign(session, public, message))
 
     def _draw(self, session: Any, suite: Suite) -> PublicKey:
         kind, curve = (KeyType.EC_EDWARDS, _ED25519) if suite is Suite.ED25519 else (KeyType.EC, _P256)
@@ -90,7 +90,7 @@ class TokenVault:
             return bytes(key.sign(message, mechanism=Mechanism.EDDSA))
         return low_s(bytes(key.sign(hashlib.sha256(message).digest(), mechanism=Mechanism.ECDSA)))
 
-    def _try(self, act: Callable[[Any], _T]) -> _T:
+    def ask(self, act: Callable[[Any], _T]) -> _T:
         """What `act` does with a session; once more with a fresh one where the old one has died."""
         with self._lock:
             if self._session is not None:
@@ -102,7 +102,7 @@ class TokenVault:
             try:
                 return act(self._open())
             except pkcs11.NoSuchKey as missing:
-                message = "令牌中没有这个签名密钥，请插入正确的令牌，或更换密钥。（key not in the token）"
+                message = "令牌中没有这个密钥，请插入正确的令牌，或更换密钥。（key not in the token）"
                 raise KeyUnavailableError("token_key_missing", message, {"token": self._label}) from missing
             except (pkcs11.PKCS11Error, RuntimeError) as failed:
                 self._forget()
