@@ -122,7 +122,11 @@ def populate(services: Services) -> dict[str, object]:
         ):
             accounts.create_staff(work, username, name, roles, operator, password=PASSWORD)
         accounts.create_staff(work, "new", "新同事", ["window"], operator)
-        slots = (Slot("CL01", "主体资格证明", (types[1],)), Slot("CL02", "居住情况证明", (types[901],), False))
+        needed = ("holders.holder_name", "certificate_number", "extend_info.address", "extend_info.business_scope")
+        slots = (
+            Slot("CL01", "主体资格证明", (types[1],), True, needed),
+            Slot("CL02", "居住情况证明", (types[901],), False),
+        )
         type_draft_id = drafting.start(work, types[3]).id
         catalogue.register_matter(work, "CN-FOOD-01", "食品经营许可变更", operator, "办理食品经营许可变更", slots)
     with registry.begin(clerk_of(services)) as work:
@@ -312,6 +316,7 @@ def pages_of(site: Site) -> dict[str, str]:
         "single": f"/register/single?type={site.types[2]}", "certificates": "/certificates",
         "certificate": f"/certificates/{site.certificate_id}", "use": "/use", "use-result": f"/uses/{site.use_id}",
         "copies": f"/certificates/{site.certificate_id}/copies?use={site.use_id}",
+        "extracts": f"/certificates/{site.certificate_id}/extracts?use={site.use_id}",
         "codes": "/codes?kind=person", "code": f"/codes/{site.code_id}", "venues": "/venues",
         "phones": "/devices",
         "venue": f"/venues/{site.venue_id}", "accounts": "/accounts", "keys": "/keys",

@@ -21,7 +21,8 @@ from world import DEPARTMENT, FOOD, ISSUED, NOON, ORIGIN, OTHER_DEPARTMENT, fixe
 
 from verifier import Check, State, Verdict, verify
 from verifier.errors import MalformedError, VerificationError
-from verifier.extract import TYPE, sign_extract, verify_extract
+from verifier.extract import TYPE, sign_extract
+from verifier.extract_verdict import verify_extract
 from verifier.jws import decode, encode, jwk_of, key_of, sign_jws
 from verifier.key_binding import Challenge, bind
 from verifier.sd_jwt import Concealer, assemble, digest_of, disclosure, open_sd_jwt, without_gaps

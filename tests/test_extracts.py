@@ -35,7 +35,8 @@ from registry.errors import InvalidDraftError
 from registry.extracts import rules
 from registry.work import REGISTRY
 from verifier import verify
-from verifier.extract import TYPE, verify_extract
+from verifier.extract import TYPE
+from verifier.extract_verdict import verify_extract
 from verifier.sd_jwt import open_sd_jwt, without_gaps
 from verifier.trust import TrustBundle
 

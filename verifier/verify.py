@@ -10,7 +10,7 @@ from verifier.delegated_code import is_delegated, verify_delegated
 from verifier.derived_copy import is_copy, verify_copy
 from verifier.errors import Check, MalformedError
 from verifier.evidence import MAGIC, verify_evidence
-from verifier.extract import verify_extract
+from verifier.extract_verdict import verify_extract
 from verifier.foreign.verify import adapter_of, verify_foreign
 from verifier.sd_jwt import is_sd_jwt
 from verifier.trust import TrustBundle

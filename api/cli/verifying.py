@@ -17,7 +17,7 @@ from api.gate.trust_file import open_trust
 from codes import payload
 from verifier.derived_copy import verify_copy
 from verifier.evidence import MAGIC, MAX_BUNDLE_BYTES
-from verifier.extract import verify_extract
+from verifier.extract_verdict import verify_extract
 from verifier.key_binding import Challenge
 from verifier.sd_jwt import is_sd_jwt
 from verifier.trust import TrustBundle

@@ -24,6 +24,8 @@ from registry.codes.tables import Code
 from registry.departments import service as departments
 from registry.devices import service as devices
 from registry.devices.tables import Device
+from registry.extracts import service as extracts
+from registry.extracts.rules import title_of
 from registry.items import find_item
 from registry.uses.tables import Use
 from registry.venues import service as venues
@@ -120,6 +122,7 @@ class UseSeen(Outgoing):
     department: str
     purpose: str
     used_at: datetime
+    told: list[str] = Field(default_factory=list, description="摘录件给出的字段")
 
 
 class VisitSeen(Outgoing):
@@ -236,8 +239,10 @@ def _name(work: Work, kind: GrantKind, ref: str) -> str:
 
 
 def _seen(work: Work, found: devices.Seen) -> Seen:
+    shown = found.uses[:_MOST_USES]
+    told = extracts.fields_by_use(work, [row.id for row in shown])
     return Seen(
-        uses=[_use(work, row) for row in found.uses[:_MOST_USES]],
+        uses=[_use(work, row, told.get(row.id, [])) for row in shown],
         visits=[
             VisitSeen(venue=_name(work, GrantKind.PASS, row.venue_id), admitted=row.admitted, decided_at=row.decided_at)
             for row in found.visits
@@ -246,11 +251,13 @@ def _seen(work: Work, found: devices.Seen) -> Seen:
     )
 
 
-def _use(work: Work, row: Use) -> UseSeen:
+def _use(work: Work, row: Use, told: list[str]) -> UseSeen:
     department = departments.find(work, row.department)
     item = find_item(work, row.item_kind, row.item_id)
     kind = catalogue.find_type(work, item.type_code) if item else None
+    definition = catalogue.definition_of(work, kind.code) if kind else None
     return UseSeen(
         id=row.id, item=kind.name if kind else row.item_kind, purpose=row.purpose, used_at=row.used_at,
         department=department.name if department else row.department,
+        told=[title_of(part, definition) if definition else part for part in told],
     )  # fmt: skip

@@ -66,14 +66,14 @@ def make(request: Request, certificate_id: str, call: OfCall, form: OfForm) -> R
 def _request(certificate_id: str, form: Form) -> CopyRequest:
     return CopyRequest(
         certificate_id=certificate_id, matter_code=form.text("matter_code"), purpose=form.text("purpose"),
-        receiver=form.text("receiver"), expires_at=_end_of(form.text("expires_on")),
+        receiver=form.text("receiver"), expires_at=end_of(form.text("expires_on")),
         masked=form.text("whole") != "yes", use_id=form.text("use_id") or None,
         authorisation_id=form.text("authorisation_id") or None,
     )  # fmt: skip
 
 
-def _end_of(text: str) -> datetime:
-    """The end of the day in Shanghai."""
+def end_of(text: str) -> datetime:
+    """The end of a day (2026-11-22) in Shanghai. Raises InvalidDraftError for the field `expires_at`."""
     try:
         on = date.fromisoformat(text) + timedelta(days=1)
     except (ValueError, OverflowError) as wrong:

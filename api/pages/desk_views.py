@@ -102,6 +102,7 @@ class UseResult:
     steps: Sequence[Step] = ()
     receipt_href: str | None = None
     copies_href: str | None = None
+    extracts_href: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,6 +156,7 @@ def receipt_page(work: Work, log: PublishedLog, use: Use, t: Texts) -> UseResult
         steps=proofs.steps_of(use.used_at, place, receipt, t),
         receipt_href=f"/api/v1/uses/{use.id}/receipt" if receipt else None,
         copies_href=f"/certificates/{use.item_id}/copies?use={use.id}" if use.item_kind == "certificate" else None,
+        extracts_href=f"/certificates/{use.item_id}/extracts?use={use.id}" if use.item_kind == "certificate" else None,
     )  # fmt: skip
 
 

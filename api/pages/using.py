@@ -136,7 +136,7 @@ def use_item(request: Request, call: OfCall, form: OfForm) -> Response:
             shown=shown,
             subject_index=applicant.index,
             operator=work.actor.id,
-            device=_device(request),
+            device=device_of(request),
         )
         return uses.reuse(work, reuse)
 
@@ -173,7 +173,7 @@ def _refused(request: Request, call: Call, form: Form, refused: ReuseRefusedErro
     return show(request, "use_result.html", view, status=409)
 
 
-def _device(request: Request) -> str:
+def device_of(request: Request) -> str:
     """The desk's address in the intranet: which machine, not who."""
     return f"web:{request.client.host}" if request.client else "web"
 

@@ -15,6 +15,7 @@ from api.http.guard import GuardedRoute
 from api.http.scans import opened_to
 from api.http.verifications import verify_presented
 from api.pages import times, wording
+from api.pages.extract_view import told_facts
 from api.pages.forms import Form, get_form
 from api.pages.problems import SHOWN_ERRORS, problem_view, status_of
 from api.pages.rendering import show, texts_for
@@ -29,6 +30,7 @@ from registry.venues import service as venues
 from registry.work import Work
 from verifier import times as wire_times
 from verifier.code import CodeKind
+from verifier.sd_jwt import is_sd_jwt
 from verifier.verdict import CHECK_CHINESE, STATE_CHINESE, CheckResult, Outcome, State, Verdict
 
 router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
@@ -42,8 +44,11 @@ _CERTIFICATE_FACTS: Final = (
     ("issuing_authority_name", "fact.issuer", False),
     ("issue_date", "fact.issued", True),
     ("valid_to", "fact.valid_to", True),
+    ("purpose", "fact.purpose", False),
+    ("receiver_name", "fact.receiver", False),
 )
 _EVIDENCE_SHOWN: Final = 6
+_GENUINE: Final = (State.VALID, State.NOT_IN_FORCE)
 
 
 @router.get("/verify")
@@ -69,8 +74,16 @@ def verify(request: Request, call: OfCall, form: OfForm) -> Response:
         return show(request, "verify.html", VerifyPage(problem_view(refused, t)), status=status_of(refused))
     issued_at = call.services.trust.bundle().content.issued_at
     view = call.read(lambda work: verdict_page(work, verdict, times.moment(issued_at, t), t))
-    view = replace(view, purpose=form.text("purpose"))
+    view = replace(view, purpose=form.text("purpose"), facts=[*view.facts, *_told(call, verdict, presented, t)])
     return show(request, "verdict.html", view)
+
+
+def _told(call: Call, verdict: Verdict, presented: bytes | str, t: Texts) -> Sequence[Fact]:
+    """What an extract tells, for staff: they were handed it in order to read it."""
+    data = presented.encode() if isinstance(presented, str) else presented
+    if call.caller is None or verdict.state not in _GENUINE or not is_sd_jwt(data):
+        return ()
+    return call.read(lambda work: told_facts(work, data, t))
 
 
 def _may_take(call: Call) -> bool:

@@ -123,4 +123,4 @@ def select(face: Mapping[str, Any], parts: Sequence[str]) -> dict[str, Any]:
 def title_of(part: str, definition: TypeDefinition) -> str:
     """What people call a part."""
     head, _, name = part.partition(".")
-    return definition.schema.title([name]) if head == _OWN else FIELD_CHINESE[part]
+    return definition.schema.title([name]) if head == _OWN else FIELD_CHINESE.get(part, part)

@@ -12,6 +12,8 @@ from registry.authorisations import rules as authorisation_rules
 from registry.authorisations import service as authorisations
 from registry.authorisations.tables import Authorisation
 from registry.catalogue import service as catalogue
+from registry.catalogue.tables import Matter
+from registry.certificates import service as certificates
 from registry.certificates.names import normalise_code
 from registry.delegations import showing
 from registry.delegations.rules import Shown
@@ -95,6 +97,19 @@ def _gather(work: Work, request: ReuseRequest, department: str, item: Item, chai
         valid_from_on=item.valid_from_on, valid_to_on=item.valid_to_on, holders=item.holders, chain=chain,
         wanted=wanted, today=today, held=_is_held(work, item),
     )  # fmt: skip
+
+
+def find_covering(work: Work, certificate_id: str, matter: Matter) -> Authorisation | None:
+    """An authorisation of the actor's department by which it may use a certificate for a matter of its own now."""
+    if matter.department != work.actor.department:
+        return None
+    row, holders = certificates.get(work, certificate_id), certificates.holders_of(work, certificate_id)
+    wanted = authorisation_rules.Wanted(
+        matter.department, "certificate", row.id, row.type_code, matter.code, matter.purpose, frozenset(holders),
+        work.at,
+    )  # fmt: skip
+    granted = authorisations.list_granted(work, matter.department)
+    return next((one for one in granted if authorisation_rules.refusal((one,), wanted) is None), None)
 
 
 def refusal_now(work: Work, use: Use) -> str | None:

@@ -180,7 +180,7 @@ async function showUses() {
   try {
     const { body } = await uses(wallet);
     const lines = [
-      ...body.uses.map((use) => [seconds(use.used_at), texts.used.replace("{department}", use.department).replace("{item}", use.item), use.purpose]),
+      ...body.uses.map((use) => [seconds(use.used_at), texts.used.replace("{department}", use.department).replace("{item}", use.item), [use.purpose, use.told.join("、")].filter(Boolean).join(" · ")]),
       ...body.scans.map((scan) => [seconds(scan.scanned_at), texts.scanned.replace("{department}", scan.department), scan.purpose]),
       ...body.visits.map((visit) => [seconds(visit.decided_at), visit.venue, visit.admitted ? texts.admitted : texts.refused]),
     ].sort((left, right) => right[0] - left[0]);
