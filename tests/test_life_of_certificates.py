@@ -179,6 +179,47 @@ def test_over_http_a_day_and_a_thousand_at_once(tmp_path: Path) -> None:
             assert work.session.scalar(kinds) == 3
 
 
+def test_a_decision_cut_off_between_two_parts_goes_on_under_the_same_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changing, "PART", 2)
+    with open_office(settings_in(tmp_path)) as office:
+        ids = [register(office, number)["id"] for number in range(1, 6)]
+        body = {"operation": "suspend", "reason": "专项检查", "ids": ids}
+        same = key()
+        with office.services.engine.begin() as connection:
+            connection.exec_driver_sql(
+                "CREATE TRIGGER broken BEFORE INSERT ON status_events"
+                f" WHEN NEW.item_id = '{ids[3]}' BEGIN SELECT RAISE(ABORT, 'the disk is gone'); END"
+            )
+        broken = office.send("POST", "/api/v1/status-changes", "registrar", json=body, headers=same)
+        assert broken.status_code == 500
+        path = "/api/v1/certificates/{}/status"
+        states = [office.send("GET", path.format(one), "window").json()["status"] for one in ids]
+        assert states == ["suspended", "suspended", "valid", "valid", "valid"]
+        with office.services.engine.begin() as connection:
+            connection.exec_driver_sql("DROP TRIGGER broken")
+        told = office.send("POST", "/api/v1/status-changes", "registrar", json=body, headers=same).json()
+        assert [one["outcome"] for one in told["items"]] == ["unchanged"] * 2 + ["changed"] * 3
+        again = office.send("POST", "/api/v1/status-changes", "registrar", json=body, headers=same)
+        assert again.json() == told and again.headers["Idempotency-Replayed"] == "true"
+        other = {**body, "reason": "另一次检查"}
+        refused = office.send("POST", "/api/v1/status-changes", "registrar", json=other, headers=same)
+        assert reason(refused, 422) == "idempotency_key_reused"
+
+
+def test_a_refused_decision_gives_its_key_back(tmp_path: Path) -> None:
+    with open_office(settings_in(tmp_path)) as office:
+        ids, same = [register(office, 1)["id"]], key()
+        body = {"operation": "suspend", "reason": " ", "ids": ids}
+        refused = office.send("POST", "/api/v1/status-changes", "registrar", json=body, headers=same)
+        assert reason(refused, 422) == "invalid_draft"
+        better = {**body, "reason": "专项检查"}
+        assert (
+            office.send("POST", "/api/v1/status-changes", "registrar", json=better, headers=same).json()["changed"] == 1
+        )
+
+
 def test_one_decision_about_many_tells_everybody_who_relied_on_one_of_them(house: House) -> None:
     used, other = house.certificate(), house.certificate(food(2))
     use = house.do(uses.reuse, request(used.id, house.grant(used.id)), who=actor(CARE))

@@ -98,6 +98,30 @@ class Call:
         self.services.worker.wake()
         return response
 
+    def answer_in_parts(self, act: Callable[[], Answer]) -> Response:
+        """`answer` for work of several transactions, which changes nothing where it is repeated.
+
+        The key is claimed before the first of them and the answer stored after the last. Cut off in between, the same
+        request goes on where it was; a refusal gives the key back.
+        """
+        if self.key is None:
+            return _response(act())
+        claim = Claim(self.known.actor.id, self.key, self._request_digest(self.digest))
+        with self.services.in_flight.hold(claim.actor, claim.key):
+            with self.services.registry.begin(self.known.actor) as work:
+                stored = idempotency.claim(work, claim.key, claim.request_sha256)
+            if stored is not None:
+                return _replay(stored.status, stored.body, self.request_id)
+            try:
+                answer = act()
+            except (RegistryError, ProblemError):
+                with self.services.registry.begin(self.known.actor) as work:
+                    idempotency.release_many(work, [claim])
+                raise
+            with self.services.registry.begin(self.known.actor) as work:
+                idempotency.record(work, claim.key, answer.status, _plain(answer.body))
+        return _response(answer)
+
     async def answer_by(self, write: Callable[[Claim | None], Awaitable[Written]]) -> Response:
         """Answer what `write` wrote. It is given the key, and stores the answer with what it writes, as `answer` does.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Literal
 
@@ -15,7 +16,7 @@ from api.http.forms import USUAL, Incoming, Outgoing, problems
 from api.http.guard import GuardedRoute
 from registry.certificates import changing
 from registry.certificates import service as certificates
-from registry.errors import FieldError, InvalidDraftError
+from registry.errors import BusyError, FieldError, InvalidDraftError
 from registry.statuses.bulk import Decided, Undecided
 from registry.work import Work
 from verifier.status import CHINESE
@@ -138,34 +139,50 @@ def change_status(certificate_id: str, body: StatusForm, call: OfCall) -> Respon
 
 @router.post("/status-changes", response_model=Changed, summary="批量变更状态", responses=problems(403))
 def change_statuses(body: StatusChanges, call: OfCall) -> Response:
-    """同一决定适用于许多证照，逐份判断是否合法，不合法的不影响其他；一次提交，全部落盘后答复，可以重复。"""
+    """同一决定适用于许多证照，逐份判断是否合法，不合法的不影响其他；分批落盘，全部落盘后答复。
+
+    可以重复：中途断开的，以原请求重发即从断处继续，已变更的答复 unchanged。
+    """
     if (body.ids is None) == (body.of is None):
         message = "请填写 ids 或 of 之一：证照的编号，或类型与证照编号。"
         raise InvalidDraftError([FieldError("ids", "one_of_two", message)])
 
-    def act(work: Work) -> Answer:
-        missing: list[str] = []
-        ids = body.ids or []
-        if body.of is not None:
-            ids, missing = changing.find_by_numbers(work, body.of.type_code, body.of.numbers)
-        outcomes = changing.change_many(
-            work, ids, body.operation, body.reason, body.authority, body.effective_at, body.document
-        )
-        items = [_item(one) for one in outcomes]
+    def act() -> Answer:
+        ids, missing, now = call.read(partial(_asked_for, body))
+        items: list[Item] = []
+        for some in changing.parts(ids):
+            items += [_item(one) for one in _decide(call, body, some, now, done=len(items))]
         items += [
-            Item(
-                id=None,
-                number=one,
-                outcome="refused",
-                reason="certificate_unknown",
-                message="本部门没有这个编号的证照。",
-            )
+            Item(id=None, number=one, outcome="refused", reason="certificate_unknown", message=_UNKNOWN)
             for one in missing
         ]
         counts = {name: sum(one.outcome == name for one in items) for name in ("changed", "unchanged", "refused")}
         return Answer(HTTPStatus.OK, Changed(**counts, items=items))
 
-    return call.answer(act)
+    return call.answer_in_parts(act)
+
+
+def _asked_for(body: StatusChanges, work: Work) -> tuple[list[str], list[str], datetime]:
+    """The ids of the certificates, the numbers that none has, and the moment of the decision."""
+    if body.of is None:
+        return body.ids or [], [], work.at
+    return *changing.find_by_numbers(work, body.of.type_code, body.of.numbers), work.at
+
+
+def _decide(call: Call, body: StatusChanges, ids: list[str], now: datetime, done: int) -> list[Decided | Undecided]:
+    """One part, committed when this returns. Raises BusyError, which tells how many before it are."""
+    effective_at = body.effective_at or now
+    try:
+        return call.write(
+            lambda work: changing.change_many(
+                work, ids, body.operation, body.reason, body.authority, effective_at, body.document
+            )
+        )
+    except BusyError as busy:
+        if not done:
+            raise
+        message = f"系统繁忙：前 {done} 份已办理并落盘，其余未办理；请以原请求重发，已办理的不会重复。"
+        raise BusyError("partly_done", message) from busy
 
 
 def _item(one: Decided | Undecided) -> Item:

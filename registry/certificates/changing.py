@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
+from typing import NamedTuple
 
-from sqlalchemy import Select, func, select, text, update
+from sqlalchemy import ColumnExpressionArgument, func, select, text, update
 
+from registry.batches import collector_paused
 from registry.certificates import succession
 from registry.certificates.tables import LAPSING, Certificate
 from registry.errors import LimitError, NotPermittedError
@@ -23,8 +25,32 @@ MAX_CHANGED = 100_000
 #: How many lapse in one transaction of the chore.
 LAPSED_AT_ONCE = 5_000
 LAPSE_REASON = "有效期届满"
-_CHUNK = 5_000
+#: Changes of one transaction, where a decision is carried out in parts: what other writers may have to wait for.
+PART = 5_000
 _UNKNOWN = "没有登记该证照，请核对编号。"
+
+
+class _Locked(NamedTuple):
+    """What a decision needs to know of a certificate; its face stays where it is."""
+
+    id: str
+    department: str
+    status: int
+    status_list: int
+    status_index: int
+    issued_on: date
+    valid_to_on: date | None
+
+
+_COLUMNS = [getattr(Certificate, name) for name in _Locked._fields]
+
+
+def parts(certificate_ids: Sequence[str]) -> list[list[str]]:
+    """The ids, each once, in parts for transactions of their own. Raises LimitError."""
+    ids = list(dict.fromkeys(certificate_ids))
+    if len(ids) > MAX_CHANGED:
+        raise LimitError("too_many_rows", f"一次最多变更 {MAX_CHANGED} 份证照，请分批提交。", {"rows": len(ids)})
+    return [ids[start : start + PART] for start in range(0, len(ids), PART)]
 
 
 def change_many(
@@ -38,19 +64,18 @@ def change_many(
 ) -> list[Decided | Undecided]:
     """Record the same legal event about many certificates, each with an outcome of its own, in the order given.
 
-    What is not lawful for one does not stop the others. Repeating it changes nothing (`Decided.duplicate`). Raises
+    What is not lawful for one does not stop the others. Repeating it changes nothing (`Decided.duplicate`), so that a
+    decision may be carried out in parts, each in a transaction of its own: under one `effective_at`. Raises
     LimitError, InvalidDraftError, NotPermittedError (延续, 变更, 转入), TransitionError (no such operation).
     """
     wanted = Operation.of(operation)
     if wanted in WITH_SUCCESSOR:
         raise NotPermittedError("successor_needed", f"“{wanted.chinese}”须逐份登记新证照并填写关联证照标识。")
-    ids = list(dict.fromkeys(certificate_ids))
-    if len(ids) > MAX_CHANGED:
-        raise LimitError("too_many_rows", f"一次最多变更 {MAX_CHANGED} 份证照，请分批提交。", {"rows": len(ids)})
     changes = _Changes(wanted, reason, authority, effective_at or work.at, document or None)
     outcomes: list[Decided | Undecided] = []
-    for start in range(0, len(ids), _CHUNK):
-        outcomes += _change(work, ids[start : start + _CHUNK], changes)
+    with collector_paused():
+        for some in parts(certificate_ids):
+            outcomes += _change(work, some, changes)
     return outcomes
 
 
@@ -70,7 +95,7 @@ class _Changes(dict[str, Change]):
 
 
 def _change(work: Work, ids: Sequence[str], changes: _Changes) -> list[Decided | Undecided]:
-    rows = _lock(work, select(Certificate).where(Certificate.id.in_(ids)))
+    rows = _lock(work, Certificate.id.in_(ids))
     outcomes: dict[str, Decided | Undecided] = {
         row.id: Undecided(row.id, "not_the_issuer", "只有颁发机构可以变更该证照的状态。") for row in rows
     }
@@ -86,9 +111,9 @@ def find_by_numbers(work: Work, type_code: str, numbers: Sequence[str]) -> tuple
         raise LimitError("too_many_rows", f"一次最多变更 {MAX_CHANGED} 份证照，请分批提交。", {"rows": len(numbers)})
     found: dict[str, str] = {}
     wanted = list(dict.fromkeys(numbers))
-    for start in range(0, len(wanted), _CHUNK):
+    for start in range(0, len(wanted), PART):
         query = select(Certificate.number, func.max(Certificate.id)).where(
-            Certificate.number.in_(wanted[start : start + _CHUNK]), Certificate.type_code == type_code
+            Certificate.number.in_(wanted[start : start + PART]), Certificate.type_code == type_code
         )
         if work.actor.kind != "registry":
             query = query.where(Certificate.department == work.actor.department)
@@ -101,8 +126,7 @@ def lapse_due(work: Work, limit: int = LAPSED_AT_ONCE) -> int:
 
     Call it again until it gives 0.
     """
-    due = select(Certificate).where(Certificate.valid_to_on < shanghai_day(work.at), text(LAPSING))
-    rows = _lock(work, due.limit(limit))
+    rows = _lock(work, Certificate.valid_to_on < shanghai_day(work.at), text(LAPSING), limit=limit)
     last = _last_effective(work, [row.id for row in rows])
     decisions = []
     for row in rows:
@@ -115,12 +139,12 @@ def lapse_due(work: Work, limit: int = LAPSED_AT_ONCE) -> int:
     return sum(isinstance(one, Decided) and not one.duplicate for one in outcomes)
 
 
-def _lock(work: Work, query: Select[tuple[Certificate]]) -> list[Certificate]:
-    locked = query.order_by(Certificate.id).with_for_update().execution_options(populate_existing=True)
-    return list(work.session.scalars(locked))
+def _lock(work: Work, *which: ColumnExpressionArgument[bool], limit: int | None = None) -> list[_Locked]:
+    query = select(*_COLUMNS).where(*which).order_by(Certificate.id).limit(limit).with_for_update()
+    return [_Locked(*row) for row in work.session.execute(query)]
 
 
-def _is_own(work: Work, row: Certificate) -> bool:
+def _is_own(work: Work, row: _Locked) -> bool:
     return work.actor.kind == "registry" or work.actor.department == row.department
 
 
@@ -129,7 +153,7 @@ def _last_effective(work: Work, ids: Sequence[str]) -> dict[str, datetime]:
     return dict(iter(work.session.execute(query.group_by(StatusEvent.item_id)).tuples()))
 
 
-def _decide(work: Work, decisions: Sequence[tuple[Certificate, Change]]) -> list[Decided | Undecided]:
+def _decide(work: Work, decisions: Sequence[tuple[_Locked, Change]]) -> list[Decided | Undecided]:
     subjects = [(succession.subject_of(row), change) for row, change in decisions]
     outcomes = bulk.record_many(work, subjects)
     by_status: dict[Status, list[str]] = {}
@@ -137,9 +161,5 @@ def _decide(work: Work, decisions: Sequence[tuple[Certificate, Change]]) -> list
         if isinstance(one, Decided) and not one.duplicate:
             by_status.setdefault(one.status, []).append(one.id)
     for status, ids in by_status.items():
-        statement = update(Certificate).where(Certificate.id.in_(ids)).values(status=int(status))
-        work.session.execute(statement.execution_options(synchronize_session=False))
-    # Their states are old now, and 100,000 faces are much to hold.
-    for row, _ in decisions:
-        work.session.expunge(row)
+        work.session.execute(update(Certificate).where(Certificate.id.in_(ids)).values(status=int(status)))
     return outcomes

@@ -7,12 +7,11 @@ successors in their predecessors' place, (7) holders, files and log entries.
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from registry import upserts
+from registry.batches import collector_paused, pool_of
 from registry.certificates import desks, standing, succession
 from registry.certificates.outcomes import Outcomes, Registered, Row, RowRefusal
 from registry.certificates.rules import CertificateDraft, Examined
@@ -36,21 +35,8 @@ def run(
     work: Work, drafts: Sequence[CertificateDraft], files: Sequence[tuple[AttachedFile, ...]]
 ) -> list[Registered | RowRefusal]:
     """The outcome of every draft, in order."""
-    with _collector_paused():
+    with collector_paused():
         return _run(work, drafts, files)
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    # A batch makes some hundred thousand objects that live to its end and form no cycles: looking for garbage among
-    # them again and again would cost a tenth of the time. Whoever found the collector running starts it again.
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
 
 
 def _run(
@@ -148,7 +134,7 @@ def _take_serials(work: Work, department: str, year: int, count: int) -> int:
 
 
 def _seal(work: Work, rows: list[Row], outcomes: Outcomes) -> list[Row]:
-    draw = _pool(work, sum(len(row.examined.face) for row in rows) * SALT_BYTES)
+    draw = pool_of(work.draw, sum(len(row.examined.face) for row in rows) * SALT_BYTES)
     sealed = []
     for row in rows:
         try:
@@ -158,20 +144,6 @@ def _seal(work: Work, rows: list[Row], outcomes: Outcomes) -> list[Row]:
         else:
             sealed.append(row)
     return sealed
-
-
-def _pool(work: Work, size: int) -> Callable[[int], bytes]:
-    """Random bytes in small pieces out of one draw; each byte is given once."""
-    drawn, at = work.draw(size), 0
-
-    def draw(count: int) -> bytes:
-        nonlocal at
-        at += count
-        if at > size:
-            raise ValueError("more random bytes were asked for than drawn")
-        return drawn[at - count : at]
-
-    return draw
 
 
 _COLUMNS = (

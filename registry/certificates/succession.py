@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime, time
+from datetime import date, datetime, time
+from typing import Protocol
 
 from sqlalchemy import delete, select
 
@@ -123,7 +124,24 @@ def _operation(row: Row, predecessor: Certificate) -> Operation:
     return Operation.CHANGE
 
 
-def subject_of(certificate: Certificate) -> statuses.Subject:
+class Standing(Protocol):
+    """What the status machine needs to know of a certificate."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def department(self) -> str: ...
+    @property
+    def status(self) -> int: ...
+    @property
+    def status_list(self) -> int: ...
+    @property
+    def status_index(self) -> int: ...
+    @property
+    def issued_on(self) -> date: ...
+
+
+def subject_of(certificate: Standing) -> statuses.Subject:
     """The certificate as the status machine sees it; no event takes effect before the day of issue."""
     issued_at = datetime.combine(certificate.issued_on, time.min, SHANGHAI)
     slot = (certificate.status_list, certificate.status_index)
