@@ -47,6 +47,7 @@ from registry.log.service import open_log
 from registry.pipeline import Pipeline
 from registry.posters import service as posters
 from registry.scans import service as scans
+from registry.signing import service as signing
 from registry.venues import service as venues
 from registry.witnesses import service as witnesses
 from registry.work import REGISTRY, Actor, Registry
@@ -200,6 +201,7 @@ def _chores(registry: Registry, import_folder: ImportFolder) -> tuple[Callable[[
             posters.forget_old_sightings(work)
             fallbacks.forget_old(work)
             scans.forget_old(work)
+            signing.forget_old(work)
 
     def lapse() -> None:
         # In transactions of their own, so that nobody waits for a whole year's worth of them.

@@ -34,6 +34,7 @@ from registry.log.sealing import Seal, seal, store_seals
 from registry.log.sequencing import sequence
 from registry.log.service import open_log
 from registry.log.state import newest_head
+from registry.signing.leaving import redate_left
 from registry.witnesses.asking import Asker, Send
 from registry.work import whole_millisecond
 from verifier.note import Checkpoint
@@ -133,7 +134,9 @@ class Pipeline:
         return progress
 
     def _seal(self, progress: Progress) -> list[Seal]:
-        # (1) Rows that could not be sealed are passed over until the end is reached, then tried again.
+        # (1) Rows that could not be sealed are passed over until the end is reached, then tried again; so are those
+        # that their departments sign themselves, which is no problem.
+        redate_left(self._engine)
         outcome = seal(self._engine, self._keys, self._sealed_to, SEAL_BATCH)
         self._sealed_to = outcome.last_id if outcome.more else 0
         progress.more = outcome.more

@@ -322,6 +322,8 @@ def pages_of(site: Site) -> dict[str, str]:
         "venue": f"/venues/{site.venue_id}", "accounts": "/accounts", "keys": "/keys",
         "departments": "/departments", "types": "/types", "type": f"/types/{site.types[3]}",
         "type-draft": f"/types/drafts/{site.type_draft_id}?check=1",
+        "proposals": "/proposals",
+        "signing-keys": "/signing-keys?department=11310105MB9T00011M",
         "delegations": "/delegations", "delegation": f"/delegations/{site.delegation_id}",
         "quality": "/quality?month=2026-01",
         "quality-findings": f"/quality/findings?month=2026-01&type={site.types[1]}&department=11310105MB9T00011M",

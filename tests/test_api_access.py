@@ -147,7 +147,7 @@ def test_a_rule_for_a_role_that_does_not_exist_is_refused() -> None:
 
 def test_an_account_with_a_one_time_password_may_only_change_it(office: OpenOffice) -> None:
     made = office.send(
-        "POST", "/api/v1/accounts", json={"username": "newcomer", "name": "示例乙", "roles": ["administrator"]}
+        "POST", "/api/v1/accounts", json={"username": "newcomer", "name": "示例乙", "roles": ["auditor"]}
     ).json()
     client = office.client
     entry = {"username": "newcomer", "password": made["one_time_password"]}

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,7 @@ class Followed:
 
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Followed]:
-    for program in ("bash", "curl", "jq"):
+    for program in ("bash", "curl", "jq", "openssl"):
         if not shutil.which(program):
             missing(program)
     server = Server(tmp_path_factory.mktemp("server"), chain="embedded")
@@ -41,6 +42,7 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Followed]:
     folder = tmp_path_factory.mktemp("developer")
     commands = "\n".join(re.findall(r"^```sh\n(.*?)^```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL))
     given = {"BASE": f"http://127.0.0.1:{server.port}", "FIRST": server.first_password, "MINE": PASSWORD}
+    given["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     try:
         done = subprocess.run(
             ["bash", "-c", commands], cwd=folder, env={**os.environ, **given}, capture_output=True, text=True,
@@ -83,8 +85,22 @@ def test_a_suspension_changes_today_and_not_the_days_before(followed: Followed) 
     assert followed.file("event.json")["to_status"] == "suspended"
 
 
+def test_the_department_signs_itself_by_hand_and_by_the_command(followed: Followed) -> None:
+    assert followed.file("approved.json")["state"] == "approved"
+    assert followed.file("committed.json")["items"][0]["outcome"] == "signed"
+    assert "✓ 已签署 1 条，尚余 0 条" in followed.printed
+    receipt = followed.file("own-receipt.json")
+    assert 0 <= receipt["index"] < receipt["anchor"]["size"]
+    keys = followed.file("keys.json")
+    assert keys["signs_itself"] and [key["own"] for key in keys["items"]] == [True, False]
+    # What the entry says is the registry's time of handing it out, and the key's.
+    prepared = followed.file("prepared.json")
+    assert prepared["kid"] == keys["items"][0]["kid"] and prepared["recorded_at"] > keys["items"][0]["valid_from"]
+
+
 def test_secrets_stay_out_of_what_is_printed_and_out_of_the_reach_of_others(followed: Followed) -> None:
     header = followed.folder / "token.header"
     assert header.read_text().startswith("Authorization: Bearer szt_") and header.stat().st_mode & 0o077 == 0
     assert "szt_" not in followed.printed and PASSWORD not in followed.printed
     assert not (followed.folder / "admin.cookies").exists()
+    assert (followed.folder / "department.pem").stat().st_mode & 0o077 == 0

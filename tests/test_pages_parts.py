@@ -46,6 +46,7 @@ from registry.keys.rules import REGISTRY_PURPOSES
 from registry.log.published import Inclusion
 from registry.notices.service import KINDS as NOTICE_KINDS
 from registry.posters.rules import ALARMS
+from registry.proposals.actions import ACTIONS as ACTIONS_OF_TWO
 from registry.relatives.rules import RELATIONS
 from registry.statuses.rules import Operation
 from registry.uses.rules import REASONS
@@ -81,7 +82,11 @@ FAMILIES = {
     "code_type.": tuple(HOLDER_CODE_TYPES),
     "keys.due.": ("waiting", "fresh", "due_soon", "overdue", "past"),
     "keys.purpose.": REGISTRY_PURPOSES,
-    "keys.vault.": ("files", "token"),
+    "keys.vault.": ("files", "token", "department"),
+    "proposal.": tuple(ACTIONS_OF_TWO),
+    "proposal.state.": ("open", "approved", "refused", "withdrawn", "expired", "alone"),
+    "signing_keys.": ("itself_body", "service_body"),
+    "signing_keys.state.": ("coming", "live", "past", "revoked", "compromised"),
     "delegations.role.": tuple(role.name.lower() for role in Role),
     "delegations.state.": ("awaiting", "live", "revoked"),
     "codes.": (
@@ -149,10 +154,13 @@ FAMILIES = {
         "type_saved", "type_published", "type_taken_back", "type_discarded", "type_restored", "local_code",
         "local_code_removed",
         "department_registered", "department_suspended", "department_reinstated", "scope_granted",
+        "key_ended", "key_held", "key_served", "proposal_approved", "proposal_refused", "proposal_withdrawn",
+        "proposed", "roles",
     ),
 }  # fmt: skip
 #: Families whose keys are looked up and may be missing.
-OPEN_FAMILIES = ("column.", "evidence.", "mend.", "next.", "problem.title.", "reason.", "visit.")
+OPEN_FAMILIES = ("column.", "evidence.", "mend.", "next.", "problem.title.", "proposal.field.", "proposal.value.",
+                 "reason.", "visit.")  # fmt: skip
 
 
 def literal_keys() -> set[str]:

@@ -33,12 +33,14 @@ from registry.delegations import rules as delegations
 from registry.departments import service as departments
 from registry.disputes import service as disputes
 from registry.errors import InvalidDraftError, NotFoundError, NotPermittedError, ReuseRefusedError
+from registry.keys import own
 from registry.log.tables import LogEntry
 from registry.uses import rules
 from registry.uses import service as uses
 from registry.uses.tables import Use
 from verifier.commitment import reseal
 from verifier.entry import Entry, Kind
+from verifier.suites import SoftwareKey
 
 pytest_plugins = ["registry_fixtures"]
 
@@ -117,6 +119,14 @@ def _hold(house: House, item: str) -> None:
     house.do(disputes.accept, dispute.id, holds=True)
 
 
+def _sign_itself(house: House, item: str) -> None:
+    key = SoftwareKey.generate()
+    asked = house.do(own.ask_for_proof, MARKET, key.public.suite.name, key.public.raw.hex(), None, None)
+    house.do(own.prove, MARKET, asked.row.id, key.sign(asked.to_be_signed))
+    house.do(own.install, asked.row.id)
+    house.clock.pass_by(seconds=5)
+
+
 REFUSALS: list[tuple[str, Callable[[House, str], None] | None, dict[str, Any], dict[str, Any]]] = [
     ("wrong_purpose", None, {"purpose": "另一用途"}, {}),
     ("matter_unknown", None, {"matter_code": "CN-9999"}, {}),
@@ -137,6 +147,7 @@ REFUSALS: list[tuple[str, Callable[[House, str], None] | None, dict[str, Any], d
     ("item_transferred", _status("transfer_out"), {}, {}),
     ("item_lost", _status("report_loss"), {}, {}),
     ("item_disputed", _hold, {}, {}),
+    ("awaiting_signature", _sign_itself, {}, {}),
 ]
 
 

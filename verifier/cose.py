@@ -42,6 +42,7 @@ class Type(IntEnum):
     DERIVED_CODE = 65009
     ENTRY = 65010
     STATUS_DELTA = 65011
+    KEY_POSSESSION = 65012
 
 
 class Sign1(NamedTuple):

@@ -16,6 +16,7 @@ from api.cli.errors import EXIT_INTERRUPTED, EXIT_SOFTWARE, EXIT_USAGE, CommandE
 from api.cli.filing_arguments import add_files
 from api.cli.governing_arguments import add_governance
 from api.cli.importing_arguments import add_import
+from api.cli.signing_arguments import add_signing
 from api.cli.trust_arguments import add_trust
 
 _OURS = frozenset({"api", "registry", "chain", "verifier", "codes", "contracts"})
@@ -86,6 +87,8 @@ def _parser() -> Parser:
     add_governance(commands)
     _add_delegation(commands)
     _add_keys(commands)
+    _add_administrator(commands)
+    add_signing(commands)
     demo = commands.add_parser(
         "demo", help="演示完整过程（需要服务器组件）", description="在本机演示登记、存证、核验、复用与闸口"
     )
@@ -214,6 +217,19 @@ def _add_keys(commands: argparse._SubParsersAction[Parser]) -> None:
     for action in (listing, show, rotate):
         action.add_argument("--data", metavar="目录", type=Path, help="数据目录，默认取自 SUIZHENG_DATA")
     keys.set_defaults(module="keeping")
+
+
+def _add_administrator(commands: argparse._SubParsersAction[Parser]) -> None:
+    administrator = commands.add_parser(
+        "administrator",
+        help="在服务器上新增一名管理员（需要服务器组件）",
+        description="双人复核时无人可以复核的出路：只能在服务器上办理，记入变更记录。设置取自环境变量，与 serve 相同。",
+    )
+    administrator.add_argument("username", metavar="用户名", help="3 至 32 位小写字母、数字或 . _ -")
+    administrator.add_argument("--name", metavar="姓名", required=True, help="姓名")
+    administrator.add_argument("--reason", metavar="理由", required=True, help="为何在服务器上办理")
+    administrator.add_argument("--data", metavar="目录", type=Path, help="数据目录，默认取自 SUIZHENG_DATA")
+    administrator.set_defaults(module="appointing")
 
 
 def _add_delegation(commands: argparse._SubParsersAction[Parser]) -> None:

@@ -59,8 +59,8 @@ class _StayHere(urllib.request.HTTPRedirectHandler):
         return None
 
 
-# No proxy: a gate talks to its registry, and to nobody else.
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _StayHere())
+#: No proxy, no redirects: a token goes to the registry it is for, and to nobody else.
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _StayHere())
 
 
 def hand_in(
@@ -137,7 +137,7 @@ def _send(server: str, venue: str, token: str, batch: list[Visit]) -> None:
         },
     )
     try:
-        with _OPENER.open(request, timeout=TIMEOUT_SECONDS) as answer:
+        with OPENER.open(request, timeout=TIMEOUT_SECONDS) as answer:
             answer.read(_MAX_ANSWER_BYTES)
     except urllib.error.HTTPError as error:
         with error:

@@ -9,12 +9,15 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from pydantic import AwareDatetime, Field
 
+from api.http import proposals
 from api.http.calls import Answer, Call, get_call
 from api.http.forms import USUAL, Incoming, Outgoing, problems
 from api.http.guard import GuardedRoute
 from api.http.sessions import Account, account_of
 from registry.accounts import service as accounts
 from registry.accounts import tokens
+from registry.proposals import service as changes
+from registry.proposals.actions import Applied
 from registry.work import Work
 
 router = APIRouter(prefix="/api/v1", tags=["账号与令牌"], route_class=GuardedRoute, responses=USUAL)
@@ -28,6 +31,20 @@ class NewAccount(Incoming):
     name: str = Field(max_length=100, description="姓名")
     department: str | None = Field(default=None, max_length=18, description="所属部门的统一社会信用代码")
     roles: list[str] = Field(max_length=5, description="角色")
+    reason: str = Field(default="", max_length=200, description="理由；实行双人复核时必填")
+
+
+class Roles(Incoming):
+    """Other roles for an account."""
+
+    roles: list[str] = Field(max_length=5, description="角色")
+    reason: str = Field(default="", max_length=200, description="理由；实行双人复核时必填")
+
+
+class Reset(Incoming):
+    """Why a password is reset."""
+
+    reason: str = Field(default="", max_length=200, description="理由；实行双人复核时必填")
 
 
 class AccountMade(Account):
@@ -50,6 +67,7 @@ class NewToken(Incoming):
     department: str | None = Field(default=None, max_length=18, description="所属部门的统一社会信用代码")
     roles: list[str] = Field(max_length=5, description="角色")
     expires_at: AwareDatetime = Field(description="到期时间（带时区），最长 400 天", strict=False)
+    reason: str = Field(default="", max_length=200, description="理由；实行双人复核时必填")
 
 
 class Token(Outgoing):
@@ -77,16 +95,33 @@ class Tokens(Outgoing):
     next_cursor: None = None
 
 
-@router.post("/accounts", status_code=201, response_model=AccountMade, summary="新建账号", responses=problems(404, 409))
+@router.post("/accounts", status_code=201, response_model=AccountMade, summary="新建账号",
+             responses={202: {"model": proposals.Proposal}, **problems(404, 409)})  # fmt: skip
 def create_account(body: NewAccount, call: OfCall) -> Response:
     """返回一次性口令；首次登录后必须修改。"""
 
-    def act(work: Work) -> Answer:
-        made = accounts.create_staff(work, body.username, body.name, body.roles, body.department)
-        shown = AccountMade(**account_of(made.staff).model_dump(), one_time_password=made.one_time_password)
-        return Answer(HTTPStatus.CREATED, shown, shown_once=("one_time_password",))
+    given = body.model_dump(exclude={"reason"})
+    return proposals.changing(
+        call, "account.create", given, body.reason, lambda _, applied: _account_made(applied, HTTPStatus.CREATED)
+    )
 
-    return call.answer(act)
+
+def _account_made(applied: Applied, status: int) -> Answer:
+    made = AccountMade(**account_of(applied.value).model_dump(), one_time_password=applied.once["one_time_password"])
+    return Answer(status, made, shown_once=("one_time_password",))
+
+
+@router.post(
+    "/accounts/{account_id}/roles", response_model=Account, summary="变更角色",
+    responses={202: {"model": proposals.Proposal}, **problems(404)},
+)  # fmt: skip
+def set_roles(account_id: str, body: Roles, call: OfCall) -> Response:
+    """变更账号的角色，并结束其全部会话。"""
+    given = {"account_id": account_id, "roles": body.roles}
+    return proposals.changing(
+        call, "account.roles", given, body.reason,
+        lambda _, applied: Answer(HTTPStatus.OK, account_of(applied.value)),
+    )  # fmt: skip
 
 
 @router.get("/accounts", summary="账号列表")
@@ -102,28 +137,29 @@ def disable_account(account_id: str, call: OfCall) -> Response:
 
 
 @router.post("/accounts/{account_id}/password", response_model=AccountMade, summary="重置口令", responses=problems(404))
-def reset_password(account_id: str, call: OfCall) -> Response:
-    """生成新的一次性口令，解除锁定并结束其全部会话。"""
+def reset_password(account_id: str, call: OfCall, body: Reset | None = None) -> Response:
+    """生成新的一次性口令，解除锁定并结束其全部会话。管理员账号的重置须经双人复核。"""
+    reason = body.reason if body else ""
 
     def act(work: Work) -> Answer:
-        password = accounts.reset_password(work, account_id)
-        account = account_of(accounts.get_staff(work, account_id))
-        shown = AccountMade(**account.model_dump(), one_time_password=password)
-        return Answer(HTTPStatus.OK, shown, shown_once=("one_time_password",))
+        done = changes.reset_password(work, account_id, reason, call.services.keys)
+        return _account_made(done, HTTPStatus.OK) if isinstance(done, Applied) else proposals.waiting(work, done)
 
     return call.answer(act)
 
 
-@router.post("/tokens", status_code=201, response_model=TokenMade, summary="签发令牌", responses=problems(404))
+@router.post("/tokens", status_code=201, response_model=TokenMade, summary="签发令牌",
+             responses={202: {"model": proposals.Proposal}, **problems(404)})  # fmt: skip
 def create_token(body: NewToken, call: OfCall) -> Response:
     """为部门系统签发访问令牌；令牌内容仅显示一次，系统只保存其摘要。"""
 
-    def act(work: Work) -> Answer:
-        made = tokens.create(work, body.name, body.department, body.roles, body.expires_at)
-        shown = TokenMade(**Token.model_validate(made.token).model_dump(), secret=made.secret)
+    given = {**body.model_dump(exclude={"reason", "expires_at"}), "expires_at": body.expires_at.isoformat()}
+
+    def made(_: Work, applied: Applied) -> Answer:
+        shown = TokenMade(**Token.model_validate(applied.value).model_dump(), secret=applied.once["secret"])
         return Answer(HTTPStatus.CREATED, shown, shown_once=("secret",))
 
-    return call.answer(act)
+    return proposals.changing(call, "token.create", given, body.reason, made)
 
 
 @router.get("/tokens", summary="令牌列表")

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Response
 from pydantic import Field
 
+from api.http import proposals
 from api.http.calls import Answer, Call, get_call
 from api.http.forms import USUAL, Incoming, Outgoing, problems
 from api.http.guard import GuardedRoute
@@ -29,6 +30,7 @@ class NewDepartment(Incoming):
     name: str = Field(max_length=200, description="名称")
     short_name: str = Field(max_length=60, description="简称")
     level: Literal["municipal", "district", "street", "unit"] = Field(default="district", description="层级")
+    reason: str = Field(default="", max_length=200, description="理由；实行双人复核时必填")
 
 
 class NewScope(Incoming):
@@ -38,6 +40,7 @@ class NewScope(Incoming):
     action: Literal["issue", "use"] = Field(description="issue 颁发，use 用证")
     valid_from_on: date | None = Field(default=None, description="起始日（含），缺省为今天", strict=False)
     valid_to_on: date | None = Field(default=None, description="截止日（含），缺省为不限", strict=False)
+    reason: str = Field(default="", max_length=200, description="理由；实行双人复核时必填")
 
 
 class Decision(Incoming):
@@ -87,15 +90,25 @@ def _shown(work: Work, row: DepartmentRow, scopes: list[ScopeRow]) -> Department
     )
 
 
-@router.post("/departments", status_code=201, response_model=Department, summary="登记部门", responses=problems(409))
+def _whole(work: Work, row: DepartmentRow) -> Department:
+    return _shown(work, row, departments.list_scopes(work, row.code))
+
+
+@router.post(
+    "/departments",
+    status_code=201,
+    response_model=Department,
+    summary="登记部门",
+    responses={202: {"model": proposals.Proposal}, **problems(409)},
+)
 def register_department(body: NewDepartment, call: OfCall) -> Response:
     """登记部门并写入存证日志；相同内容重复登记无妨。"""
 
-    def act(work: Work) -> Answer:
-        row = departments.register(work, body.code, body.name, body.short_name, body.level)
-        return Answer(HTTPStatus.CREATED, _shown(work, row, departments.list_scopes(work, row.code)))
-
-    return call.answer(act)
+    given = body.model_dump(include={"code", "name", "short_name", "level"})
+    return proposals.changing(
+        call, "department.register", given, body.reason,
+        lambda work, applied: Answer(HTTPStatus.CREATED, _whole(work, applied.value)),
+    )  # fmt: skip
 
 
 @router.get("/departments", summary="部门列表")
@@ -110,37 +123,34 @@ def list_departments(call: OfCall) -> Departments:
 
 
 @router.post(
-    "/departments/{code}/scopes", status_code=201, response_model=Scope, summary="授予权限", responses=problems(404)
-)
+    "/departments/{code}/scopes", status_code=201, response_model=Scope, summary="授予权限",
+    responses={202: {"model": proposals.Proposal}, **problems(404)},
+)  # fmt: skip
 def grant_scope(code: str, body: NewScope, call: OfCall) -> Response:
     """允许部门在期间内颁发或使用某类证照。"""
 
-    def act(work: Work) -> Answer:
-        granted = departments.grant_scope(work, code, body.type_code, body.action, body.valid_from_on, body.valid_to_on)
-        return Answer(HTTPStatus.CREATED, Scope.model_validate(granted))
-
-    return call.answer(act)
+    given = {"department": code, **body.model_dump(mode="json", exclude={"reason"})}
+    return proposals.changing(
+        call, "scope.grant", given, body.reason,
+        lambda _, applied: Answer(HTTPStatus.CREATED, Scope.model_validate(applied.value)),
+    )  # fmt: skip
 
 
 @router.post("/departments/{code}/suspend", response_model=Department, summary="暂停部门", responses=problems(403, 404))
 def suspend(code: str, body: Decision, call: OfCall) -> Response:
     """部门在恢复之前不能颁发或使用证照；此前所做不受影响。决定写入存证日志，并在链上登记。"""
 
-    def act(work: Work) -> Answer:
-        row = standing.suspend(work, code, body.reason)
-        return Answer(HTTPStatus.OK, _shown(work, row, departments.list_scopes(work, code)))
-
-    return call.answer(act)
+    return call.answer(lambda work: Answer(HTTPStatus.OK, _whole(work, standing.suspend(work, code, body.reason))))
 
 
 @router.post(
-    "/departments/{code}/reinstate", response_model=Department, summary="恢复部门", responses=problems(403, 404)
-)
+    "/departments/{code}/reinstate", response_model=Department, summary="恢复部门",
+    responses={202: {"model": proposals.Proposal}, **problems(403, 404)},
+)  # fmt: skip
 def reinstate(code: str, body: Decision, call: OfCall) -> Response:
     """恢复已暂停的部门。"""
 
-    def act(work: Work) -> Answer:
-        row = standing.reinstate(work, code, body.reason)
-        return Answer(HTTPStatus.OK, _shown(work, row, departments.list_scopes(work, code)))
-
-    return call.answer(act)
+    return proposals.changing(
+        call, "department.reinstate", {"code": code}, body.reason,
+        lambda work, applied: Answer(HTTPStatus.OK, _whole(work, applied.value)),
+    )  # fmt: skip

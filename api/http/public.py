@@ -95,6 +95,7 @@ class Standing(Outgoing):
     origin: str = Field(description="存证日志的名称")
     waiting: int = Field(description="已受理、尚未进入日志的条目数")
     oldest_waiting_at: datetime | None
+    unsigned: int = Field(description="等待自行签署的部门签署的条目数，不计入前面的等待")
     size: int = Field(description="日志条目数")
     anchored_size: int = Field(description="已上链的日志头覆盖的条目数")
     anchored_at: datetime | None = Field(description="最近一次上链的区块时间")
@@ -116,6 +117,7 @@ def standing_of(services: Services) -> Standing:
         origin=services.pipeline.origin,
         waiting=log.waiting,
         oldest_waiting_at=log.oldest_waiting_at,
+        unsigned=log.unsigned,
         size=log.size,
         anchored_size=log.anchored_size,
         anchored_at=log.anchored_at,

@@ -47,7 +47,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class DepartmentsPage:
-    """Every department, and the forms. today: yyyy-mm-dd in Shanghai."""
+    """Every department, and the forms. today: yyyy-mm-dd in Shanghai; dual: two have to decide."""
 
     cards: Sequence[DepartmentCard]
     departments: Sequence[Option]
@@ -55,4 +55,5 @@ class DepartmentsPage:
     actions: Sequence[Option]
     levels: Sequence[Option]
     today: str
+    dual: bool
     draft: Draft

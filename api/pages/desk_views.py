@@ -302,6 +302,7 @@ class StaffLine:
     tone: Tone
     state: str
     disabled: bool
+    role_codes: frozenset[str]
     is_self: bool
 
 
@@ -355,3 +356,5 @@ class AccountsPage:
     errors: Mapping[str, str] = field(default_factory=dict)
     problem: ProblemView | None = None
     problem_in: str = ""
+    #: Whether two administrators have to decide.
+    dual: bool = False

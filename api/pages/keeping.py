@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -15,11 +15,14 @@ from api.http.keys import MAX_LEAD_HOURS, KeyShown, history
 from api.pages import wording
 from api.pages.forms import Form, get_form
 from api.pages.problems import SHOWN_ERRORS, problem_view, status_of
+from api.pages.proposing import wish
 from api.pages.rendering import go, show, texts_for
 from api.pages.texts import Texts
 from api.pages.views import Option, ProblemView, Tone
+from registry.accounts import control
 from registry.errors import FieldError, InvalidDraftError
 from registry.keys import rules
+from registry.keys.rules import OWN_VAULT
 
 router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 OfCall = Annotated[Call, Depends(get_call)]
@@ -53,6 +56,7 @@ class KeysPage:
     warnings: Sequence[str]
     purposes: Sequence[Option]
     leads: Sequence[Option]
+    dual: bool
     problem: ProblemView | None = None
 
 
@@ -70,18 +74,18 @@ def rotate(request: Request, call: OfCall, form: OfForm) -> Response:
         lead = form.text("lead")
         if not lead.isdecimal() or int(lead) > MAX_LEAD_HOURS:
             raise InvalidDraftError([FieldError("lead", "out_of_range", "提前公布的时间有误。")])
-        call.services.keys.rotate(form.text("purpose"), call.services.clock(), lead=timedelta(hours=int(lead)))
-        call.services.worker.wake()
+        given = {"purpose": form.text("purpose"), "lead_hours": int(lead), "suite": None}
+        made = wish(call, "key.rotate", given, form.text("reason"))
     except SHOWN_ERRORS as refused:
         view = _page(call, t, problem_view(refused, t))
         return show(request, "keys.html", view, status=status_of(refused))
-    return go("/keys", done="key")
+    return go("/keys", done="key") if made is not None else go("/proposals", done="proposed")
 
 
 def _page(call: Call, t: Texts, problem: ProblemView | None = None) -> KeysPage:
     shown = history(call.services.keys, call.services.clock())
     names = call.read(wording.department_names)
-    open_purposes = list(dict.fromkeys(key.purpose for key in shown if key.valid_to is None))
+    open_purposes = list(dict.fromkeys(key.purpose for key in shown if key.valid_to is None and key.vault != OWN_VAULT))
     due = [key for key in shown if key.due in ("due_soon", "overdue")]
     return KeysPage(
         lines=[_line(key, names, t) for key in shown],
@@ -89,6 +93,7 @@ def _page(call: Call, t: Texts, problem: ProblemView | None = None) -> KeysPage:
         purposes=[(purpose, _purpose(purpose, names, t)) for purpose in open_purposes],
         leads=[("24", t("keys.lead.day")), ("168", t("keys.lead.week")), ("0", t("keys.lead.now"))],
         problem=problem,
+        dual=call.read(lambda work: control.binding_since(work) is not None),
     )
 
 

@@ -73,6 +73,8 @@ GROUPS: Final[tuple[tuple[str, tuple[Way, ...]], ...]] = (
             _way("/quality", "nav.quality", "dash", REGISTRAR, AUDITOR, ADMINISTRATOR),
             _way("/types", "nav.types", "files", ADMINISTRATOR, REGISTRAR, WINDOW, AUDITOR),
             _way("/departments", "nav.departments", "building", ADMINISTRATOR),
+            _way("/signing-keys", "nav.signing_keys", "key", ADMINISTRATOR, REGISTRAR),
+            _way("/proposals", "nav.proposals", "users", ADMINISTRATOR, AUDITOR),
             _way("/calendar", "nav.calendar", "clock", ADMINISTRATOR),
             _way("/keys", "nav.keys", "key", ADMINISTRATOR),
             _way("/accounts", "nav.accounts", "user", ADMINISTRATOR),

@@ -13,9 +13,11 @@ from api.http.guard import GuardedRoute
 from api.pages.department_views import DepartmentCard, DepartmentsPage, Draft, ScopeLine
 from api.pages.forms import Form, get_form
 from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
+from api.pages.proposing import wish
 from api.pages.rendering import go, show, texts_for
 from api.pages.texts import Texts
 from api.pages.views import Option
+from registry.accounts import control
 from registry.catalogue import service as catalogue
 from registry.departments import service as departments
 from registry.departments import standing
@@ -40,21 +42,20 @@ def list_departments(request: Request, call: OfCall) -> Response:
 def register(request: Request, call: OfCall, form: OfForm) -> Response:
     """登记部门。"""
 
-    def act(work: Work) -> object:
-        code, name, short_name = form.text("code"), form.text("name"), form.text("short_name")
-        return departments.register(work, code, name, short_name, form.text("level"))
-
-    return _done(request, call, form, "register", "department_registered", act)
+    given = {name: form.text(name) for name in ("code", "name", "short_name", "level")}
+    return _done(
+        request, call, form, "register", "department_registered", _wish(call, form, "department.register", given)
+    )
 
 
 @router.post("/departments/scopes")
 def grant_scope(request: Request, call: OfCall, form: OfForm) -> Response:
     """授予权限。"""
 
-    def act(work: Work) -> object:
-        first, last = _day(form, "valid_from_on"), _day(form, "valid_to_on")
-        department, type_code = form.text("department"), form.text("type_code")
-        return departments.grant_scope(work, department, type_code, form.text("action"), first, last)
+    def act() -> object:
+        given = {name: form.text(name) for name in ("department", "type_code", "action")}
+        days = {name: _day(form, name) for name in ("valid_from_on", "valid_to_on")}
+        return _wish(call, form, "scope.grant", {**given, **days})()
 
     return _done(request, call, form, "grant", "scope_granted", act)
 
@@ -63,9 +64,9 @@ def grant_scope(request: Request, call: OfCall, form: OfForm) -> Response:
 def suspend(request: Request, code: str, call: OfCall, form: OfForm) -> Response:
     """暂停部门。"""
 
-    def act(work: Work) -> object:
+    def act() -> object:
         _check_agreed(form)
-        return standing.suspend(work, code, form.text("reason"))
+        return call.write(lambda work: standing.suspend(work, code, form.text("reason")))
 
     return _done(request, call, form, code, "department_suspended", act)
 
@@ -74,9 +75,9 @@ def suspend(request: Request, code: str, call: OfCall, form: OfForm) -> Response
 def reinstate(request: Request, code: str, call: OfCall, form: OfForm) -> Response:
     """恢复部门。"""
 
-    def act(work: Work) -> object:
+    def act() -> object:
         _check_agreed(form)
-        return standing.reinstate(work, code, form.text("reason"))
+        return _wish(call, form, "department.reinstate", {"code": code})()
 
     return _done(request, call, form, code, "department_reinstated", act)
 
@@ -86,19 +87,26 @@ def _check_agreed(form: Form) -> None:
         raise InvalidDraftError([FieldError("agreed", "not_agreed", "请先勾选确认。")])
 
 
-def _day(form: Form, name: str) -> date | None:
+def _wish(call: Call, form: Form, action: str, given: Mapping[str, str | None]) -> Callable[[], object]:
+    return lambda: wish(call, action, given, form.text("reason"))
+
+
+def _day(form: Form, name: str) -> str | None:
     text = form.text(name)
     try:
-        return date.fromisoformat(text) if text else None
+        return date.fromisoformat(text).isoformat() if text else None
     except ValueError as wrong:
         raise InvalidDraftError([FieldError(name, "date_does_not_exist", "请填写存在的日期。")]) from wrong
 
 
-def _done(request: Request, call: Call, form: Form, place: str, done: str, act: Callable[[Work], object]) -> Response:
-    """Do it and show the list; a refusal is shown with what was sent, in the form at `place`."""
+def _done(request: Request, call: Call, form: Form, place: str, done: str, act: Callable[[], object]) -> Response:
+    """Do it and show the list; or the worklist, where nothing was made and it waits for a second administrator.
+
+    A refusal is shown with what was sent, in the form at `place`.
+    """
     t = texts_for(request)
     try:
-        call.write(act)
+        made = act()
     except SHOWN_ERRORS as refused:
         names = ("code", "name", "short_name", "level", "department", "type_code", "action", "valid_from_on",
                  "valid_to_on", "reason")  # fmt: skip
@@ -107,7 +115,7 @@ def _done(request: Request, call: Call, form: Form, place: str, done: str, act: 
         )
         return show(request, "departments.html", _page(call, t, draft), status=status_of(refused))
     call.services.worker.wake()
-    return go("/departments", done=done)
+    return go("/departments", done=done) if made is not None else go("/proposals", done="proposed")
 
 
 def _page(call: Call, t: Texts, draft: Draft | None = None) -> DepartmentsPage:
@@ -125,6 +133,7 @@ def _page(call: Call, t: Texts, draft: Draft | None = None) -> DepartmentsPage:
             actions=[(action, t(f"scope.{action}")) for action in ACTIONS],
             levels=_levels(t),
             today=today.isoformat(),
+            dual=control.binding_since(work) is not None,
             draft=draft or Draft(),
         )
 

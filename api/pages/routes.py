@@ -26,10 +26,12 @@ from api.pages import (
     phone_apps,
     posters,
     presiding,
+    proposing,
     quality,
     registering,
     relatives,
     scanning,
+    signing_keys,
     single,
     staffing,
     state,
@@ -76,5 +78,7 @@ for part in (
     cataloguing,
     staffing,
     presiding,
+    proposing,
+    signing_keys,
 ):
     router.include_router(part.router)

@@ -14,14 +14,17 @@ from api.pages import wording
 from api.pages.desk_views import AccountForm, AccountsPage, Secret, StaffLine, TokenLine
 from api.pages.forms import Form, get_form
 from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
+from api.pages.proposing import wish
 from api.pages.rendering import go, show, texts_for
 from api.pages.texts import Texts
 from api.pages.times import SHANGHAI
 from api.pages.views import ProblemView, Tone
+from registry.accounts import control, tokens
 from registry.accounts import service as accounts
-from registry.accounts import tokens
 from registry.accounts.tables import ApiToken, Staff
 from registry.errors import FieldError, InvalidDraftError, NotFoundError, NotPermittedError
+from registry.proposals import service as changes
+from registry.proposals.actions import Applied
 from registry.work import Work
 
 router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
@@ -43,25 +46,25 @@ def create_account(request: Request, call: OfCall, form: OfForm) -> Response:
     t = texts_for(request)
     username, department = form.text("username"), form.text("department") or None
     try:
-        made = call.write(
-            lambda work: accounts.create_staff(work, username, form.text("name"), form.all("roles"), department)
-        )
+        given = {"username": username, "name": form.text("name"), "roles": form.all("roles"), "department": department}
+        made = wish(call, "account.create", given, form.text("reason"))
     except SHOWN_ERRORS as refused:
         return _again(request, call, refused, form, "staff")
-    secret = Secret(t("accounts.made", name=username), made.one_time_password or "", t("accounts.once"))
+    if made is None:
+        return go("/proposals", done="proposed")
+    secret = Secret(t("accounts.made", name=username), made.once["one_time_password"], t("accounts.once"))
     return show(request, "accounts.html", _page(call, t, secret=secret), status=201)
 
 
 @router.post("/accounts/{account_id}/password")
 def reset_password(request: Request, account_id: str, call: OfCall) -> Response:
-    """重置口令；新的一次性口令只显示一次。"""
+    """重置口令；新的一次性口令只显示一次。管理员的口令须经双人复核。"""
     t = texts_for(request)
-
-    def act(work: Work) -> tuple[str, str]:
-        return accounts.get_staff(work, account_id).username, accounts.reset_password(work, account_id)
-
-    username, password = call.write(act)
-    secret = Secret(t("accounts.made", name=username), password, t("accounts.once"))
+    reason = t("accounts.reset")
+    done = call.write(lambda work: changes.reset_password(work, account_id, reason, call.services.keys))
+    if not isinstance(done, Applied):
+        return go("/proposals", done="proposed")
+    secret = Secret(t("accounts.made", name=done.value.username), done.once["one_time_password"], t("accounts.once"))
     return show(request, "accounts.html", _page(call, t, secret=secret))
 
 
@@ -74,6 +77,17 @@ def disable_account(account_id: str, call: OfCall) -> Response:
     return go("/accounts", done="disabled")
 
 
+@router.post("/accounts/{account_id}/roles")
+def set_roles(request: Request, account_id: str, call: OfCall, form: OfForm) -> Response:
+    """变更角色；须经双人复核。"""
+    given = {"account_id": account_id, "roles": form.all("roles")}
+    try:
+        made = wish(call, "account.roles", given, form.text("reason"))
+    except SHOWN_ERRORS as refused:
+        return _again(request, call, refused, form, account_id)
+    return go("/accounts", done="roles") if made is not None else go("/proposals", done="proposed")
+
+
 @router.post("/tokens")
 def create_token(request: Request, call: OfCall, form: OfForm) -> Response:
     """新建令牌；密文只显示一次。"""
@@ -81,10 +95,13 @@ def create_token(request: Request, call: OfCall, form: OfForm) -> Response:
     name, department = form.text("token_name"), form.text("token_department") or None
     try:
         expires_at = _end_of_day(form.text("expires_on"), t)
-        made = call.write(lambda work: tokens.create(work, name, department, form.all("token_roles"), expires_at))
+        given = {"name": name, "department": department, "roles": form.all("token_roles")}
+        made = wish(call, "token.create", {**given, "expires_at": expires_at.isoformat()}, form.text("reason"))
     except SHOWN_ERRORS as refused:
         return _again(request, call, refused, form, "token")
-    secret = Secret(t("tokens.made", name=name), made.secret, t("tokens.once"))
+    if made is None:
+        return go("/proposals", done="proposed")
+    secret = Secret(t("tokens.made", name=name), made.once["secret"], t("tokens.once"))
     return show(request, "accounts.html", _page(call, t, secret=secret), status=201)
 
 
@@ -137,7 +154,7 @@ def _page(
             tokens=[_token(row, names, work, t) for row in tokens.list_tokens(work)],
             departments=list(names.items()), roles=wording.role_options(t),
             form=form or AccountForm(expires_on=in_a_year.isoformat()), secret=secret, errors=errors or {},
-            problem=problem, problem_in=place,
+            problem=problem, problem_in=place, dual=control.binding_since(work) is not None,
         )  # fmt: skip
 
     return call.read(ask)
@@ -148,7 +165,8 @@ def _staff(row: Staff, names: Mapping[str, str], work: Work, t: Texts) -> StaffL
     return StaffLine(
         id=row.id, username=row.username, name=row.name, department=_department(row.department, names, t),
         roles=[wording.role_name(role, t) for role in row.roles], tone=tone, state=t(f"account.{state}"),
-        disabled=row.disabled_at is not None, is_self=work.actor.id == f"staff:{row.id}",
+        disabled=row.disabled_at is not None, role_codes=frozenset(row.roles),
+        is_self=work.actor.id == f"staff:{row.id}",
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import delete, select, update
 
 from registry import upserts
-from registry.accounts import rules
+from registry.accounts import control, rules
 from registry.accounts.tables import Staff, StaffSession
 from registry.departments import service as departments
 from registry.errors import AuthenticationError, DuplicateError, FieldError, InvalidDraftError, NotFoundError
@@ -87,7 +87,22 @@ def list_staff(work: Work) -> list[Staff]:
 def disable_staff(work: Work, staff_id: str) -> Staff:
     """Shut an account and end its sessions. Raises NotFoundError."""
     staff = get_staff(work, staff_id)
+    # First: who could have been the second of two does not cease to count by being shut out.
+    control.observe(work)
     staff.disabled_at = staff.disabled_at or work.at
+    work.session.execute(delete(StaffSession).where(StaffSession.staff_id == staff_id))
+    work.session.flush()
+    return staff
+
+
+def set_roles(work: Work, staff_id: str, roles: list[str]) -> Staff:
+    """Other roles for an account; its sessions end. Raises NotFoundError, InvalidDraftError."""
+    staff = get_staff(work, staff_id)
+    errors = rules.check_staff(staff.username, staff.name, roles, staff.department)
+    if errors:
+        raise InvalidDraftError(errors)
+    control.observe(work)
+    staff.roles = sorted(roles)
     work.session.execute(delete(StaffSession).where(StaffSession.staff_id == staff_id))
     work.session.flush()
     return staff

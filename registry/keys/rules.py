@@ -17,6 +17,8 @@ TRUST_ROOT = "trust-root"
 REGISTRY_PURPOSES = (LOG, CODES, STATUS, TRUST_ROOT)
 
 _DEPARTMENT = "department:"
+#: The vault of keys whose private halves departments hold themselves; they are nowhere here.
+OWN_VAULT = "department"
 #: What settings may name.
 FAMILIES = (*REGISTRY_PURPOSES, "department")
 
@@ -64,20 +66,44 @@ def due(period: Period, at: datetime) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A key and when it is in force: from (inclusive), to (exclusive, None while open)."""
+    """A key and when it is in force: from (inclusive), to (exclusive, None while open); own: a department holds it."""
 
     kid: bytes
     valid_from: datetime
     valid_to: datetime | None
+    own: bool = False
 
     def covers(self, at: datetime) -> bool:
         """Whether the key is in force at that time."""
         return self.valid_from <= at and (self.valid_to is None or at < self.valid_to)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the key was ended before it began."""
+        return self.valid_to is not None and self.valid_to <= self.valid_from
+
 
 def in_force(periods: Iterable[Period], at: datetime) -> Period | None:
     """The one key in force at that time, or None."""
     return next((period for period in periods if period.covers(at)), None)
+
+
+def signs_itself(periods: Iterable[Period], at: datetime) -> bool:
+    """Whether the department holds the key of that time; or held the last one, so that without it nobody signs."""
+    begun = [period for period in periods if period.valid_from <= at and not period.is_empty]
+    return bool(begun) and max(begun, key=lambda period: period.valid_from).own
+
+
+def left_until(periods: Iterable[Period], recorded_at: datetime) -> datetime | None:
+    """When the key service took over what the department left unsigned; None unless it has, and signs still.
+
+    Periods are oldest first. What the key service could sign by its time was not left.
+    """
+    known = [period for period in periods if not period.is_empty]
+    if not known or known[-1].own or recorded_at >= known[-1].valid_from:
+        return None
+    present = in_force(known, recorded_at)
+    return known[-1].valid_from if present is None or present.own else None
 
 
 def whole_second(at: datetime) -> datetime:

@@ -39,6 +39,8 @@ class KnownKey:
     vault: str = "files"
     uses: int = 0
     last_used_at: datetime | None = None
+    #: `revoked` or `compromised`, where it did not just give way to the next one.
+    ended_as: str | None = None
 
 
 class KeyService:
@@ -85,7 +87,7 @@ class KeyService:
     def periods(self, purpose: str) -> list[Period]:
         """Every key the purpose ever had, oldest first."""
         with self._reader.connect() as connection:
-            return _periods(connection, purpose)
+            return periods_in(connection, purpose)
 
     def ensure(self, purpose: str, at: datetime) -> SigningKey:
         """The key in force at that time; the purpose's first key is made if it has none yet.
@@ -126,7 +128,10 @@ class KeyService:
     ) -> PublicKey:
         """`rotate` within a transaction of the caller's; if that is given up, a key is left that signs nothing."""
         changes_at = rules.next_second(at + lead)
-        if any(period.valid_from > at for period in _periods(connection, purpose)):
+        if rules.signs_itself(periods_in(connection, purpose), at):
+            message = "该部门自行签署，其密钥由部门更换；如改由本系统代签，请办理“改由密钥服务签署”。"
+            raise KeyUnavailableError("key_of_department", message, {"purpose": purpose})
+        if any(period.valid_from > at for period in periods_in(connection, purpose)):
             message = "该用途已有一个尚未启用的新密钥，请待其启用后再更换。（a new key is already waiting）"
             raise KeyUnavailableError("rotation_pending", message, {"purpose": purpose})
         closed = connection.execute(
@@ -140,6 +145,15 @@ class KeyService:
         _insert(connection, fresh, purpose, changes_at, vault.name)
         return fresh
 
+    def take_over_in(self, connection: Connection, purpose: str, begins_at: datetime) -> PublicKey:
+        """A key of the service's own that begins then, for a department that signs itself no longer.
+
+        The caller has closed the keys before it. Raises KeyUnavailableError: the vault is away.
+        """
+        fresh, vault = self._draw_key(purpose)
+        _insert(connection, fresh, purpose, begins_at, vault.name)
+        return fresh
+
     def known(self) -> list[KnownKey]:
         """Every key of every purpose, oldest first, without private halves."""
         with self._reader.connect() as connection:
@@ -151,7 +165,7 @@ class KeyService:
         return [
             KnownKey(
                 public_key(row.suite, row.public), row.purpose, row.valid_from, row.valid_to, row.vault, row.uses,
-                row.last_used_at,
+                row.last_used_at, row.ended_as,
             )
             for row in rows
         ]  # fmt: skip
@@ -182,6 +196,9 @@ class KeyService:
             name = connection.scalar(select(_KEYS.c.vault).where(_KEYS.c.kid == kid))
         if name in (None, self._files.name):
             return self._files
+        if name == rules.OWN_VAULT:
+            message = "该密钥由部门自己保管，本系统不能代签。（the department holds this key and signs itself）"
+            raise KeyUnavailableError("key_of_department", message, {"kid": kid.hex()})
         if self._token is None:
             message = "签名密钥在密码令牌中，请设置 SUIZHENG_PKCS11。（the key is in a token: set SUIZHENG_PKCS11）"
             raise KeyUnavailableError("token_not_configured", message, {"kid": kid.hex()})
@@ -208,13 +225,14 @@ class _CountedKey:
         return signature
 
 
-def _periods(connection: Connection, purpose: str) -> list[Period]:
+def periods_in(connection: Connection, purpose: str) -> list[Period]:
+    """`KeyService.periods` within a transaction of the caller's."""
     rows = connection.execute(
-        select(_KEYS.c.kid, _KEYS.c.valid_from, _KEYS.c.valid_to)
+        select(_KEYS.c.kid, _KEYS.c.valid_from, _KEYS.c.valid_to, _KEYS.c.vault)
         .where(_KEYS.c.purpose == purpose)
-        .order_by(_KEYS.c.valid_from)
+        .order_by(_KEYS.c.valid_from, _KEYS.c.kid)
     )
-    return [Period(row.kid, row.valid_from, row.valid_to) for row in rows]
+    return [Period(row.kid, row.valid_from, row.valid_to, row.vault == rules.OWN_VAULT) for row in rows]
 
 
 def _insert(connection: Connection, public: PublicKey, purpose: str, valid_from: datetime, vault: str) -> None:

@@ -160,6 +160,10 @@ class _Rings:
 
     def _periods_of(self, department: str, needed: set[tuple[str, Any]]) -> list[Period]:
         purpose = key_rules.department_purpose(department)
+        held = self._keys.periods(purpose)
+        if any(period.own for period in held):
+            # It signs itself, or did: nothing is made for it, and what it left is dated anew (registry.signing).
+            return held
         try:
             # Its first key has to be good for the earliest of its entries.
             self._keys.ensure(purpose, self._as_datetime(min(at for other, at in needed if other == department)))
@@ -170,7 +174,7 @@ class _Rings:
 
     def _find(self, department: str, recorded_at: Any) -> _Sign | None:
         period = key_rules.in_force(self._periods[department], self._as_datetime(recorded_at))
-        if period is None:
+        if period is None or period.own:
             return None
         try:
             return cose.signer(self._keys.load(period.kid), cose.Type.ENTRY)

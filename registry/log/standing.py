@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 
+from registry.keys.own import self_signing
 from registry.log.tables import AnchorRow, CheckpointRow, LogEntry
 from registry.work import Work
 from verifier.entry import Kind
@@ -29,7 +30,8 @@ class Place:
 class LogStanding:
     """How far the log and the chain are behind what was acknowledged.
 
-    waiting: entries that are not in the log yet; oldest_waiting_at: when the oldest of them was acknowledged;
+    waiting: entries that are not in the log yet, without those that departments have to sign themselves (`unsigned`);
+    oldest_waiting_at: when the oldest of them was acknowledged;
     uncovered_since_at: when the oldest entry was that no anchored head covers, in the log or not.
     """
 
@@ -39,6 +41,7 @@ class LogStanding:
     anchored_size: int
     anchored_at: datetime | None
     uncovered_since_at: datetime | None
+    unsigned: int = 0
 
     @property
     def unanchored(self) -> int:
@@ -48,7 +51,12 @@ class LogStanding:
 
 def log_standing(work: Work) -> LogStanding:
     """The log's standing now."""
-    waiting = LogEntry.log_index.is_(None)
+    waiting: ColumnElement[bool] = LogEntry.log_index.is_(None)
+    unsigned, signing = 0, self_signing(work.session, work.at)
+    if signing:
+        own = waiting & LogEntry.signed.is_(None) & LogEntry.department.in_(signing)
+        unsigned = work.session.scalar(select(func.count()).select_from(LogEntry).where(own)) or 0
+        waiting = waiting & (LogEntry.signed.is_not(None) | LogEntry.department.not_in(signing))
     count, oldest = work.session.execute(
         select(func.count(), func.min(LogEntry.recorded_at)).select_from(LogEntry).where(waiting)
     ).one()
@@ -64,6 +72,7 @@ def log_standing(work: Work) -> LogStanding:
         anchored_size=anchored_size,
         anchored_at=anchored.block_at if anchored else None,
         uncovered_since_at=uncovered or oldest,
+        unsigned=unsigned,
     )
 
 

@@ -31,9 +31,11 @@ import registry.log.tables
 import registry.materials.tables
 import registry.notices.tables
 import registry.posters.tables
+import registry.proposals.tables
 import registry.quality.tables
 import registry.relatives.tables
 import registry.scans.tables
+import registry.signing.tables
 import registry.statuses.tables
 import registry.trust.tables
 import registry.uses.tables

@@ -10,7 +10,7 @@ from typing import Any
 from registry.keys import rules as key_rules
 from registry.keys.rules import next_second, whole_second
 from registry.keys.service import KnownKey
-from verifier import delegation, extract
+from verifier import delegation, extract, key_possession
 from verifier.code import CodeKind
 from verifier.times import SHANGHAI
 from verifier.trust import REGISTRY
@@ -29,9 +29,11 @@ def trusted_key(key: KnownKey) -> TrustedKey | None:
     """A key as verifiers see it; None for root keys, which stand apart."""
     department = key_rules.department_of(key.purpose)
     if department is not None:
-        return TrustedKey(key.public, department, DEPARTMENT_PURPOSES, key.valid_from, key.valid_to)
-    purposes = PURPOSES.get(key.purpose)
-    return None if purposes is None else TrustedKey(key.public, REGISTRY, purposes, key.valid_from, key.valid_to)
+        # A key that the department holds itself is for what it was registered and proved for.
+        purposes = (key_possession.ENTRIES,) if key.vault == key_rules.OWN_VAULT else DEPARTMENT_PURPOSES
+        return TrustedKey(key.public, department, purposes, key.valid_from, key.valid_to)
+    known = PURPOSES.get(key.purpose)
+    return None if known is None else TrustedKey(key.public, REGISTRY, known, key.valid_from, key.valid_to)
 
 
 @dataclass(frozen=True, slots=True)

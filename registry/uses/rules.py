@@ -28,6 +28,7 @@ REASONS = {
     **delegations.REASONS,
     "not_in_validity": "该证照或材料不在有效期内。",
     "item_disputed": "该证照有异议正在处理，颁发部门已暂停用证，请等待处理结果或改用其他材料。",
+    "awaiting_signature": "颁发部门自行签署，此项登记或变更尚未由其签署，请稍后再试或联系颁发部门。",
     "item_erased": "该材料的核验信息已依法删除，不能再使用。",
     "already_used": "该证照或材料只能使用一次，已经使用过。",
     **{f"item_{status.name.lower()}": f"该证照或材料{CHINESE[status]}。" for status in Status if status},
@@ -104,6 +105,8 @@ class Facts:
     today: date
     #: Whether the issuer holds every reuse while it looks into a dispute.
     held: bool = False
+    #: Whether the item's department has not signed yet what was recorded about it.
+    unsigned: bool = False
 
 
 def slot_for(matter: Matter, request: ReuseRequest, type_code: str) -> Slot | None:
@@ -138,6 +141,8 @@ def item_refusal(facts: Facts) -> str | None:
         return f"item_{facts.item_status.name.lower()}"
     if facts.held:
         return "item_disputed"
+    if facts.unsigned:
+        return "awaiting_signature"
     if facts.item_erased:
         return "item_erased"
     over = facts.valid_to_on is not None and facts.today > facts.valid_to_on

@@ -22,7 +22,9 @@ from registry.disputes import marks
 from registry.errors import InvalidDraftError, NotFoundError, NotPermittedError, ReuseRefusedError
 from registry.ids import id_bytes, id_text, new_id, new_id_text
 from registry.items import Item, find_item
+from registry.keys.own import signs_itself
 from registry.log import service as log
+from registry.signing.service import is_awaited
 from registry.uses import rules
 from registry.uses.rules import ReuseRequest
 from registry.uses.tables import Consumption, Use, UseHolder, UseRefusal
@@ -96,6 +98,7 @@ def _gather(work: Work, request: ReuseRequest, department: str, item: Item, chai
         scope=departments.has_scope(work.session, department, item.type_code, "use", today), type_code=item.type_code,
         valid_from_on=item.valid_from_on, valid_to_on=item.valid_to_on, holders=item.holders, chain=chain,
         wanted=wanted, today=today, held=_is_held(work, item),
+        unsigned=_is_unsigned(work, item),
     )  # fmt: skip
 
 
@@ -131,6 +134,11 @@ def refusal_now(work: Work, use: Use) -> str | None:
 def _is_held(work: Work, item: Item) -> bool:
     dispute = marks.open_of(work, item.id) if item.kind == "certificate" else None
     return dispute is not None and dispute.holds
+
+
+def _is_unsigned(work: Work, item: Item) -> bool:
+    """Whether its department signs itself and has not yet: the key service's signature is a matter of seconds."""
+    return signs_itself(work.session, item.department, work.at) and is_awaited(work.session, item.id, item.department)
 
 
 def _refuse(work: Work, request: ReuseRequest, department: str, reason: str, evidence: dict[str, Any]) -> NoReturn:

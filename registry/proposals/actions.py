@@ -1,0 +1,206 @@
+"""Every change that two administrators decide about: what it starts from, what it makes of it, and how it is done.
+
+Arguments are plain JSON, so that they can wait. A snapshot holds what a decision rests on and the change would replace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy import select
+
+from registry.accounts import service as accounts
+from registry.accounts import tokens
+from registry.accounts.tables import Staff
+from registry.departments import service as departments
+from registry.departments import standing
+from registry.departments.tables import Scope
+from registry.keys import own
+from registry.keys.rules import department_purpose
+from registry.keys.service import KeyService
+from registry.keys.tables import KeyRow
+from registry.work import Work
+from verifier.suites import Suite, public_key
+
+Arguments: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a change made, and secrets to be shown this once, by name."""
+
+    value: Any
+    once: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """snapshot: what it starts from; after: what it makes of that; apply: do it. draws: it makes a key, which a trial
+    of it would leave behind."""
+
+    snapshot: Callable[[Work, Arguments], dict[str, Any]]
+    after: Callable[[Work, Arguments], dict[str, Any]]
+    apply: Callable[[Work, Arguments, KeyService], Applied]
+    draws: bool = False
+
+
+def _named(*names: str) -> Callable[[Work, Arguments], dict[str, Any]]:
+    return lambda _, given: {name: given[name] for name in names}
+
+
+# Departments and scopes.
+
+
+def _department(work: Work, given: Arguments) -> dict[str, Any]:
+    row = departments.find(work, given["code"])
+    return {} if row is None else {"code": row.code, "name": row.name, "short_name": row.short_name, "level": row.level}
+
+
+def _register(work: Work, given: Arguments, _: KeyService) -> Applied:
+    return Applied(departments.register(work, given["code"], given["name"], given["short_name"], given["level"]))
+
+
+def _standing(work: Work, given: Arguments) -> dict[str, Any]:
+    decided = standing.history(work, given["code"])
+    newest = decided[-1] if decided else None
+    return {"state": newest.state if newest else "active", "since_at": newest.since_at.isoformat() if newest else None}
+
+
+def _reinstate(work: Work, given: Arguments, _: KeyService) -> Applied:
+    return Applied(standing.reinstate(work, given["code"], given["reason"]))
+
+
+def _scopes(work: Work, given: Arguments) -> dict[str, Any]:
+    found = select(Scope).where(
+        Scope.department == given["department"], Scope.type_code == given["type_code"], Scope.action == given["action"]
+    )
+    rows = work.session.scalars(found.order_by(Scope.valid_from_on))
+    return {"periods": [f"{row.valid_from_on} – {row.valid_to_on or ''}" for row in rows]}
+
+
+def _grant(work: Work, given: Arguments, _: KeyService) -> Applied:
+    first, last = _day(given["valid_from_on"]), _day(given["valid_to_on"])
+    granted = departments.grant_scope(work, given["department"], given["type_code"], given["action"], first, last)
+    return Applied(granted)
+
+
+def _day(text: str | None) -> date | None:
+    return None if text is None else date.fromisoformat(text)
+
+
+# Keys.
+
+
+def _newest_key(work: Work, purpose: str) -> dict[str, Any]:
+    found = select(KeyRow).where(KeyRow.purpose == purpose).order_by(KeyRow.valid_from.desc(), KeyRow.kid).limit(1)
+    row = work.session.scalars(found).first()
+    return {} if row is None else {"kid": row.kid.hex(), "vault": row.vault, "valid_to": _text(row.valid_to)}
+
+
+def _text(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
+
+
+def _own_key(work: Work, given: Arguments) -> dict[str, Any]:
+    row = own.get_proved(work, given["challenge_id"])
+    key = public_key(row.suite, row.public)
+    return {
+        "kid": key.kid.hex(), "vault": "department", "suite": key.suite.name, "public": key.raw.hex(),
+        "valid_from": _text(row.valid_from), "valid_to": _text(row.valid_to),
+    }  # fmt: skip
+
+
+def _rotate(work: Work, given: Arguments, keys: KeyService) -> Applied:
+    suite = None if given["suite"] is None else Suite[given["suite"]]
+    connection, lead = work.session.connection(), timedelta(hours=given["lead_hours"])
+    return Applied(keys.rotate_in(connection, given["purpose"], work.at, lead=lead, suite=suite))
+
+
+def _own_key_end(work: Work, given: Arguments) -> dict[str, Any]:
+    row = own.find(work, given["department"], bytes.fromhex(given["kid"]))
+    return {"valid_to": _text(row.valid_to), "ended_as": row.ended_as}
+
+
+def _compromised(work: Work, given: Arguments, _: KeyService) -> Applied:
+    at = datetime.fromisoformat(given["compromised_at"])
+    return Applied(own.end(work, given["department"], bytes.fromhex(given["kid"]), given["reason"], at))
+
+
+def _undone(work: Work, given: Arguments) -> dict[str, Any]:
+    at = datetime.fromisoformat(given["compromised_at"])
+    count = own.signed_since(work.session, given["department"], at, None)
+    return {"valid_to": given["compromised_at"], "ended_as": "compromised", "entries_undone": count}
+
+
+# Accounts and tokens.
+
+
+def _account_named(work: Work, given: Arguments) -> dict[str, Any]:
+    row = work.session.scalars(select(Staff).where(Staff.username == given["username"])).first()
+    return {} if row is None else {"username": row.username, "roles": list(row.roles)}
+
+
+def _create_account(work: Work, given: Arguments, _: KeyService) -> Applied:
+    made = accounts.create_staff(work, given["username"], given["name"], given["roles"], given["department"])
+    return Applied(made.staff, {"one_time_password": made.one_time_password or ""})
+
+
+def _account(work: Work, given: Arguments) -> dict[str, Any]:
+    row = accounts.get_staff(work, given["account_id"])
+    return {"username": row.username, "roles": list(row.roles), "disabled": row.disabled_at is not None}
+
+
+def _roles_after(work: Work, given: Arguments) -> dict[str, Any]:
+    return {**_account(work, given), "roles": sorted(given["roles"])}
+
+
+def _set_roles(work: Work, given: Arguments, _: KeyService) -> Applied:
+    return Applied(accounts.set_roles(work, given["account_id"], given["roles"]))
+
+
+def _reset(work: Work, given: Arguments, _: KeyService) -> Applied:
+    password = accounts.reset_password(work, given["account_id"])
+    return Applied(accounts.get_staff(work, given["account_id"]), {"one_time_password": password})
+
+
+def _create_token(work: Work, given: Arguments, _: KeyService) -> Applied:
+    expires_at = datetime.fromisoformat(given["expires_at"])
+    made = tokens.create(work, given["name"], given["department"], given["roles"], expires_at)
+    return Applied(made.token, {"secret": made.secret})
+
+
+ACTIONS: Final[Mapping[str, Action]] = MappingProxyType(
+    {
+        "department.register": Action(_department, _named("code", "name", "short_name", "level"), _register),
+        "department.reinstate": Action(_standing, lambda *_: {"state": "active"}, _reinstate),
+        "scope.grant": Action(
+            _scopes, _named("department", "type_code", "action", "valid_from_on", "valid_to_on"), _grant
+        ),
+        "key.own": Action(
+            lambda work, given: _newest_key(work, department_purpose(given["department"])),
+            _own_key,
+            lambda work, given, _: Applied(own.install(work, given["challenge_id"])),
+        ),
+        "key.service": Action(
+            lambda work, given: _newest_key(work, department_purpose(given["department"])),
+            lambda *_: {"vault": "files"},
+            lambda work, given, keys: Applied(own.return_to_service(work, keys, given["department"])),
+            draws=True,
+        ),
+        "key.rotate": Action(
+            lambda work, given: _newest_key(work, given["purpose"]),
+            _named("purpose", "lead_hours", "suite"),
+            _rotate,
+            draws=True,
+        ),
+        "key.compromised": Action(_own_key_end, _undone, _compromised),
+        "account.create": Action(_account_named, _named("username", "name", "roles", "department"), _create_account),
+        "account.roles": Action(_account, _roles_after, _set_roles),
+        "account.password": Action(_account, _account, _reset),
+        "token.create": Action(lambda *_: {}, _named("name", "department", "roles", "expires_at"), _create_token),
+    }
+)

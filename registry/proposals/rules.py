@@ -1,0 +1,51 @@
+"""Who may decide about a proposal, and whether it can be decided still. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from registry.errors import FieldError, InvalidDraftError, NotPermittedError, TransitionError
+
+LASTS = timedelta(days=14)
+MAX_REASON_CHARACTERS = 200
+OPEN = "open"
+
+
+def check_reason(reason: str, *, required: bool) -> str:
+    """The reason without blanks round it. Raises InvalidDraftError."""
+    text = reason.strip()
+    if (required and not text) or len(text) > MAX_REASON_CHARACTERS or (text and not text.isprintable()):
+        message = f"请填写理由，1 至 {MAX_REASON_CHARACTERS} 个字。"
+        raise InvalidDraftError([FieldError("reason", "wrong_length", message)])
+    return text
+
+
+def shown_state(state: str, expires_at: datetime, at: datetime) -> str:
+    """The state as it is now: what nobody decided in time has expired."""
+    return "expired" if state == OPEN and at >= expires_at else state
+
+
+def check_open(state: str, expires_at: datetime, at: datetime, wanted: str) -> None:
+    """Raises TransitionError for what was decided, withdrawn or not decided in time."""
+    now = shown_state(state, expires_at, at)
+    if now == "expired":
+        raise TransitionError(now, wanted, "该申请已过期，未生效；如仍需办理，请重新提出。", "proposal_expired")
+    if now != OPEN:
+        message = "该申请已有处理结果，不能再次处理，请刷新查看。"
+        raise TransitionError(now, wanted, message, "proposal_decided")
+
+
+def check_other_person(decider: str, kind: str, proposers: Collection[str]) -> None:
+    """Raises NotPermittedError unless the decider is a person, and none of those behind the proposal."""
+    if kind != "staff":
+        raise NotPermittedError("person_needed", "复核须由管理员本人登录办理，令牌不能代替。")
+    if decider in proposers:
+        raise NotPermittedError("own_proposal", "不能复核自己提出的申请，请由另一名管理员办理。")
+
+
+def check_fresh(before: object, now: object, wanted: str) -> None:
+    """Raises TransitionError where what the proposal started from was changed since."""
+    if before != now:
+        message = "提出之后情况已有变化，按原申请办理会覆盖新的内容；请退回，并按现状重新提出。"
+        raise TransitionError("stale", wanted, message, "proposal_stale")

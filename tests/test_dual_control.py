@@ -1,0 +1,274 @@
+"""Two administrators decide (双人复核): who may decide about what, once, in time, and about what was proposed."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from registry_house import BUSINESS, CARE, House
+from sqlalchemy import select
+
+from registry.accounts import control, tokens
+from registry.accounts import service as accounts
+from registry.departments import service as departments
+from registry.departments import standing
+from registry.errors import InvalidDraftError, NotFoundError, NotPermittedError, TransitionError
+from registry.keys import own
+from registry.keys.service import KeyService
+from registry.proposals import service as proposals
+from registry.proposals.actions import Applied
+from registry.proposals.tables import Proposal
+from registry.work import REGISTRY, Actor
+from verifier.suites import SoftwareKey
+
+pytest_plugins = ("registry_fixtures",)
+
+PASSWORD = "Example-2026-Two"
+SCOPE = {
+    "department": CARE, "type_code": BUSINESS, "action": "issue", "valid_from_on": "2026-01-01", "valid_to_on": None,
+}  # fmt: skip
+REASON = "示例：职责调整"
+CARE_SYSTEM = Actor("token:care", "system", CARE, frozenset(("registrar",)))
+
+
+class Office:
+    """Administrators of a house, and what they do."""
+
+    def __init__(self, house: House, folder: Path) -> None:
+        self.house, self.keys = house, KeyService(folder / "keys", house.engine)
+        self.first = self.administrator("first")
+
+    def administrator(self, name: str, *, active: bool = True) -> Actor:
+        made = self.house.do(
+            accounts.create_staff, name, "示例", ["administrator"], None, PASSWORD if active else None, who=REGISTRY
+        )
+        return accounts.actor_of(made.staff)
+
+    def change(self, who: Actor, action: str = "scope.grant", given: Any = None, reason: str = REASON) -> Any:
+        return self.house.do(proposals.change, action, given or SCOPE, reason, self.keys, who=who)
+
+    def approve(self, who: Actor, proposal: Proposal) -> Any:
+        return self.house.do(proposals.approve, proposal.id, self.keys, who=who)
+
+    def scopes(self) -> int:
+        return len(self.house.see(departments.list_scopes, CARE, "issue"))
+
+    def state(self, proposal: Proposal) -> str:
+        return str(self.house.see(lambda work: work.session.get_one(Proposal, proposal.id).state))
+
+    def id_of(self, who: Actor) -> str:
+        return who.id.removeprefix("staff:")
+
+
+@pytest.fixture
+def office(house: House, tmp_path: Path) -> Office:
+    return Office(house, tmp_path)
+
+
+@pytest.fixture
+def lite(sqlite_house: House, tmp_path: Path) -> Office:
+    return Office(sqlite_house, tmp_path)
+
+
+def test_one_administrator_acts_alone_and_it_is_recorded(office: Office) -> None:
+    done = office.change(office.first)
+    assert isinstance(done, Applied) and office.scopes() == 1
+    row = office.house.see(proposals.list_all)[0]
+    assert (row.state, row.proposed_by, row.decided_by, row.reason) == (
+        "alone",
+        office.first.id,
+        office.first.id,
+        REASON,
+    )
+    assert (row.before, row.after["type_code"]) == ({"periods": []}, BUSINESS)
+
+
+def test_two_bind_once_the_second_has_a_password_and_for_ever(office: Office) -> None:
+    office.administrator("waiting", active=False)
+    assert isinstance(office.change(office.first), Applied)
+    second = office.administrator("second")
+    assert isinstance(office.change(office.first, given={**SCOPE, "action": "use"}), Proposal)
+    # Nobody frees himself by shutting the other one out.
+    office.house.do(accounts.disable_staff, office.id_of(second), who=office.first)
+    assert isinstance(office.change(office.first, given={**SCOPE, "valid_from_on": "2027-01-01"}), Proposal)
+    assert office.house.see(control.binding_since) is not None
+
+
+def test_who_is_shut_out_before_anything_was_changed_had_bound_all_the_same(lite: Office) -> None:
+    second = lite.administrator("second")
+    lite.house.do(accounts.disable_staff, lite.id_of(second), who=lite.first)
+    assert isinstance(lite.change(lite.first), Proposal)
+
+
+def test_another_one_approves_and_it_happens_then_and_once(office: Office) -> None:
+    second, third = office.administrator("second"), office.administrator("third")
+    proposal = office.change(office.first)
+    assert isinstance(proposal, Proposal) and office.scopes() == 0
+    # Asked again it is the same proposal.
+    assert office.change(office.first).id == proposal.id
+    with pytest.raises(NotPermittedError, match="own_proposal"):
+        office.approve(office.first, proposal)
+    with pytest.raises(NotPermittedError, match="own_proposal"):
+        office.house.do(proposals.refuse, proposal.id, "示例", who=office.first)
+    assert office.scopes() == 0
+    office.approve(second, proposal)
+    assert (office.scopes(), office.state(proposal)) == (1, "approved")
+    for again in (second, third):
+        with pytest.raises(TransitionError, match="proposal_decided"):
+            office.approve(again, proposal)
+    with pytest.raises(TransitionError, match="proposal_decided"):
+        office.house.do(proposals.withdraw, proposal.id, who=office.first)
+    assert office.scopes() == 1
+
+
+def test_of_two_who_approve_at_the_same_moment_one_does(office: Office) -> None:
+    second, third = office.administrator("second"), office.administrator("third")
+    proposal = office.change(office.first)
+    outcomes: list[str] = []
+    start = threading.Barrier(2)
+
+    def run(who: Actor) -> None:
+        start.wait()
+        try:
+            office.approve(who, proposal)
+            outcomes.append("approved")
+        except TransitionError as late:
+            outcomes.append(late.reason)
+
+    threads = [threading.Thread(target=run, args=(who,)) for who in (second, third)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["approved", "proposal_decided"] and office.scopes() == 1
+
+
+def test_what_was_changed_since_is_not_overwritten(office: Office) -> None:
+    second, third = office.administrator("second"), office.administrator("third")
+    earlier = office.change(office.first)
+    later = office.change(third, given={**SCOPE, "valid_from_on": "2027-01-01"})
+    office.approve(second, later)
+    assert office.house.see(lambda work: proposals.is_stale(work, work.session.get_one(Proposal, earlier.id)))
+    with pytest.raises(TransitionError, match="proposal_stale"):
+        office.approve(second, earlier)
+    assert (office.scopes(), office.state(earlier)) == (1, "open")
+    office.house.do(proposals.refuse, earlier.id, "示例：按现状重提", who=second)
+    assert isinstance(office.change(office.first), Proposal)
+
+
+def test_refused_withdrawn_or_expired_nothing_happens(office: Office) -> None:
+    second = office.administrator("second")
+    refused = office.change(office.first)
+    with pytest.raises(InvalidDraftError):
+        office.house.do(proposals.refuse, refused.id, " ", who=second)
+    office.house.do(proposals.refuse, refused.id, "示例：依据不足", who=second)
+    withdrawn = office.change(office.first)
+    with pytest.raises(NotPermittedError, match="not_own_proposal"):
+        office.house.do(proposals.withdraw, withdrawn.id, who=second)
+    office.house.do(proposals.withdraw, withdrawn.id, who=office.first)
+    expired = office.change(office.first)
+    office.house.clock.pass_by(days=14)
+    with pytest.raises(TransitionError, match="proposal_expired"):
+        office.approve(second, expired)
+    assert office.house.see(lambda work: proposals.list_all(work, open_only=True)) == []
+    assert office.scopes() == 0
+    with pytest.raises(InvalidDraftError):
+        office.change(office.first, reason="")
+    row = office.house.see(lambda work: work.session.get_one(Proposal, refused.id))
+    assert (row.decided_by, row.decided_because) == (second.id, "示例：依据不足")
+
+
+def test_a_token_proposes_and_neither_it_nor_its_maker_decides(lite: Office) -> None:
+    second = lite.administrator("second")
+    expires_at = lite.house.clock.at + timedelta(days=30)
+    made = lite.house.do(tokens.create, "示例系统", None, ["administrator"], expires_at, who=lite.first).token
+    system = Actor(f"token:{made.id}", "system", None, frozenset(("administrator",)))
+    proposal = lite.change(system)
+    with pytest.raises(NotPermittedError, match="own_proposal"):
+        lite.approve(lite.first, proposal)
+    other = lite.change(second, given={**SCOPE, "valid_from_on": "2027-01-01"})
+    with pytest.raises(NotPermittedError, match="person_needed"):
+        lite.approve(system, other)
+    lite.approve(second, proposal)
+    assert lite.scopes() == 1
+
+
+def test_making_an_administrator_or_taking_over_an_account_needs_two(lite: Office) -> None:
+    second = lite.administrator("second")
+    wanted = {"username": "fourth", "name": "示例", "roles": ["administrator"], "department": None}
+    proposal = lite.change(lite.first, "account.create", wanted)
+    with pytest.raises(NotFoundError):
+        lite.house.see(proposals.get, "0" * 26)
+    _, applied = lite.approve(second, proposal)
+    assert applied.once["one_time_password"].startswith("Sz1-")
+    # A reset password is as good as the account.
+    reset = lite.house.do(proposals.reset_password, lite.id_of(second), REASON, lite.keys, who=lite.first)
+    assert isinstance(reset, Proposal)
+    clerk = lite.house.do(accounts.create_staff, "clerk", "示例", ["window"], CARE, PASSWORD, who=REGISTRY).staff
+    assert isinstance(lite.house.do(proposals.reset_password, clerk.id, REASON, lite.keys, who=lite.first), Applied)
+    raised = lite.change(lite.first, "account.roles", {"account_id": clerk.id, "roles": ["auditor"]})
+    assert lite.house.see(accounts.get_staff, clerk.id).roles == ["window"]
+    lite.approve(second, raised)
+    assert lite.house.see(accounts.get_staff, clerk.id).roles == ["auditor"]
+
+
+def test_what_only_takes_away_happens_at_once_and_giving_back_needs_two(lite: Office) -> None:
+    second = lite.administrator("second")
+    lite.house.do(standing.suspend, CARE, REASON, who=lite.first)
+    back = lite.change(lite.first, "department.reinstate", {"code": CARE})
+    assert isinstance(back, Proposal) and lite.house.see(lambda work: standing.is_suspended(work.session, CARE))
+    lite.approve(second, back)
+    assert not lite.house.see(lambda work: standing.is_suspended(work.session, CARE))
+
+
+def test_what_could_not_be_done_is_refused_when_it_is_proposed(lite: Office) -> None:
+    lite.administrator("second")
+    for action, given in (
+        ("scope.grant", {**SCOPE, "type_code": "1"}),
+        ("department.register", {"code": "1", "name": "示例", "short_name": "示例", "level": "district"}),
+        ("account.create", {"username": "a", "name": "示例", "roles": ["administrator"], "department": None}),
+    ):
+        with pytest.raises(InvalidDraftError):
+            lite.change(lite.first, action, given)
+    # A trial leaves nothing behind.
+    assert isinstance(lite.change(lite.first), Proposal)
+    assert lite.scopes() == 0 and len(lite.house.see(proposals.list_all)) == 1
+
+
+def test_a_departments_own_key_waits_for_an_administrator_even_where_there_is_one(lite: Office) -> None:
+    house, key = lite.house, SoftwareKey.generate()
+    asked = house.do(own.ask_for_proof, CARE, "ED25519", key.public.raw.hex(), None, None, who=CARE_SYSTEM)
+    house.do(own.prove, CARE, asked.row.id, key.sign(asked.to_be_signed), who=CARE_SYSTEM)
+    given = {"department": CARE, "challenge_id": asked.row.id}
+    proposal = lite.change(CARE_SYSTEM, "key.own", given)
+    assert isinstance(proposal, Proposal) and proposal.after["kid"] == key.public.kid.hex()
+    with pytest.raises(NotPermittedError, match="not_administrator"):
+        lite.change(CARE_SYSTEM)
+    with pytest.raises(NotPermittedError):
+        lite.approve(CARE_SYSTEM, proposal)
+    lite.approve(lite.first, proposal)
+    house.clock.pass_by(seconds=5)
+    assert house.see(lambda work: own.signs_itself(work.session, CARE, work.at))
+
+
+def test_two_keys_proposed_for_the_same_department_do_not_follow_each_other_unseen(lite: Office) -> None:
+    house, waiting = lite.house, []
+    for key in (SoftwareKey.generate(), SoftwareKey.generate()):
+        asked = house.do(own.ask_for_proof, CARE, "ED25519", key.public.raw.hex(), None, None, who=CARE_SYSTEM)
+        house.do(own.prove, CARE, asked.row.id, key.sign(asked.to_be_signed), who=CARE_SYSTEM)
+        waiting.append(lite.change(CARE_SYSTEM, "key.own", {"department": CARE, "challenge_id": asked.row.id}))
+    lite.approve(lite.first, waiting[0])
+    with pytest.raises(TransitionError, match="proposal_stale"):
+        lite.approve(lite.first, waiting[1])
+
+
+def test_on_the_server_an_administrator_is_added_without_a_second_one_and_recorded(lite: Office) -> None:
+    lite.administrator("second")
+    lite.change(lite.first)
+    wanted = {"username": "rescue", "name": "示例", "roles": ["administrator"], "department": None}
+    assert isinstance(lite.change(REGISTRY, "account.create", wanted), Applied)
+    rows = lite.house.see(lambda work: list(work.session.scalars(select(Proposal).where(Proposal.state == "alone"))))
+    assert [(row.proposed_by, row.reason) for row in rows] == [("registry", REASON)]

@@ -1,0 +1,140 @@
+"""Dual control and departments' own keys in a real browser, on a site of their own: once bound, two have to decide."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pages_site import PASSWORD, PHONE, Site, Watched, start
+from playwright.sync_api import Browser, expect
+
+from registry.accounts import service as accounts
+from registry.departments import service as departments
+from registry.work import REGISTRY
+from verifier.suites import SoftwareKey
+
+pytest_plugins = ("pages_fixtures",)
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+CARE, NAME = "12310105MB9T00038A", "上海市长宁区民生服务中心（示例）"
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A site with a department and a registrar of it; chen is its one administrator still."""
+    for site in start(tmp_path_factory.mktemp("two")):
+        with site.services.registry.begin(REGISTRY) as work:
+            departments.register(work, CARE, NAME, "民生中心")
+            accounts.create_staff(work, "zhou", "周敏", ["registrar"], CARE, password=PASSWORD)
+        yield site
+
+
+def opened(browser: Browser, site: Site, username: str, **options: dict[str, int]) -> Watched:
+    watched = Watched(browser, site, **options)
+    watched.log_in(username)
+    return watched
+
+
+def shoot(watched: Watched, name: str) -> None:
+    """Keep a picture where the environment says so, for people to look at."""
+    folder = os.environ.get("SUIZHENG_SHOTS")
+    if folder:
+        watched.page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+
+def test_a_department_proves_its_key_and_an_administrator_admits_it(browser: Browser, house: Site) -> None:
+    zhou, key = opened(browser, house, "zhou"), SoftwareKey.generate()
+    page = zhou.page
+    page.goto("/signing-keys")
+    expect(page.locator("main")).to_contain_text("密钥服务代签")
+    page.get_by_label("公钥").fill("00")
+    page.get_by_role("button", name="下一步：证明持有").click()
+    expect(page.locator("#public-error")).to_contain_text("十六进制")
+    page.get_by_label("公钥").fill(key.public.raw.hex())
+    page.get_by_role("button", name="下一步：证明持有").click()
+    asked = base64.b64decode(page.locator("#to-be-signed").inner_text())
+    shoot(zhou, "prove-desk")
+    signature, reason = page.get_by_label("签名", exact=False).last, page.get_by_label("理由")
+    signature.fill(base64.b64encode(SoftwareKey.generate().sign(asked)).decode())
+    reason.fill("本部门自建签名系统")
+    page.get_by_role("button", name="提交证明").click()
+    expect(page.locator("#signature-error")).to_contain_text("私钥")
+    # What was sent is still there, and so is the challenge.
+    assert base64.b64decode(page.locator("#to-be-signed").inner_text()) == asked
+    page.locator("#f-signature").fill(base64.b64encode(key.sign(asked)).decode())
+    page.get_by_role("button", name="提交证明").click()
+    page.wait_for_url("**/signing-keys?*done=proposed*")
+
+    chen = opened(browser, house, "chen")
+    chen.page.goto("/proposals")
+    card = chen.page.get_by_role("article").filter(has_text=NAME)
+    expect(card).to_contain_text(key.public.kid.hex())
+    expect(card).to_contain_text("本部门自建签名系统")
+    shoot(chen, "proposals-desk")
+    card.get_by_role("button", name="通过，立即生效").press("Enter")
+    chen.page.wait_for_url("**/proposals?done=proposal_approved")
+    page.wait_for_timeout(3500)
+    page.goto("/signing-keys")
+    expect(page.locator("main")).to_contain_text("自行签署")
+    expect(page.get_by_role("article").filter(has_text=key.public.kid.hex())).to_contain_text("在用")
+    shoot(zhou, "signing-keys-desk")
+    phone = opened(browser, house, "zhou", viewport=PHONE)
+    phone.page.goto("/signing-keys")
+    assert phone.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    shoot(phone, "signing-keys-phone")
+    for watched in (zhou, chen, phone):
+        watched.context.close()
+        assert watched.complaints == []
+
+
+def test_with_two_administrators_one_proposes_and_the_other_decides(browser: Browser, house: Site) -> None:
+    with house.services.registry.begin(REGISTRY) as work:
+        accounts.create_staff(work, "second", "吴启", ["administrator"], None, password=PASSWORD)
+    chen, second = opened(browser, house, "chen"), opened(browser, house, "second", viewport=PHONE)
+    page = chen.page
+    page.goto("/departments")
+    page.locator("summary", has_text="授予权限").click()
+    page.get_by_label("所属部门").select_option(CARE)
+    page.get_by_label("证照类型").select_option(index=1)
+    page.locator("#why-grant").fill("承接新业务")
+    page.get_by_role("button", name="授予", exact=True).click()
+    page.wait_for_url("**/proposals?done=proposed")
+    mine = page.get_by_role("article").filter(has_text="承接新业务")
+    expect(mine).to_contain_text("须由另一名管理员复核")
+    expect(mine.get_by_role("button", name="通过，立即生效")).to_have_count(0)
+    shoot(chen, "own-proposal-desk")
+
+    other = second.page
+    other.goto("/proposals")
+    assert other.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    card = other.get_by_role("article").filter(has_text="承接新业务")
+    shoot(second, "proposals-phone")
+    card.locator("summary", has_text="退回").click()
+    card.get_by_label("退回理由").fill("依据不足")
+    card.get_by_role("button", name="退回").click()
+    other.wait_for_url("**/proposals?done=proposal_refused")
+    other.locator("summary", has_text="授予权限").first.click()
+    expect(other.locator("main")).to_contain_text("依据不足")
+    shoot(second, "decided-phone")
+
+    page.goto("/accounts")
+    shoot(chen, "accounts-desk")
+    page.locator("summary", has_text="新建账号").click()
+    page.get_by_label("用户名").fill("third")
+    page.get_by_label("姓名").fill("示例丁")
+    page.locator("input[name=roles][value=administrator]").last.check()
+    page.locator("#why-staff").fill("轮岗")
+    page.get_by_role("button", name="创建账号").click()
+    page.wait_for_url("**/proposals?done=proposed")
+    other.goto("/proposals")
+    other.get_by_role("article").filter(has_text="third").get_by_role("button", name="通过，立即生效").click()
+    expect(other.locator("#secret")).to_contain_text("Sz1-")
+    # Shown this once.
+    other.goto("/proposals")
+    expect(other.locator("#secret")).to_have_count(0)
+    for watched in (chen, second):
+        watched.context.close()
+        assert watched.complaints == []
