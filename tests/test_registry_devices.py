@@ -97,6 +97,7 @@ def test_a_phone_is_enrolled_by_ticket_and_pin_and_gets_a_code_bound_to_its_key(
     assert (kind, claims.device_key, claims.name) == (CodeKind.PERSON, PHONE.public, None)
     assert claims.grants == () and [[one.ref for one in of] for of in shown_apart(code)] == [[SENIOR]]
     assert claims.expires_at - claims.issued_at == rules.CODE_LASTS
+    assert ready.see(devices.holder_of, code) == device.holder_index != bytes.fromhex(code.subject)
     assert events(ready) == [1] and device.enrolled_by == actor(CARE).id and code.department == CARE
 
 

@@ -30,6 +30,7 @@ from registry.certificates.names import normalise_code
 from registry.codes import service as codes
 from registry.delegations import showing
 from registry.delegations.rules import Shown
+from registry.devices import service as devices
 from registry.errors import FieldError, InvalidDraftError, NotFoundError, NotPermittedError, ReuseRefusedError
 from registry.fallbacks import service as fallbacks
 from registry.fallbacks.rules import read_number
@@ -304,7 +305,7 @@ def _scanned(call: Call, text: str, t: Texts) -> Applicant:
             raise InvalidDraftError([FieldError("text", "not_an_applicant", t("use.not_an_applicant"))])
         kind = wording.kind_name(CodeKind(code.kind), t)
         if code.kind == CodeKind.PERSON:
-            return Applicant(bytes.fromhex(code.subject), kind)
+            return Applicant(devices.holder_of(work, code), kind)
         return Applicant(uses.subject_index(work, "001", code.subject), f"{kind} {code.name}", ("001", code.subject))
 
     return call.read(ask)

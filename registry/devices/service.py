@@ -193,6 +193,12 @@ def in_use(work: Work, holder_index: bytes) -> Device | None:
     return work.session.scalars(query.execution_options(populate_existing=True)).first()
 
 
+def holder_of(work: Work, code: Code) -> bytes:
+    """The blind index of the person whose code this is: a phone's code stands in a line of its own."""
+    device = work.session.scalars(select(Device).where(Device.code_id == code.id)).one_or_none()
+    return device.holder_index if device is not None else bytes.fromhex(code.subject)
+
+
 def get(work: Work, device_id: str) -> Device:
     """The device of this id. Raises NotFoundError."""
     found = work.session.get(Device, device_id)
