@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import extract_world
 import fuzz_documents
 import test_foreign
 from code_vectors import FILE as CODES
@@ -88,6 +89,19 @@ def _evidence_target(name: str, weight: int, folder: Path, trust: TrustBundle, a
         return core(altered) in known
 
     return Target(name, weight, seeds, lambda data: verify(data, trust, at).state is State.VALID, same)
+
+
+def _extract_target(name: str, weight: int) -> Target:
+    world = make_world()
+    trust, good = extract_world.trusting(world), extract_world.make(world)
+
+    def same(altered: bytes, seed: bytes) -> bool:
+        # Whoever hands an extract on may leave disclosures out.
+        jwt, *told = altered.decode().split("~")
+        whole, *every = seed.decode().split("~")
+        return jwt == whole and set(told) <= set(every) and len(told) == len({*told})
+
+    return Target(name, weight, [good.encode()], lambda data: verify(data, trust, NOON).state is State.VALID, same)
 
 
 def _reads(read: Callable[[bytes], object]) -> Callable[[bytes], bool]:
@@ -171,6 +185,7 @@ def targets() -> list[Target]:
                lambda one, _: RootDocument.from_bytes(one).content in root_contents),
         Target("status token", 2, [token], _opens(status)),
         Target("status delta", 2, [changed.content.status_deltas[1]], _opens(delta)),
+        _extract_target("extract", 6),
         # What comes out of an update is believed only as a bundle of its own.
         Target("update of a trust bundle", 3, [shorten(opened.data, changed.data)],
                _opens(lambda data: opened.accept(restore(opened.data, data)))),
