@@ -75,7 +75,7 @@ def test_a_block_counts_when_more_than_half_of_the_validators_built_upon_it_twic
     finality = finality_of(post.node, 1)
     assert isinstance(finality, BySealers)
     height, final = post.node.height(), finality.final_height()
-    assert final <= height - 6
+    assert final == -1 or final <= height - 6
     mined = post.sender.send(TARGET, b"one", 50_000)
     assert mined.succeeded
     assert finality.final_height() >= mined.block_number
@@ -87,7 +87,7 @@ def test_many_side_by_side_over_a_line_that_loses_doubles_and_refuses(post: Post
            faults.take_and_refuse("already known"), faults.refuse("txpool is full"), faults.garble]  # fmt: skip
     post.line.next(SEND, *bad * 2)
     outcomes = post.sender.send_many(post.calls(20))
-    assert all(isinstance(one, Mined | OutcomeUnknownError) for one in outcomes)
+    assert [one for one in outcomes if not isinstance(one, Mined | OutcomeUnknownError)] == []
     post.until_settled()
     assert post.sent() == 20
     again = post.sender.send_many(post.calls(0))
