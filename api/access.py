@@ -140,6 +140,7 @@ OPERATIONS: Mapping[str, Rule] = {
     "GET /api/v1/certificates/{certificate_id}/copies": _READING,
     "GET /api/v1/copies/{copy_id}/file": _HANDLING,
     "GET /api/v1/copies/{copy_id}/evidence": _HANDLING,
+    "POST /api/v1/copies/{copy_id}/revoke": _HANDLING,
     "POST /api/v1/certificates/{certificate_id}/extracts": Rule(may(WINDOW)),
     "GET /api/v1/certificates/{certificate_id}/extracts": _READING,
     "GET /api/v1/extracts/{extract_id}/file": _HANDLING,

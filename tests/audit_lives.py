@@ -57,11 +57,13 @@ def _pass_a_gate(services: Services) -> None:
 
 
 def _copy(services: Services) -> None:
-    """By the issuer; its PDF is any file."""
+    """By the issuer, who revokes it; its PDF is any file."""
     with services.registry.begin(house.actor()) as work:
         certificate = work.session.scalars(select(Certificate.id).where(Certificate.type_code == house.SENIOR)).one()
         request = CopyRequest(certificate, house.MATTER, house.PURPOSE, "示例窗口", work.at + timedelta(days=7))
-        copies.make(work, request, _code_key(services), lambda _plan: services.files.put(BytesIO(b"%PDF-1.7 a copy")))
+        pdf = BytesIO(b"%PDF-1.7 a copy")
+        copy = copies.make(work, request, _code_key(services), lambda _plan: services.files.put(pdf))
+        copies.revoke(work, copy.id, "接收单位填错")
 
 
 def _extract(services: Services) -> None:

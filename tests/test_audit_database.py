@@ -342,6 +342,7 @@ IN_THE_DATABASE = {
     ),
     "a hand-in's number of visits altered": Plant("item_facts_differ", every("hand_ins", "visits", 99)),
     "a copy's purpose altered": Plant("item_facts_differ", every("derived_copies", "purpose", "另一用途")),
+    "a copy's end undone": Plant("status_not_latest", every("derived_copies", "revoked_at", None)),
     "an extract's receiver altered": Plant("item_facts_differ", every("extracts", "receiver", house.MARKET)),
     "a department deleted": Plant("entry_without_item", remove_department),
     "a type deleted": Plant("entry_without_item", remove_type),

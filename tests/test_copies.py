@@ -132,6 +132,42 @@ def test_a_copy_holds_until_its_end_its_originals_end_or_a_changed_byte(office: 
     assert [one["state"] for one in listed] == ["revoked"]
 
 
+def test_one_copy_is_revoked_alone_online_at_once_and_offline_with_the_next_list(office: OpenOffice) -> None:
+    made = register(office, 40)
+    office.settle()
+    ended, kept = (ask(office, made).json() for _ in range(2))
+    offline = trust_of(office)
+    shown = [(code_of(pdf_of(office, copy)), evidence_of(office, copy), pdf_of(office, copy)) for copy in (ended, kept)]
+
+    def states(by: TrustBundle) -> list[list[tuple[str, str]]]:
+        now = datetime.now(UTC)
+        verdicts = [
+            (verify(code.encode(), by, now), verify(bundle, by, now), verify_copy(bundle, by, now, pdf))
+            for code, bundle, pdf in shown
+        ]
+        return [[(str(verdict.state), verdict.reason) for verdict in three] for three in verdicts]
+
+    path, why = f"/api/v1/copies/{ended['id']}/revoke", {"reason": "接收单位填错"}
+    assert reason(office.send("POST", path, "registrar", json={"reason": " "}), 422) == "invalid_draft"
+    assert reason(office.send("POST", path, "registrar", USER, json=why), 404) == "copy_unknown"
+    assert office.send("POST", path, "auditor", json=why).status_code == 403
+    first = office.send("POST", path, "window", json=why)
+    again = office.send("POST", path, "registrar", json={"reason": "又一次"})
+    assert first.status_code == again.status_code == 200, first.text
+    said = [(one.json()["state"], one.json()["revoked_reason"]) for one in (first, again)]
+    assert said == [("revoked", "接收单位填错")] * 2
+    online = office.client.post("/api/v1/verifications", json={"text": shown[0][0]}).json()
+    assert (online["state"], online["reason"]) == ("not_in_force", "status_revoked")
+    office.settle()
+    fine, gone = [("valid", "ok")] * 3, [("not_in_force", "status_revoked")] * 3
+    # Who still has the older list cannot know yet.
+    assert states(trust_of(office)) == [gone, fine]
+    assert verify(shown[0][0].encode(), offline, datetime.now(UTC)).state == "valid"
+    listed = office.send("GET", f"{made['status_url']}/copies", "registrar").json()["items"]
+    assert {one["id"]: one["state"] for one in listed} == {ended["id"]: "revoked", kept["id"]: "valid"}
+    assert office.send("GET", made["status_url"], "registrar").json()["status"] == "valid"
+
+
 def test_no_altered_bundle_of_a_copy_is_valid(office: OpenOffice) -> None:
     made = register(office, 2)
     office.settle()

@@ -214,7 +214,40 @@ def test_a_number_opens_no_more_than_its_code_and_the_holder_sees_who_looked(off
         found = office.send("POST", "/api/v1/scans/search", "window", json=person).json()["items"]
         return [one["purpose"] for one in found]
 
+    before = len(looks())
     assert [take("venue")["certificate_types"], take("venue", purpose="入园")["certificate_types"]] == [[], []]
-    assert take("window")["certificate_types"] == [] and looks() == []
+    # Nothing is opened to them, yet each has looked this person up: the person sees all three.
+    assert looks()[:2] == ["入园", rules.NO_PURPOSE] and len(looks()) == before + 2
+    assert take("window")["certificate_types"] == [] and looks()[0] == rules.NO_PURPOSE
     assert take("window", purpose="老年卡年检")["certificate_types"] == [LICENCE]
-    assert looks() == ["老年卡年检"]
+    assert looks()[0] == "老年卡年检" and len(looks()) == before + 4
+
+
+def test_at_use_each_look_up_is_recorded_before_any_use_and_a_wrong_case_costs_no_number(office: OpenOffice) -> None:
+    person = {"holder_code_type_code": "111", "holder_code": PERSON}
+    slots = [{"code": "CL01", "name": "主体资格证明", "accepts": [LICENCE]}]
+    matter = {"code": "FB-0001", "name": "备用号事项", "department": USER, "purpose": "受理备用号事项", "slots": slots}
+    assert office.send("POST", "/api/v1/matters", json=matter).status_code == 201
+    code = office.send("POST", "/api/v1/codes", "window", json={"kind": "person", **person}).json()
+    made = office.send("POST", "/api/v1/fallbacks/holders", "window", ISSUER, json=person).json()
+
+    def looks() -> list[str]:
+        found = office.send("POST", "/api/v1/scans/search", "window", ISSUER, json=person).json()["items"]
+        return [one["purpose"] for one in found if one["purpose"] == "受理备用号事项"]
+
+    def use(text: str, case_no: str) -> Any:
+        form = {"matter": "FB-0001", "case_no": case_no, "text": text}
+        return office.send("POST", "/use", "window", USER, data=form)
+
+    assert use(made["number"], "x" * 65).status_code == 422 and looks() == []
+    found = use(made["number"], "FB-1")
+    assert found.status_code == 200 and "本次查看已记录" in found.text and len(looks()) == 1
+    assert use(made["number"], "FB-1").status_code == 404 and len(looks()) == 1
+    assert use(code["text"], "FB-1").status_code == 200 and len(looks()) == 2
+
+
+def test_a_wrong_number_says_how_often_one_may_try_again(house: House) -> None:
+    number, _ = house.do(fallbacks.make, code_of(house).id)
+    for left in range(rules.MAX_FAILURES - 1, -1, -1):
+        with pytest.raises(WrongNumberError, match=f"还可以再试 {left} 次"):
+            house.do(fallbacks.take, wrong(number))

@@ -44,6 +44,14 @@ def test_a_window_makes_a_copy_from_a_use_and_downloads_it(
     download.value.save_as(tmp_path / "copy.pdf")
     document = pypdfium2.PdfDocument(tmp_path / "copy.pdf")
     assert "长宁区食品安全办公室" in document[0].get_textpage().get_text_range()
+    row.locator("summary").click()
+    row.get_by_label("作废事由").fill("接收单位填错")
+    assert faults_of(page) == []
+    picture(page, f"copies-end-{name}")
+    row.get_by_role("button", name="作废").click()
+    expect(page.get_by_text("加注件已作废：")).to_be_visible()
+    expect(page.get_by_role("row").filter(has_text="接收单位填错").first.get_by_text("已作废")).to_be_visible()
+    picture(page, f"copies-ended-{name}")
     if PICTURES:
         document[0].render(scale=1.2).to_pil().save(f"{PICTURES}/copy-pdf.png")
     assert watched.complaints == []

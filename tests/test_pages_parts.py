@@ -149,7 +149,7 @@ FAMILIES = {
         "changed", "code", "disabled", "known", "lost", "pass", "password", "registered", "revoked", "rule", "venue",
         "relative", "relative_ended", "fault", "fault_handled", "fault_closed", "inspection", "component_moved",
         "applied", "approved", "refused", "posters", "put_up", "alarm_closed", "poster_reported",
-        "component_removed", "copy", "extract", "key", "phone", "delegation", "undelegated",
+        "component_removed", "copy", "copy_ended", "extract", "key", "phone", "delegation", "undelegated",
         "calendar", "dispute", "dispute_step", "invoice", "invoice_known",
         "type_saved", "type_published", "type_taken_back", "type_discarded", "type_restored", "local_code",
         "local_code_removed",

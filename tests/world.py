@@ -158,6 +158,7 @@ class World:
             if kind in (CodeKind.PERSON, CodeKind.PRINTED)
             else (),
             place="仙霞路 100 号东侧" if kind is CodeKind.COMPONENT else None,
+            original=(1, 903) if kind is CodeKind.DERIVED else None,
         )
         return replace(claims, **changes)
 

@@ -7,7 +7,8 @@ The bundle is an evidence bundle of the format "suizheng-copy/1": its face is th
      files: [{name, media_type, size, sha256, sm3}]}
 
 The original's entry is inside, signed by its issuer: whether the original is in force is looked up at the place that
-the issuer named, not at one that the maker of the copy names.
+the issuer named, not at one that the maker of the copy names. The copy's own place in a status list is among the facts
+of its own entry, so that one copy can be revoked alone.
 That the PDF shows the original's face is the maker's word.
 """
 
@@ -65,8 +66,8 @@ def verify_copy(
     """The verdict on a copy at a time: by its bundle, about the PDF inside it or about `file`. Never raises.
 
     The steps: (0) trust fresh, (1) format, (2) the keys of maker and issuer, (3) the data is what was committed to,
-    (4) the PDF is the one that was made, (5) the original's status, (6) the copy's own end, (7) both signatures,
-    (8) log, anchor, witnesses.
+    (4) the PDF is the one that was made, (5) both their states, (6) the copy's own end, (7) both signatures, (8) log,
+    anchor, witnesses.
     """
     exam = Examination(at)
     issued_at = trust.content.issued_at
@@ -87,8 +88,7 @@ def verify_copy(
     exam.run(Check.COMMITMENT, lambda: _check_commitment(opened), "加注件信息与存证承诺一致")
     contents = opened.bundle.files if file is None else (file,)
     exam.run(Check.FILES, lambda: check_files(opened.data.get("files"), contents), "文件与制作时一致")
-    facts = opened.original.facts
-    examine_status(exam, trust, _number(facts.get("status_list")), _number(facts.get("status_index")))
+    examine_status(exam, trust, _places(opened))
     exam.run(Check.VALIDITY, lambda: _check_end(opened.data, at), "加注件在有效期内")
     if keys is not None:
         maker, issuer = keys
@@ -131,13 +131,15 @@ def _check_end(data: dict[str, JSON], at: datetime) -> None:
         )
 
 
+def _places(opened: _Opened) -> dict[str, Entry]:
+    """Whose states count. A copy made before copies had places of their own ends with its original only."""
+    own = {"加注件": opened.entry} if "status_list" in opened.entry.facts else {}
+    return {"原证照": opened.original, **own}
+
+
 def _check_signatures(opened: _Opened, maker: Any, issuer: Any) -> None:
     opened.message.check(maker)
     opened.original_message.check(issuer)
-
-
-def _number(value: Any) -> int:
-    return value if type(value) is int else -1
 
 
 def _describe(opened: _Opened, facts: ReceiptFacts | None) -> dict[str, Any]:

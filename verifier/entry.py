@@ -44,6 +44,7 @@ class Kind(IntEnum):
     VENUE = 15
     DELEGATION = 16
     EXTRACT = 18
+    COPY_STATUS = 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ covered by a check:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -181,7 +182,7 @@ def verify_evidence(data: bytes, trust: TrustBundle, at: datetime, policy: Polic
     )
     _examine_files(exam, bundle, face)
     # (6), (7) Genuine is not yet in force.
-    examine_status(exam, trust, _number(entry.facts.get("status_list")), _number(entry.facts.get("status_index")))
+    examine_status(exam, trust, {"证照": entry})
     exam.run(Check.VALIDITY, lambda: check_validity(face, at), "在有效期内")
     # (8) … (11) They signed it, the log holds it, the chain holds the log, others saw the same log. The signatures,
     # nearly all of the time, come last and together: what is plainly wrong is told without them.
@@ -284,16 +285,19 @@ def _examine_anchor(exam: Examination, bundle: EvidenceBundle, trust: TrustBundl
     return found is not None
 
 
-def examine_status(exam: Examination, trust: TrustBundle, number: int, index: int) -> None:
-    """What the status list says of a place in it."""
+def examine_status(exam: Examination, trust: TrustBundle, entries: Mapping[str, Entry]) -> None:
+    """What the status lists say of the places that these entries name; each under what it is called (证照)."""
 
-    def check() -> datetime:
-        status, as_of = trust.status(number, index)
-        if status is not Status.VALID:
-            raise StatusError(
-                f"status_{status.name.lower()}", f"证照{CHINESE[status]}", evidence={"as_of": times.to_text(as_of)}
-            )
-        return as_of
+    def check() -> None:
+        for what, entry in entries.items():
+            number, index = (_number(entry.facts.get(name)) for name in ("status_list", "status_index"))
+            status, as_of = trust.status(number, index)
+            if status is not Status.VALID:
+                raise StatusError(
+                    f"status_{status.name.lower()}",
+                    f"{what}{CHINESE[status]}",
+                    evidence={"as_of": times.to_text(as_of)},
+                )
 
     exam.run(Check.STATUS, check, "状态列表中为有效", trust.content.issued_at)
 

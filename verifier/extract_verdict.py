@@ -20,7 +20,7 @@ from verifier.evidence import (
     examine_status,
     issuer_key,
 )
-from verifier.extract import OPEN_FIELDS, PURPOSE, OpenExtract, number_of, open_extract
+from verifier.extract import OPEN_FIELDS, PURPOSE, OpenExtract, open_extract
 from verifier.freshness import examine_freshness
 from verifier.jws import decode
 from verifier.key_binding import Challenge, examine_binding
@@ -61,8 +61,7 @@ def verify_extract(
     issued_at = trust.content.issued_at
     keys = exam.run(Check.ISSUER, lambda: _keys(opened, trust), "发证单位在签署时有权颁发", issued_at)
     policy = _examine_receiver(exam, policy, opened, receiver)
-    facts = opened.original.facts
-    examine_status(exam, trust, number_of(facts.get("status_list")), number_of(facts.get("status_index")))
+    examine_status(exam, trust, {"证照": opened.original})
     exam.run(Check.VALIDITY, lambda: _check_period(opened, at), "在有效期内")
     examine_binding(exam, opened.sd_jwt, opened.holder, challenge)
     if challenge is not None:

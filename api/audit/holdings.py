@@ -100,7 +100,8 @@ HOLDINGS = (
     ),
     Holding(
         "加注件", _COPIES, Kind.COPY, False, "content",
-        lambda row: {"matter": row.matter_code, "masked": int(row.masked)},
+        lambda row: {"matter": row.matter_code, "masked": int(row.masked), "status_list": row.status_list,
+                     "status_index": row.status_index},
         lambda row: {"copy_id": row.id, "number": row.number, "purpose": row.purpose, "matter_code": row.matter_code,
                      "receiver": row.receiver, "made_by": row.department, "masked": row.masked, "use_id": row.use_id,
                      "authorisation_id": row.authorisation_id, "made_at": to_text(row.made_at),

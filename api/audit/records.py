@@ -18,6 +18,7 @@ from api.audit.holdings import entries_of_kind, entry_of
 from registry.catalogue.tables import TypeVersion
 from registry.certificates.tables import Certificate
 from registry.codes.tables import Code
+from registry.copies.tables import DerivedCopy
 from registry.departments import rules as departments
 from registry.departments.tables import Department, DepartmentStanding
 from registry.ids import id_bytes, id_text
@@ -39,6 +40,7 @@ _CONSUMPTIONS: Table = Consumption.__table__  # type: ignore[assignment]
 _DEPARTMENTS: Table = Department.__table__  # type: ignore[assignment]
 _STANDINGS: Table = DepartmentStanding.__table__  # type: ignore[assignment]
 _TYPES: Table = TypeVersion.__table__  # type: ignore[assignment]
+_COPIES: Table = DerivedCopy.__table__  # type: ignore[assignment]
 _ENTRIES: Table = LogEntry.__table__  # type: ignore[assignment]
 
 _ITEMS = {"certificate": _CERTIFICATES, "material": _MATERIALS}
@@ -195,7 +197,28 @@ def check_types(connection: Connection, findings: Findings) -> None:
                         type=str(code), version=int(version or 0))  # fmt: skip
 
 
+def check_copies(connection: Connection, findings: Findings) -> None:
+    """A copy is revoked alone where an entry says so and nowhere else, and its place in the status list agrees."""
+    revoked = {id_text(entry.item) for _, entry in entries_of_kind(connection, Kind.COPY_STATUS)}
+    slot = (_VALUES.c.list_id == _COPIES.c.status_list) & (_VALUES.c.slot == _COPIES.c.status_index)
+    known = set()
+    wanted = select(_COPIES.c.id, _COPIES.c.revoked_at, _VALUES.c.value).select_from(_COPIES.outerjoin(_VALUES, slot))
+    for row in connection.execute(wanted.order_by(_COPIES.c.id)):
+        known.add(row.id)
+        expected = int(Status.REVOKED if row.id in revoked else Status.VALID)
+        held = int(Status.REVOKED if row.revoked_at is not None else Status.VALID)
+        for table, found in (("derived_copies", held), ("status_values", row.value or 0)):
+            findings.compare("status_not_latest", expected, found, table=table, id=row.id)
+    for copy in sorted(revoked - known):
+        findings.report("entry_without_item", expected="加注件", found="没有", table="derived_copies", item=copy)
+
+
 #: The kinds of entries that are held against what is stored by a check of their own.
 BY_KIND: Mapping[Kind, Callable[[Connection, Findings], None]] = MappingProxyType(
-    {Kind.CODE: check_codes, Kind.DEPARTMENT: check_departments, Kind.TYPE: check_types}
+    {
+        Kind.CODE: check_codes,
+        Kind.COPY_STATUS: check_copies,
+        Kind.DEPARTMENT: check_departments,
+        Kind.TYPE: check_types,
+    }
 )

@@ -40,6 +40,12 @@ class NewCopy(Incoming):
     authorisation_id: str | None = Field(default=None, max_length=26, description="依哪项授权制作，计为使用一次")
 
 
+class Ending(Incoming):
+    """Why a copy ends."""
+
+    reason: str = Field(max_length=200, description="作废事由")
+
+
 class CopyShown(Outgoing):
     """A copy."""
 
@@ -55,7 +61,9 @@ class CopyShown(Outgoing):
     authorisation_id: str | None
     made_at: datetime
     expires_at: datetime
-    state: str = Field(description="valid 有效，expired 已到期，其他为原证照的状态")
+    state: str = Field(description="valid 有效，expired 已到期，revoked 已作废或原证照已撤销，其他为原证照的状态")
+    revoked_at: datetime | None = Field(description="单独作废的时间")
+    revoked_reason: str | None
     sha256: str = Field(description="PDF 的 SHA-256")
     sm3: str = Field(description="PDF 的 SM3")
 
@@ -137,6 +145,12 @@ def get_evidence(copy_id: str, call: OfCall) -> Response:
     return evidence_of(call, copy_id)
 
 
+@router.post("/copies/{copy_id}/revoke", response_model=CopyShown, summary="作废加注件", responses=problems(404, 409))
+def revoke(copy_id: str, body: Ending, call: OfCall) -> Response:
+    """单独作废一份：联网核验立即失效，离线核验随下一份状态列表失效；原证照和其他加注件不受影响。"""
+    return call.answer(lambda work: Answer(HTTPStatus.OK, _shown(work, copies.revoke(work, copy_id, body.reason))))
+
+
 def _shown(work: Work, row: DerivedCopy) -> CopyShown:
     state, file = copies.state_of(work, row), files.get(work, row.file)
     return CopyShown(
@@ -144,4 +158,5 @@ def _shown(work: Work, row: DerivedCopy) -> CopyShown:
         purpose=row.purpose, matter_code=row.matter_code, receiver=row.receiver, masked=row.masked, use_id=row.use_id,
         authorisation_id=row.authorisation_id, made_at=row.made_at, expires_at=row.expires_at,
         state="expired" if state is None else state.name.lower(), sha256=file.sha256.hex(), sm3=file.sm3.hex(),
+        revoked_at=row.revoked_at, revoked_reason=row.revoked_reason,
     )  # fmt: skip

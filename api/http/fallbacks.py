@@ -19,7 +19,6 @@ from registry.errors import FieldError, InvalidDraftError
 from registry.fallbacks import service as fallbacks
 from registry.fallbacks.tables import FallbackNumber
 from registry.scans import rules as scan_rules
-from registry.scans import service as scans
 from registry.work import Work
 from verifier.code import KIND_CHINESE, CodeKind
 from verifier.verdict import State
@@ -68,11 +67,10 @@ class TakenShown(Outgoing):
 
 
 def grants_for(work: Work, taken: fallbacks.Taken, purpose: str) -> Mapping[str, Sequence[str]]:
-    """What the code behind a number lets its bearer show, {"types", "venues"}, to a window that states a purpose: as
-    with a code that is scanned, that is recorded for the holder, and nobody else sees it. Raises InvalidDraftError."""
+    """What the code behind a number lets its bearer show, {"types", "venues"}, to a window that states a purpose, as
+    with a code that is scanned; to nobody else. The look-up itself is recorded whoever takes the number."""
     if scan_rules.scanner_of(work.actor.roles, purpose) is not scan_rules.Scanner.WINDOW:
         return {}
-    scans.record(work, taken.code.id, purpose)
     wanted: Mapping[str, Sequence[str]] = taken.code.wanted
     return wanted
 
@@ -122,7 +120,9 @@ def make_for(body: ForHolder, call: OfCall) -> Response:
 
 @router.post("/fallbacks/taking", response_model=TakenShown, summary="核销备用号", responses=problems(404, 409, 429))
 def take(body: TakeNumber, call: OfCall) -> Response:
-    """一次有效；输错会计数，账号和全系统都有上限。"""
+    """一次有效，每次核销都记录给本人查看；输错会计数，账号和全系统都有上限。"""
     return call.answer(
-        lambda work: Answer(HTTPStatus.OK, shown_of(work, fallbacks.take(work, body.number), body.purpose))
+        lambda work: Answer(
+            HTTPStatus.OK, shown_of(work, fallbacks.take(work, body.number, body.purpose), body.purpose)
+        )
     )

@@ -70,6 +70,7 @@ PAGE_ACCESS: Final[Mapping[str, Rule]] = {
     "GET /extracts/{extract_id}/file": Rule(may(REGISTRAR, WINDOW)),
     "GET /copies/{copy_id}/file": Rule(may(REGISTRAR, WINDOW)),
     "GET /copies/{copy_id}/evidence": Rule(may(REGISTRAR, WINDOW)),
+    "POST /copies/{copy_id}/revoke": _posting(may(REGISTRAR, WINDOW)),
     "GET /use": Rule(_USING),
     "POST /use": _posting(_USING, asks=True),
     "POST /use/authorise": _posting(_USING),

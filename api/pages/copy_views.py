@@ -23,6 +23,8 @@ class CopyLine:
     tone: Tone
     state: str
     may_take: bool
+    may_end: bool
+    ended_because: str
 
 
 @dataclass(frozen=True, slots=True)

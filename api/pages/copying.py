@@ -28,6 +28,7 @@ from registry.errors import FieldError, InvalidDraftError, NotFoundError
 from registry.uses import service as uses
 from registry.uses.tables import Use
 from registry.work import Work
+from verifier.status import Status
 from verifier.times import SHANGHAI, shanghai_day
 
 router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
@@ -88,6 +89,20 @@ def download(copy_id: str, call: OfCall) -> Response:
     return pdf_of(call, copy_id)
 
 
+@router.post("/copies/{copy_id}/revoke")
+def revoke(request: Request, copy_id: str, call: OfCall, form: OfForm) -> Response:
+    """作废一份加注件。"""
+    t, reason = texts_for(request), form.text("reason")
+    certificate_id = call.read(lambda work: copies.get(work, copy_id).certificate_id)
+    try:
+        call.write(lambda work: copies.revoke(work, copy_id, reason))
+    except SHOWN_ERRORS as refused:
+        view = _page(call, certificate_id, Form({}, {}), t, form.text("use_id"), problem_view(refused, t))
+        return show(request, "copies.html", view, status=status_of(refused))
+    query = {"use": form.text("use_id")} if form.text("use_id") else {}
+    return go(f"/certificates/{certificate_id}/copies", done="copy_ended", **query)
+
+
 @router.get("/copies/{copy_id}/evidence")
 def download_evidence(copy_id: str, call: OfCall) -> Response:
     """下载证据包。"""
@@ -138,12 +153,19 @@ def _use(work: Work, row: Certificate, use_id: str) -> Use | None:
     return use if use.department == work.actor.department and use.item_id == row.id else None
 
 
+def _state_name(row: DerivedCopy, state: Status | None, t: Texts) -> str:
+    if row.revoked_at is not None:
+        return t("copies.ended")
+    return t("copies.over") if state is None else wording.status_name(state, t)
+
+
 def _line(work: Work, row: DerivedCopy, names: Mapping[str, str], t: Texts) -> CopyLine:
     state = copies.state_of(work, row)
     return CopyLine(
         id=row.id, number=f"{row.number:04d}", purpose=row.purpose, receiver=row.receiver,
         maker=names.get(row.department, row.department), made_at=row.made_at, expires_at=row.expires_at,
         tone="dormant" if state is None else wording.tone_of(state),
-        state=t("copies.over") if state is None else wording.status_name(state, t),
-        may_take=work.actor.has_role("registrar", "window"),
+        state=_state_name(row, state, t),
+        may_take=work.actor.has_role("registrar", "window"), may_end=copies.may_end(work, row),
+        ended_because=row.revoked_reason or "",
     )  # fmt: skip

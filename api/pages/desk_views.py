@@ -87,6 +87,8 @@ class ChoosePage:
     slots: Sequence[SlotView]
     #: The delegated code that was shown for the applicant; empty without one.
     delegated: str = ""
+    #: The look at the person's code or number was recorded for that person.
+    recorded: bool = False
     problem: ProblemView | None = None
 
 

@@ -34,6 +34,7 @@ from registry.devices import service as devices
 from registry.errors import FieldError, InvalidDraftError, NotFoundError, NotPermittedError, ReuseRefusedError
 from registry.fallbacks import service as fallbacks
 from registry.fallbacks.rules import read_number
+from registry.scans import service as scans
 from registry.uses import service as uses
 from registry.uses.rules import ReuseRequest
 from registry.uses.tables import Use
@@ -63,6 +64,8 @@ class Applicant:
     number: tuple[str, str] | None = None
     #: The text of the delegated code by which somebody acts for the applicant.
     delegated: str = ""
+    #: The look at this person's code was recorded just now, for the person to see.
+    recorded: bool = False
 
 
 @router.get("/use")
@@ -76,7 +79,9 @@ def find_items(request: Request, call: OfCall, form: OfForm) -> Response:
     """用证第二步：列出可用的证照与材料。"""
     t = texts_for(request)
     try:
-        applicant = _applicant(call, form, t)
+        # First what can be wrong without anybody being looked up: a number is good once, and each look is recorded.
+        purpose = call.read(lambda work: _checked(work, form, t)).purpose
+        applicant = _applicant(call, form, t, purpose)
         if applicant.delegated:
             _accept(call, form, applicant.delegated)
         view = call.read(lambda work: _choices(work, form, applicant, t))
@@ -224,18 +229,21 @@ def _first(
     return call.read(ask)
 
 
-def _choices(work: Work, form: Form, applicant: Applicant, t: Texts, problem: ProblemView | None = None) -> ChoosePage:
-    case_no = form.text("case_no")
-    if not 0 < len(case_no) <= _MAX_CASE_NO:
+def _checked(work: Work, form: Form, t: Texts) -> Matter:
+    """The matter of a case that is named properly. Raises InvalidDraftError, NotFoundError."""
+    if not 0 < len(form.text("case_no")) <= _MAX_CASE_NO:
         raise InvalidDraftError([FieldError("case_no", "wrong_length", t("use.case_no_length"))])
-    matter = _matter(work, form.text("matter"))
+    return _matter(work, form.text("matter"))
+
+
+def _choices(work: Work, form: Form, applicant: Applicant, t: Texts, problem: ProblemView | None = None) -> ChoosePage:
+    case_no, matter = form.text("case_no"), _checked(work, form, t)
     number = applicant.number or ("", "")
     return ChoosePage(
         matter_code=matter.code, matter_name=matter.name, case_no=case_no, purpose=matter.purpose,
         subject=applicant.index.hex(), holder=applicant.shown, code_type=number[0], holder_code=number[1],
         slots=slots_of(work, matter, applicant.index, t, bool(applicant.delegated), _limit(applicant)),
-        delegated=applicant.delegated,
-        problem=problem,
+        delegated=applicant.delegated, recorded=applicant.recorded, problem=problem,
     )  # fmt: skip
 
 
@@ -259,10 +267,10 @@ def _carried(form: Form) -> Applicant:
     return Applicant(index, form.text("holder"), (code_type, number) if number else None, delegated)
 
 
-def _applicant(call: Call, form: Form, t: Texts) -> Applicant:
+def _applicant(call: Call, form: Form, t: Texts, purpose: str) -> Applicant:
     text = form.exact("text")
     if text.strip():
-        return _scanned(call, text, t)
+        return _scanned(call, text, t, purpose)
     code_type, number = form.text("holder_code_type_code"), normalise_code(form.text("holder_code"))
     try:
         check_holder_number(code_type, number)
@@ -272,19 +280,19 @@ def _applicant(call: Call, form: Form, t: Texts) -> Applicant:
     return Applicant(index, "", (code_type, number))
 
 
-def _said(call: Call, text: str, t: Texts) -> Applicant:
+def _said(call: Call, text: str, t: Texts, purpose: str) -> Applicant:
     """The applicant whose fallback number this is; the number does not hold afterwards."""
-    taken = call.write(lambda work: fallbacks.take(work, text))
+    taken = call.write(lambda work: fallbacks.take(work, text, purpose))
     kind = wording.kind_name(CodeKind(taken.code.kind), t)
     if taken.code.kind == CodeKind.ENTERPRISE:
         return Applicant(taken.subject_index, f"{kind} {taken.code.name}", ("001", taken.code.subject))
-    return Applicant(taken.subject_index, kind)
+    return Applicant(taken.subject_index, kind, recorded=True)
 
 
-def _scanned(call: Call, text: str, t: Texts) -> Applicant:
+def _scanned(call: Call, text: str, t: Texts, purpose: str) -> Applicant:
     """The applicant behind a code that is valid now. Raises InvalidDraftError for any other."""
     if read_number(text) is not None:
-        return _said(call, text, t)
+        return _said(call, text, t, purpose)
     plain = payload.normalise_scanned(text)
     if is_delegated(plain):
         shown = shown_code(call.services, plain, "text")
@@ -305,7 +313,8 @@ def _scanned(call: Call, text: str, t: Texts) -> Applicant:
             raise InvalidDraftError([FieldError("text", "not_an_applicant", t("use.not_an_applicant"))])
         kind = wording.kind_name(CodeKind(code.kind), t)
         if code.kind == CodeKind.PERSON:
-            return Applicant(devices.holder_of(work, code), kind)
+            scans.record(work, code.id, purpose)
+            return Applicant(devices.holder_of(work, code), kind, recorded=True)
         return Applicant(uses.subject_index(work, "001", code.subject), f"{kind} {code.name}", ("001", code.subject))
 
-    return call.read(ask)
+    return call.write(ask)

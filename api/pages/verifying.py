@@ -93,7 +93,7 @@ def _may_take(call: Call) -> bool:
 
 def _take(request: Request, call: Call, form: Form, t: Texts) -> Response:
     def act(work: Work) -> tuple[fallbacks.Taken, Mapping[str, Sequence[str]]]:
-        taken = fallbacks.take(work, form.exact("text"))
+        taken = fallbacks.take(work, form.exact("text"), form.text("purpose"))
         return taken, grants_for(work, taken, form.text("purpose"))
 
     try:
@@ -112,7 +112,7 @@ def _take(request: Request, call: Call, form: Form, t: Texts) -> Response:
     if taken.authorisation_id:
         facts.append(Fact(t("fallback.authorisation"), taken.authorisation_id))
     facts.append(Fact(t("codes.until"), times.moment(code.expires_at, t)))
-    return show(request, "taken.html", TakenPage(facts))
+    return show(request, "taken.html", TakenPage(facts, code.kind != CodeKind.ENTERPRISE))
 
 
 def verdict_page(work: Work, verdict: Verdict, trust_at: str, t: Texts) -> VerdictPage:

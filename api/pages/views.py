@@ -91,9 +91,10 @@ class CheckView:
 
 @dataclass(frozen=True, slots=True)
 class TakenPage:
-    """What a fallback number stood for."""
+    """What a fallback number stood for; recorded: for the person to see."""
 
     facts: Sequence[Fact]
+    recorded: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from registry.errors import FieldError
-from verifier.code import MAX_PLACE_CHARS
+from verifier.code_claims import MAX_PLACE_CHARS
 from verifier.identifiers import IdentifierError, check_uscc
 
 MAX_TEXT_CHARACTERS: Final = 500

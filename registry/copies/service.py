@@ -1,4 +1,4 @@
-"""Use cases of derived copies: make, list, export."""
+"""Use cases of derived copies: make, list, revoke, export."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ from registry.items import Item, find_item
 from registry.log import service as log
 from registry.log.published import PublishedLog
 from registry.log.receipts import receipt_of_item
+from registry.statuses import service as statuses
 from registry.uses import service as uses
 from registry.uses.rules import REASONS
 from registry.witnesses.service import cosigned_note
@@ -66,6 +67,8 @@ class CopyPlan:
     face: dict[str, Any]
     made_at: datetime
     code: str
+    #: The copy's own place in a status list.
+    slot: tuple[int, int]
 
 
 def make(work: Work, request: CopyRequest, key: SigningKey, draw: Callable[[CopyPlan], StoredFile]) -> DerivedCopy:
@@ -99,7 +102,8 @@ def make(work: Work, request: CopyRequest, key: SigningKey, draw: Callable[[Copy
         matter_code=request.matter_code, purpose=request.purpose, receiver=request.receiver, masked=request.masked,
         use_id=request.use_id, authorisation_id=request.authorisation_id, file=stored.sha256, code=planned.code,
         made_at=planned.made_at, made_by=work.actor.id, expires_at=request.expires_at, content=sealed.canonical,
-        salts=sealed.salts, sha256=sealed.digest.sha256, sm3=sealed.digest.sm3,
+        salts=sealed.salts, sha256=sealed.digest.sha256, sm3=sealed.digest.sm3, status_list=planned.slot[0],
+        status_index=planned.slot[1],
     )  # fmt: skip
     try:
         with work.session.begin_nested():
@@ -107,7 +111,10 @@ def make(work: Work, request: CopyRequest, key: SigningKey, draw: Callable[[Copy
             work.session.flush()
     except IntegrityError as rival:
         raise BusyError("copy_contended", "同一证照正在制作另一份加注件，请重试。") from rival
-    facts: dict[str, int | str | bytes] = {"matter": request.matter_code, "masked": int(request.masked)}
+    facts: dict[str, int | str | bytes] = {
+        "matter": request.matter_code, "masked": int(request.masked), "status_list": planned.slot[0],
+        "status_index": planned.slot[1],
+    }  # fmt: skip
     log.submit(work, Entry(Kind.COPY, id_bytes(made.id), made.department, work.at, sealed.digest, facts))
     return made
 
@@ -117,11 +124,12 @@ def _plan(work: Work, request: CopyRequest, row: Certificate, key: SigningKey) -
     face = orjson.loads(row.face)
     if request.masked:
         face = masking.mask_face(face, catalogue.definition_at(work, row.type_code, row.type_version))
-    # The original's place in the status list: the code dies with it.
+    (slot,) = statuses.allot(work, 1)
+    # The original's place in its status list beside the copy's own: the code dies with either.
     claims = CodeClaims(
-        kind=CodeKind.DERIVED, code_id=work.draw(CODE_ID_BYTES), generation=1, status_list=row.status_list,
-        status_index=row.status_index, issued_at=made_at, expires_at=request.expires_at,
-        name=str(face["certificate_name"])[:60], subject=copy_id,
+        kind=CodeKind.DERIVED, code_id=work.draw(CODE_ID_BYTES), generation=1, status_list=slot[0],
+        status_index=slot[1], original=(row.status_list, row.status_index), issued_at=made_at,
+        expires_at=request.expires_at, name=str(face["certificate_name"])[:60], subject=copy_id,
     )  # fmt: skip
     newest = work.session.scalars(select(func.max(DerivedCopy.number)).where(DerivedCopy.certificate_id == row.id))
     department = departments.get(work, work.actor.department or "")
@@ -129,6 +137,7 @@ def _plan(work: Work, request: CopyRequest, row: Certificate, key: SigningKey) -
         id=copy_id, request=request, number=(newest.one() or 0) + 1, department=department.code,
         department_name=department.name, matter_name=catalogue.get_matter(work, request.matter_code).name,
         type_code=row.type_code, type_version=row.type_version, face=face, made_at=made_at, code=sign_code(claims, key),
+        slot=slot,
     )  # fmt: skip
 
 
@@ -209,11 +218,57 @@ def _may_see(work: Work, copy: DerivedCopy, row: Certificate) -> bool:
 
 
 def state_of(work: Work, copy: DerivedCopy) -> Status | None:
-    """VALID, the original's state where that is not in force, or None once the copy is past its own end."""
+    """VALID, REVOKED, the original's state where that is not in force, or None once the copy is past its own end."""
+    if copy.revoked_at is not None:
+        return Status.REVOKED
     original = Status(certificates.get(work, copy.certificate_id).status)
     if original is not Status.VALID:
         return original
     return None if work.at >= copy.expires_at else Status.VALID
+
+
+def revoke(work: Work, copy_id: str, reason: str) -> DerivedCopy:
+    """End one copy for good; the original and its other copies stay as they are. Repeating it changes nothing.
+
+    Online at once, offline with the next status list. Raises NotFoundError, NotPermittedError (auditors look only),
+    InvalidDraftError (no reason), TransitionError (made before copies had a place of their own).
+    """
+    get(work, copy_id)
+    query = select(DerivedCopy).where(DerivedCopy.id == copy_id).with_for_update()
+    copy = work.session.scalars(query.execution_options(populate_existing=True)).one()
+    if not _may_end(work, copy, certificates.get(work, copy.certificate_id)):
+        raise NotPermittedError("not_the_maker", "只有制作部门和颁发部门可以作废加注件。")
+    errors = rules.check_reason(reason)
+    if errors:
+        raise InvalidDraftError(errors)
+    if copy.revoked_at is not None:
+        return copy
+    if copy.status_list is None or copy.status_index is None:
+        message = "这份加注件制作较早，不能单独作废；它随原证照或到期失效。"
+        raise TransitionError("valid", "revoke", message, reason="no_place_of_its_own")
+    copy.revoked_at, copy.revoked_by, copy.revoked_reason = work.at, work.actor.id, reason.strip()
+    statuses.set_status(work, copy.status_list, copy.status_index, Status.REVOKED)
+    work.session.flush()
+    content = {"copy_id": copy.id, "status": int(Status.REVOKED), "reason": copy.revoked_reason}
+    facts: dict[str, int | str | bytes] = {
+        "status": int(Status.REVOKED), "status_list": copy.status_list, "status_index": copy.status_index,
+    }  # fmt: skip
+    department = work.actor.department or copy.department
+    digest = seal(content, work.draw).digest
+    log.submit(work, Entry(Kind.COPY_STATUS, id_bytes(copy.id), department, work.at, digest, facts))
+    return copy
+
+
+def may_end(work: Work, copy: DerivedCopy) -> bool:
+    """Whether the actor could revoke it now."""
+    if copy.revoked_at is not None or copy.status_list is None:
+        return False
+    return _may_end(work, copy, certificates.get(work, copy.certificate_id))
+
+
+def _may_end(work: Work, copy: DerivedCopy, row: Certificate) -> bool:
+    is_theirs = work.actor.department in (copy.department, row.department)
+    return is_theirs and work.actor.has_role("registrar", "window")
 
 
 def export(work: Work, published: PublishedLog, copy_id: str, read_file: Callable[[bytes], bytes]) -> bytes:

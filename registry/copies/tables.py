@@ -40,3 +40,9 @@ class DerivedCopy(Base):
     salts: Mapped[bytes] = mapped_column(LargeBinary)
     sha256: Mapped[bytes] = mapped_column(Digest)
     sm3: Mapped[bytes] = mapped_column(Digest)
+    #: The copy's own place; None for one made before copies had one, which can only end with its original.
+    status_list: Mapped[int | None] = mapped_column(Integer)
+    status_index: Mapped[int | None] = mapped_column(Integer)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    revoked_by: Mapped[str | None] = mapped_column(String(64))
+    revoked_reason: Mapped[str | None] = mapped_column(String(200))

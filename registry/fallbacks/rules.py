@@ -14,6 +14,8 @@ MAX_FAILURES: Final = 10
 MAX_FAILURES_OF_ALL: Final = 100
 #: How many numbers may hold at once in the whole registry.
 MAX_LIVE: Final = 1_000
+#: What the holder reads of a look-up for which nobody stated a purpose.
+NO_PURPOSE: Final = "核对备用号（未说明用途）"
 
 _NUMBERS: Final = 10**DIGITS
 #: The largest multiple of _NUMBERS below 2^32: what is not below it would favour small numbers.

@@ -12,7 +12,6 @@ from registry.codes import service as codes
 from registry.codes.tables import Code
 from registry.departments.tables import Department
 from registry.devices import service as devices
-from registry.devices.tables import Device
 from registry.errors import (
     BusyError,
     InvalidDraftError,
@@ -26,6 +25,7 @@ from registry.fallbacks import rules
 from registry.fallbacks.tables import FailedTry, FallbackNumber
 from registry.ids import new_id_text
 from registry.relatives.service import Number, index_of
+from registry.scans import service as scans
 from registry.uses import service as uses
 from registry.work import Work
 from verifier.code import CodeKind
@@ -94,11 +94,12 @@ def make_for(work: Work, holder: Number, authorisation_id: str | None = None) ->
     return make(work, code_id, authorisation_id)
 
 
-def take(work: Work, typed: str) -> Taken:
+def take(work: Work, typed: str, purpose: str = "") -> Taken:
     """What a number stands for, once. A wrong one is counted, for this account and for all.
 
-    Raises InvalidDraftError (not eight digits), WrongNumberError (kept: the count stays), TooManyTriesError,
-    TransitionError (the code ended meanwhile).
+    Whoever takes a person's number has looked that person up: it is recorded for them as a scan, with the purpose or
+    without one, in the same transaction. Raises InvalidDraftError (not eight digits; purpose), WrongNumberError (kept:
+    the count stays), TooManyTriesError, TransitionError (the code ended meanwhile).
     """
     number = rules.read_number(typed)
     if number is None:
@@ -114,20 +115,31 @@ def take(work: Work, typed: str) -> Taken:
     if row is None or not hmac.compare_digest(row.digest, digest):
         work.session.add(FailedTry(id=new_id_text(work.at, work.draw), actor=work.actor.id, tried_at=work.at))
         work.session.flush()
-        raise WrongNumberError("wrong_number", "备用号不对，或已用过、已过期，请重新取号。")
+        raise WrongNumberError("wrong_number", _wrong(_failures(work)[0]))
     row.used_at, row.used_by = work.at, work.actor.id
     work.session.flush()
     code = codes.get(work, row.code_id)
     _check_holds(work, code)
+    scans.record(work, code.id, purpose.strip() or rules.NO_PURPOSE)
     return Taken(code, _subject(work, code), row.authorisation_id)
 
 
 def _check_tries(work: Work) -> None:
+    if rules.is_locked(*_failures(work)):
+        raise TooManyTriesError("too_many_tries", "备用号输错次数过多，请一小时后再试，或请对方重新出示码。")
+
+
+def _failures(work: Work) -> tuple[int, int]:
+    """How often this account, and all accounts, were wrong lately."""
     since = work.at - rules.FAILURES_WITHIN
     count = select(func.count(FailedTry.id)).where(FailedTry.tried_at > since)
     own = work.session.scalar(count.where(FailedTry.actor == work.actor.id)) or 0
-    if rules.is_locked(own, work.session.scalar(count) or 0):
-        raise TooManyTriesError("too_many_tries", "备用号输错次数过多，请一小时后再试，或请对方重新出示码。")
+    return own, work.session.scalar(count) or 0
+
+
+def _wrong(failures: int) -> str:
+    left = max(0, rules.MAX_FAILURES - failures)
+    return f"备用号不对，或已用过、已过期，请重新取号。一小时内还可以再试 {left} 次。"
 
 
 def _check_holds(work: Work, code: Code) -> None:
@@ -140,8 +152,7 @@ def _check_holds(work: Work, code: Code) -> None:
 def _subject(work: Work, code: Code) -> bytes:
     if code.kind == CodeKind.ENTERPRISE:
         return uses.subject_index(work, "001", code.subject)
-    device = work.session.scalars(select(Device).where(Device.code_id == code.id)).one_or_none()
-    return device.holder_index if device is not None else bytes.fromhex(code.subject)
+    return devices.holder_of(work, code)
 
 
 def _digest(work: Work, number: str) -> bytes:

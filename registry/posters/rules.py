@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from registry.errors import FieldError
-from verifier.code import MAX_PLACE_CHARS
+from verifier.code_claims import MAX_PLACE_CHARS
 
 #: What people report, and what sightings raise by themselves ("impossible", "elsewhere").
 REPORTED: Final = {"moved": "不在原处", "copied": "有多张同样的", "covered": "被覆盖或涂改", "other": "其他"}

@@ -40,8 +40,8 @@ export function open(text) {
 
 function claimsOf(kind, bytes) {
   const claims = cbor.requireMap(cbor.decode(bytes, MAX_BYTES), [EXPIRES, ISSUED, PRIVATE]);
-  const isComponent = kind === "component", parts = cbor.requireList(claims.get(PRIVATE), 8, isComponent ? 8 : 7);
-  const isBound = parts.length === 8 && !isComponent, limit = isBound ? MAX_GRANTS_SHOWN : MAX_GRANTS;
+  const needsMore = kind === "component" || kind === "derived", parts = cbor.requireList(claims.get(PRIVATE), 8, needsMore ? 8 : 7);
+  const isBound = parts.length === 8 && !needsMore, limit = isBound ? MAX_GRANTS_SHOWN : MAX_GRANTS;
   return {
     kind,
     codeId: toHex(cbor.requireBytes(parts[0], CODE_ID_BYTES)),
@@ -54,7 +54,8 @@ function claimsOf(kind, bytes) {
     subject: parts[5] === null ? null : subjectOf(parts[5], kind),
     grants: cbor.requireList(parts[6], limit).map(grantOf),
     deviceKey: isBound ? deviceKey(parts[7]) : null,
-    place: isComponent ? cbor.requireText(parts[7], 60) : null,
+    place: kind === "component" ? cbor.requireText(parts[7], 60) : null,
+    original: kind === "derived" ? cbor.requireList(parts[7], 2, 2).map(cbor.requireUint) : null,
   };
 }
 
@@ -111,8 +112,11 @@ function checkTimes(claims, at) {
 }
 
 function checkStatus(claims, trust) {
-  const state = trust.status(claims.statusList, claims.statusIndex);
-  if (state !== "valid") throw outOfForce(`status_${state}`);
+  // A copy is nothing without its original.
+  for (const [list, index] of [[claims.statusList, claims.statusIndex], ...(claims.original ? [claims.original] : [])]) {
+    const state = trust.status(list, index);
+    if (state !== "valid") throw outOfForce(`status_${state}`);
+  }
 }
 
 // The verdict on whatever a scan holds; only our own codes can be judged in the browser.

@@ -24,7 +24,9 @@ export async function examineCopy(bytes, trust, at, file = null, policy = COPY_P
     [departmentKey(trust, message, entry), issuerKey(trust, original.message, original.entry)], trust.issuedAt);
   await exam.run("commitment", () => checkCommitment(bundle, entry, face));
   await exam.run("files", () => checkFiles(face.files, file ? [file] : bundle.files));
-  await examineStatus(exam, trust, original.entry.facts);
+  // A copy made before copies had places of their own ends with its original only.
+  const own = entry.facts.has("status_list") ? [entry.facts] : [];
+  await examineStatus(exam, trust, original.entry.facts, ...own);
   await exam.run("validity", () => checkEnd(face, at));
   if (keys) {
     await exam.run("signature", async () => {

@@ -79,11 +79,13 @@ async function examineFiles(exam, bundle, face) {
   else await exam.run("files", () => checkFiles(declared, bundle.files));
 }
 
-// What the status list says of the place that an entry names.
-export async function examineStatus(exam, trust, facts) {
+// What the status lists say of the places that these entries name.
+export async function examineStatus(exam, trust, ...entries) {
   const check = () => {
-    const state = trust.status(numberIn(facts, "status_list"), numberIn(facts, "status_index"));
-    if (state !== "valid") throw outOfForce(`status_${state}`);
+    for (const facts of entries) {
+      const state = trust.status(numberIn(facts, "status_list"), numberIn(facts, "status_index"));
+      if (state !== "valid") throw outOfForce(`status_${state}`);
+    }
   };
   await exam.run("status", check, trust.issuedAt);
 }
