@@ -130,7 +130,6 @@ def compose(
     with registry.begin(REGISTRY) as work:
         catalogue.install_builtin(work)
         operator = departments.operator(work).code
-        first_password = accounts.create_first_administrator(work)
     files = open_files(settings, engine)
     if files.masters.prepare(clock()):
         _log.warning(_FIRST_MASTER, settings.data / "keys")
@@ -143,6 +142,9 @@ def compose(
     import_folder = ImportFolder(settings.data / "imports")
     chores = (*_chores(registry, import_folder), *file_chores(files, clock), lambda: keys.flush_counts(clock()))
     worker = Worker(pipeline.tick, chores, clock)
+    # Last: whatever keeps this from being a start must not cost the password that is shown this once.
+    with registry.begin(REGISTRY) as work:
+        first_password = accounts.create_first_administrator(work)
     return Services(
         settings=settings, engine=engine, registry=registry, keys=keys, files=files, pipeline=pipeline,
         trust=PublishedTrust(registry, keys), chain=chain,

@@ -13,8 +13,10 @@ from fastapi import APIRouter
 
 from api.access import OPERATIONS, PUBLIC, ROLES, Rule, may
 from api.app import ROUTERS, AccessError, check_access
+from api.composition import compose
 from api.http.guard import GuardedRoute
 from api.pages.access import PAGE_ACCESS
+from api.settings import FileSettings, SettingsError
 
 CASES = [pytest.param(operation, rule, id=operation) for operation, rule in OPERATIONS.items()]
 
@@ -195,13 +197,20 @@ def test_five_wrong_passwords_lock_the_account_even_for_the_right_one(office: Op
 
 
 def test_first_start_makes_one_administrator_and_a_second_start_none(tmp_path: Path) -> None:
-    from api.composition import compose
-
     first = compose(settings_in(tmp_path))
     first.close()
     second = compose(settings_in(tmp_path))
     second.close()
     assert first.first_password and second.first_password is None
+
+
+def test_a_start_that_fails_does_not_use_up_the_first_password(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("not a folder")
+    with pytest.raises(SettingsError, match="SUIZHENG_FILES"):
+        compose(settings_in(tmp_path, files=FileSettings(str(tmp_path / "taken"))))
+    services = compose(settings_in(tmp_path))
+    services.close()
+    assert services.first_password
 
 
 PAGES = [pytest.param(operation, rule, id=operation) for operation, rule in PAGE_ACCESS.items()]

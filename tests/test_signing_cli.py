@@ -16,6 +16,7 @@ from world import DEPARTMENT, FOOD, NOON, OTHER_DEPARTMENT
 
 from api.cli.main import main
 from api.composition import compose
+from registry.accounts import service as accounts
 from registry.proposals import service as proposals
 from registry.work import REGISTRY
 from verifier import cose
@@ -113,9 +114,18 @@ def test_on_the_server_itself_an_administrator_is_added_and_recorded(
     assert main([*words, " "]) == 64
     assert main([*words, "唯一的另一名管理员离职"]) == 0
     assert "一次性口令：Sz1-" in capsys.readouterr().out
-    assert main([*words, "再来一次"]) == 64
+    # Whoever lost the password gets another one; of a clerk's account no administrator is made.
+    assert main(["administrator", "rescue", "--data", str(tmp_path), "--reason", "口令遗失"]) == 0
+    assert "已重置口令：管理员 rescue，一次性口令：Sz1-" in capsys.readouterr().out
+    assert main(["administrator", "nobody", "--data", str(tmp_path), "--reason", "没有姓名"]) == 64
     services = compose(settings)
+    with services.registry.begin(REGISTRY) as work:
+        accounts.create_staff(work, "clerk", "示例", ["auditor"], None)
+    assert main(["administrator", "clerk", "--name", "示例", "--data", str(tmp_path), "--reason", "提升"]) == 64
     with services.registry.read(REGISTRY) as work:
         rows = [(row.proposed_by, row.reason) for row in proposals.list_all(work)]
     services.close()
-    assert ("registry", "唯一的另一名管理员离职") in rows
+    assert [row for row in rows if row[0] == "registry"] == [
+        ("registry", "口令遗失"),
+        ("registry", "唯一的另一名管理员离职"),
+    ]

@@ -1,28 +1,33 @@
-"""`suizheng administrator`: on the server itself, add an administrator where nobody is left who could approve one."""
+"""`suizheng administrator`: on the server itself, where nobody is left who could approve it, add an administrator, or
+give one who has lost the password a new one."""
 
 from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from api.cli.errors import CommandError
 from api.composition import compose
 from api.settings import Settings, SettingsError
+from registry.accounts import service as accounts
+from registry.accounts.control import ADMINISTRATOR
 from registry.errors import InvalidDraftError, RegistryError
 from registry.proposals import service as proposals
 from registry.proposals.actions import Applied
-from registry.work import REGISTRY
+from registry.work import REGISTRY, Work
 
 
 def run(options: argparse.Namespace) -> int:
-    """Make the account and print its one-time password; the record of changes says that it was made here.
+    """Make the account, or a new password of an administrator's, and print the one-time password; the record of changes
+    says that it was made here.
 
     Raises CommandError.
     """
     environment = os.environ if options.data is None else {**os.environ, "SUIZHENG_DATA": str(options.data)}
-    given = {"username": options.username, "name": options.name, "roles": ["administrator"], "department": None}
     if not options.reason.strip():
-        raise CommandError("请用 --reason 说明为何在服务器上新增管理员")
+        raise CommandError("请用 --reason 说明为何在服务器上办理")
     try:
         settings = Settings.from_environment(environment)
         if not (settings.data / "keys" / "blind.key").is_file():
@@ -30,7 +35,8 @@ def run(options: argparse.Namespace) -> int:
         services = compose(settings)
         try:
             with services.registry.begin(REGISTRY) as work:
-                done = proposals.change(work, "account.create", given, options.reason, services.keys)
+                action, given = _wanted(work, options)
+                done = proposals.change(work, action, given, options.reason, services.keys)
         finally:
             services.close()
     except SettingsError as error:
@@ -40,5 +46,15 @@ def run(options: argparse.Namespace) -> int:
     except RegistryError as error:
         raise CommandError(error.message) from error
     assert isinstance(done, Applied)
-    print(f"✓ 已新增管理员 {options.username}，一次性口令：{done.once['one_time_password']}")
+    said = "已新增管理员" if action == "account.create" else "已重置口令：管理员"
+    print(f"✓ {said} {options.username}，一次性口令：{done.once['one_time_password']}")
     return 0
+
+
+def _wanted(work: Work, options: argparse.Namespace) -> tuple[str, Mapping[str, Any]]:
+    """The change: an account that nobody has is made, an administrator's gets a new password."""
+    known = accounts.find_staff(work, options.username)
+    if known is not None and ADMINISTRATOR in known.roles and known.disabled_at is None:
+        return "account.password", {"account_id": known.id}
+    given = {"username": options.username, "name": options.name, "roles": [ADMINISTRATOR], "department": None}
+    return "account.create", given

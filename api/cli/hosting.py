@@ -45,7 +45,8 @@ def _tell_password(password: str) -> None:
     """On the error output, which is not piped into files as easily; it is stored nowhere."""
     sys.stderr.write(
         f"\n首次启动，已建立管理员账号：\n\n    用户名  {FIRST_ADMINISTRATOR}\n    一次性口令  {password}\n\n"
-        "口令只显示这一次，首次登录后须修改。\n\n"
+        "口令只显示这一次，首次登录后须修改。如已遗失，请在服务器上重置：\n"
+        f"suizheng administrator {FIRST_ADMINISTRATOR} --reason 理由\n\n"
     )
     sys.stderr.flush()
 

@@ -222,11 +222,12 @@ def _add_keys(commands: argparse._SubParsersAction[Parser]) -> None:
 def _add_administrator(commands: argparse._SubParsersAction[Parser]) -> None:
     administrator = commands.add_parser(
         "administrator",
-        help="在服务器上新增一名管理员（需要服务器组件）",
-        description="双人复核时无人可以复核的出路：只能在服务器上办理，记入变更记录。设置取自环境变量，与 serve 相同。",
+        help="在服务器上新增一名管理员，或重置其口令（需要服务器组件）",
+        description="口令遗失、无人可以复核时的出路：用户名已是管理员的，重置其口令；没有的，新增管理员。"
+        "只能在服务器上办理，记入变更记录。设置取自环境变量，与 serve 相同。",
     )
     administrator.add_argument("username", metavar="用户名", help="3 至 32 位小写字母、数字或 . _ -")
-    administrator.add_argument("--name", metavar="姓名", required=True, help="姓名")
+    administrator.add_argument("--name", metavar="姓名", default="", help="姓名，新增时必填")
     administrator.add_argument("--reason", metavar="理由", required=True, help="为何在服务器上办理")
     administrator.add_argument("--data", metavar="目录", type=Path, help="数据目录，默认取自 SUIZHENG_DATA")
     administrator.set_defaults(module="appointing")

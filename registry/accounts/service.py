@@ -79,6 +79,11 @@ def get_staff(work: Work, staff_id: str) -> Staff:
     return found
 
 
+def find_staff(work: Work, username: str) -> Staff | None:
+    """The account with this user name, if there is one."""
+    return work.session.scalars(select(Staff).where(Staff.username == username)).first()
+
+
 def list_staff(work: Work) -> list[Staff]:
     """Every account, by user name."""
     return list(work.session.scalars(select(Staff).order_by(Staff.username)))

@@ -15,7 +15,6 @@ from sqlalchemy import select
 
 from registry.accounts import service as accounts
 from registry.accounts import tokens
-from registry.accounts.tables import Staff
 from registry.departments import service as departments
 from registry.departments import standing
 from registry.departments.tables import Scope
@@ -140,7 +139,7 @@ def _undone(work: Work, given: Arguments) -> dict[str, Any]:
 
 
 def _account_named(work: Work, given: Arguments) -> dict[str, Any]:
-    row = work.session.scalars(select(Staff).where(Staff.username == given["username"])).first()
+    row = accounts.find_staff(work, given["username"])
     return {} if row is None else {"username": row.username, "roles": list(row.roles)}
 
 
