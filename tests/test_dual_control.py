@@ -15,7 +15,7 @@ from registry.accounts import control, tokens
 from registry.accounts import service as accounts
 from registry.departments import service as departments
 from registry.departments import standing
-from registry.errors import InvalidDraftError, NotFoundError, NotPermittedError, TransitionError
+from registry.errors import AuthenticationError, InvalidDraftError, NotFoundError, NotPermittedError, TransitionError
 from registry.keys import own
 from registry.keys.service import KeyService
 from registry.proposals import service as proposals
@@ -204,15 +204,29 @@ def test_making_an_administrator_or_taking_over_an_account_needs_two(lite: Offic
         lite.house.see(proposals.get, "0" * 26)
     _, applied = lite.approve(second, proposal)
     assert applied.once["one_time_password"].startswith("Sz1-")
-    # A reset password is as good as the account.
-    reset = lite.house.do(proposals.reset_password, lite.id_of(second), REASON, lite.keys, who=lite.first)
-    assert isinstance(reset, Proposal)
     clerk = lite.house.do(accounts.create_staff, "clerk", "示例", ["window"], CARE, PASSWORD, who=REGISTRY).staff
-    assert isinstance(lite.house.do(proposals.reset_password, clerk.id, REASON, lite.keys, who=lite.first), Applied)
     raised = lite.change(lite.first, "account.roles", {"account_id": clerk.id, "roles": ["auditor"]})
     assert lite.house.see(accounts.get_staff, clerk.id).roles == ["window"]
     lite.approve(second, raised)
     assert lite.house.see(accounts.get_staff, clerk.id).roles == ["auditor"]
+
+
+def test_nobody_alone_gets_into_the_account_of_a_registrar_to_propose_from_there(lite: Office) -> None:
+    second = lite.administrator("second")
+    registrar = lite.house.do(
+        accounts.create_staff, "issuer", "示例", ["registrar"], CARE, PASSWORD, who=REGISTRY
+    ).staff
+    for account_id in (registrar.id, lite.id_of(second)):
+        reset = lite.change(lite.first, "account.password", {"account_id": account_id})
+        assert isinstance(reset, Proposal) and "Sz1-" not in repr((reset.arguments, reset.before, reset.after))
+        with pytest.raises(NotPermittedError, match="own_proposal"):
+            lite.approve(lite.first, reset)
+    assert accounts.log_in(lite.house.registry, "issuer", PASSWORD)
+    reset = lite.change(lite.first, "account.password", {"account_id": registrar.id})
+    _, applied = lite.approve(second, reset)
+    assert accounts.log_in(lite.house.registry, "issuer", applied.once["one_time_password"])
+    with pytest.raises(AuthenticationError):
+        accounts.log_in(lite.house.registry, "issuer", PASSWORD)
 
 
 def test_what_only_takes_away_happens_at_once_and_giving_back_needs_two(lite: Office) -> None:

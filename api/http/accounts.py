@@ -16,7 +16,6 @@ from api.http.guard import GuardedRoute
 from api.http.sessions import Account, account_of
 from registry.accounts import service as accounts
 from registry.accounts import tokens
-from registry.proposals import service as changes
 from registry.proposals.actions import Applied
 from registry.work import Work
 
@@ -136,16 +135,16 @@ def disable_account(account_id: str, call: OfCall) -> Response:
     return call.answer(lambda work: Answer(HTTPStatus.OK, account_of(accounts.disable_staff(work, account_id))))
 
 
-@router.post("/accounts/{account_id}/password", response_model=AccountMade, summary="重置口令", responses=problems(404))
+@router.post(
+    "/accounts/{account_id}/password", response_model=AccountMade, summary="重置口令",
+    responses={202: {"model": proposals.Proposal}, **problems(404)},
+)  # fmt: skip
 def reset_password(account_id: str, call: OfCall, body: Reset | None = None) -> Response:
-    """生成新的一次性口令，解除锁定并结束其全部会话。管理员账号的重置须经双人复核。"""
-    reason = body.reason if body else ""
-
-    def act(work: Work) -> Answer:
-        done = changes.reset_password(work, account_id, reason, call.services.keys)
-        return _account_made(done, HTTPStatus.OK) if isinstance(done, Applied) else proposals.waiting(work, done)
-
-    return call.answer(act)
+    """生成新的一次性口令，解除锁定并结束其全部会话。"""
+    return proposals.changing(
+        call, "account.password", {"account_id": account_id}, body.reason if body else "",
+        lambda _, applied: _account_made(applied, HTTPStatus.OK),
+    )  # fmt: skip
 
 
 @router.post("/tokens", status_code=201, response_model=TokenMade, summary="签发令牌",

@@ -23,8 +23,6 @@ from registry.accounts import control, tokens
 from registry.accounts import service as accounts
 from registry.accounts.tables import ApiToken, Staff
 from registry.errors import FieldError, InvalidDraftError, NotFoundError, NotPermittedError
-from registry.proposals import service as changes
-from registry.proposals.actions import Applied
 from registry.work import Work
 
 router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
@@ -58,11 +56,10 @@ def create_account(request: Request, call: OfCall, form: OfForm) -> Response:
 
 @router.post("/accounts/{account_id}/password")
 def reset_password(request: Request, account_id: str, call: OfCall) -> Response:
-    """重置口令；新的一次性口令只显示一次。管理员的口令须经双人复核。"""
+    """重置口令；新的一次性口令只显示一次。须经双人复核。"""
     t = texts_for(request)
-    reason = t("accounts.reset")
-    done = call.write(lambda work: changes.reset_password(work, account_id, reason, call.services.keys))
-    if not isinstance(done, Applied):
+    done = wish(call, "account.password", {"account_id": account_id}, t("accounts.reset"))
+    if done is None:
         return go("/proposals", done="proposed")
     secret = Secret(t("accounts.made", name=done.value.username), done.once["one_time_password"], t("accounts.once"))
     return show(request, "accounts.html", _page(call, t, secret=secret))

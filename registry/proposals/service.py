@@ -8,7 +8,6 @@ from typing import Any, TypeAlias
 from sqlalchemy import select
 
 from registry.accounts import control
-from registry.accounts import service as accounts
 from registry.accounts.tables import ApiToken
 from registry.errors import NotFoundError, NotPermittedError
 from registry.ids import new_id_text
@@ -63,17 +62,6 @@ def change(work: Work, action: str, arguments: Arguments, reason: str, keys: Key
     work.session.add(proposal)
     work.session.flush()
     return applied
-
-
-def reset_password(work: Work, account_id: str, reason: str, keys: KeyService) -> Changed:
-    """A new one-time password; for an administrator's account a change like any other, since it is as good as theirs.
-
-    Nothing is recorded of other accounts. Raises as `change`, NotFoundError.
-    """
-    given = {"account_id": account_id}
-    if control.ADMINISTRATOR in accounts.get_staff(work, account_id).roles:
-        return change(work, "account.password", given, reason, keys)
-    return ACTIONS["account.password"].apply(work, given, keys)
 
 
 def approve(work: Work, proposal_id: str, keys: KeyService) -> tuple[Proposal, Applied]:
