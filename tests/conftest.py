@@ -9,7 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from postgres_cluster import is_installed, make_postgres_database, running_cluster
+
+# A law is not broken by a slow machine.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 REQUIRED = os.environ.get("SUIZHENG_REQUIRE_SERVICES") == "1"
 

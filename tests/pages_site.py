@@ -13,7 +13,7 @@ from pathlib import Path
 
 import openpyxl
 import uvicorn
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from api.app import create_app
 from api.composition import Services, compose
@@ -56,6 +56,9 @@ FLAGS = [
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+# A machine may be slow; a page that is right is right whenever it comes.
+PATIENCE_MS = 45_000
+expect.set_options(timeout=PATIENCE_MS)
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 LICENCE_HEADERS = (
     "证照编号", "持证主体", "持证主体代码", "证照颁发日期", "有效期起始", "有效期截止", "主体类型",
@@ -280,7 +283,7 @@ class Watched:
         self.context: BrowserContext = browser.new_context(viewport=viewport, locale="zh-CN", base_url=site.url)
         self.complaints: list[str] = []
         self.page: Page = self.context.new_page()
-        self.page.set_default_timeout(15_000)
+        self.page.set_default_timeout(PATIENCE_MS)
         self.page.on("console", self._console)
         self.page.on("pageerror", lambda error: self.complaints.append(f"page error: {error}"))
         self.page.on("request", self._request)

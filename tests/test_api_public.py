@@ -94,7 +94,9 @@ def test_the_reference_names_every_operation_and_needs_nothing_from_elsewhere(of
 # Verification of anything
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.one_of(st.binary(max_size=300), st.binary(max_size=60).map(lambda noise: b"\x89PNG\r\n\x1a\n" + noise)))
 def test_any_bytes_get_a_verdict_that_is_not_valid(office: Office, noise: bytes) -> None:
     answer = office.client.post("/api/v1/verifications", files={"file": ("noise", noise)})
@@ -102,7 +104,9 @@ def test_any_bytes_get_a_verdict_that_is_not_valid(office: Office, noise: bytes)
     assert answer.json()["state"] in ("invalid", "undecided")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.one_of(st.text(max_size=200), st.text("0123456789ABCDEF $%*+-./:", max_size=300).map(lambda t: "SZ1:" + t)))
 def test_any_text_gets_a_verdict_that_is_not_valid(office: Office, text: str) -> None:
     answer = office.client.post("/api/v1/verifications", json={"text": text})
@@ -156,7 +160,9 @@ TAKING_JSON = sorted(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.sampled_from(TAKING_JSON), st.text(min_size=1, max_size=26), ANY_JSON)
 def test_no_body_and_no_id_makes_an_operation_fail(office: Office, operation: str, name: str, body: Any) -> None:
     template = operation.split(" ", 1)[1]
@@ -166,7 +172,9 @@ def test_no_body_and_no_id_makes_an_operation_fail(office: Office, operation: st
     assert office.send("POST", path, role, json=body).status_code < 500
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.sampled_from([*licence(), "extend_info.address", "holders.0.holder_code", "files"]), ANY_JSON)
 def test_one_wrong_field_is_a_problem_that_names_it(office: Office, field: str, value: Any) -> None:
     draft = licence(950)

@@ -84,8 +84,8 @@ def consume(world: World, sender: Sender, item: bytes = ITEM) -> Mined:
 
 
 def until_settled(sender: Sender) -> None:
-    """Round after round until nothing is open, for at most five seconds."""
-    deadline = time.monotonic() + 5
+    """Round after round until nothing is open, for at most a minute."""
+    deadline = time.monotonic() + 60
     while sender.repair():
         assert time.monotonic() < deadline
         time.sleep(0.01)

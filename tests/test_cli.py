@@ -295,7 +295,7 @@ class Gate:
         self.process.communicate()
 
     def end(self) -> str:
-        _, said = self.process.communicate(timeout=20)
+        _, said = self.process.communicate(timeout=60)
         assert self.process.returncode == 0, said.decode()
         return said.decode()
 
@@ -369,7 +369,7 @@ def test_a_second_gate_on_the_same_journal_is_refused(files: Files, tmp_path: Pa
     first = Gate(files, tmp_path)
     first.scan("x")
     second = Gate(files, tmp_path)
-    _, said = second.process.communicate(timeout=20)
+    _, said = second.process.communicate(timeout=60)
     assert second.process.returncode == 64 and "正被另一个闸口进程使用" in said.decode()
     first.end()
 
@@ -390,7 +390,7 @@ def test_on_a_terminal_the_verdict_is_a_coloured_band_and_the_code_is_not_echoed
         while select.select([screen], [], [], 0.5)[0] and "请进".encode() not in seen:
             seen += os.read(screen, 65536)
     os.write(screen, b"\x04")
-    gate.communicate(timeout=20)
+    gate.communicate(timeout=60)
     os.close(screen)
     assert gate.returncode == 0
     assert b"\x1b[97;48;5;28m" in seen and "✓ 请进".encode() in seen

@@ -80,7 +80,9 @@ def _finish(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(data=st.data())
 def test_replayed_and_reordered_submissions_get_the_ids_they_got_first(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory

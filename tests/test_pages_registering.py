@@ -97,7 +97,7 @@ def test_the_home_page_opens_only_doors_that_the_roles_allow(desk: Watched) -> N
 
 def ends_with(page: Page, headline: str) -> None:
     """The import's page comes to its end by itself."""
-    expect(page.get_by_role("heading", level=1)).to_have_text(headline, timeout=20_000)
+    expect(page.get_by_role("heading", level=1)).to_have_text(headline)
 
 
 # ---- Registering ----------------------------------------------------------------------------------------------------
