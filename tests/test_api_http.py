@@ -69,6 +69,14 @@ def test_an_unforeseen_error_shows_a_number_and_nothing_else(
     assert number in caplog.text and "secret detail of the database" in caplog.text
 
 
+def test_an_unforeseen_error_answers_a_browser_with_a_page(office: OpenOffice, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(Registry, "read", _explode)
+        answer = office.client.get("/api/v1/status", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert answer.status_code == 500 and answer.headers["content-type"].startswith("text/html")
+    assert answer.headers["x-request-id"] in answer.text and "secret" not in answer.text
+
+
 def _explode(*_: object) -> None:
     raise RuntimeError("secret detail of the database")
 

@@ -100,6 +100,7 @@ def test_what_is_not_in_force_says_so(files: Files) -> None:
 def test_what_cannot_be_decided_says_so(files: Files) -> None:
     assert verify(files, files.evidence, trust=put(files, "heads.json", files.world.trust(heads=()).data)) == 3
     assert verify(files, files.evidence, at="2027-11-22T12:00:00+08:00") == 3
+    assert verify(files, put(files, "copy.pdf", b"%PDF-1.7 without its evidence")) == 3
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,7 @@ CHINESE, ENGLISH = Texts("zh"), Texts("en")
 
 CONDITIONS = ("well", "empty", "no_chain", "chain_down", "struggling", "halted", "hindered", "stopped", "governing")
 #: Families of keys that are put together from codes of the registry and the verifier.
+DOORS = ("register", "use", "venues")
 FAMILIES = {
     "quality.": (
         "pooled", "on_time", "complete", "accurate", "historic", "incremental", "numerator", "denominator",
@@ -107,7 +108,7 @@ FAMILIES = {
     "import.state.": tuple(ImportState),
     "report.": (*OUTCOMES, "all", "some"),
     "kind.": tuple(kind.name.lower() for kind in Kind),
-    "home.": tuple(door + part for door in ("register", "use", "venues") for part in (".title", ".body", ".action")),
+    "home.": tuple(f"{door}.{part}" for door in (*DOORS, "wallet") for part in ("title", "body", "action")),
     "operation.": tuple(operation.label for operation in Operation),
     "progress.": ("registered", "sequenced", "anchored"),
     "alarm.": tuple(ALARMS),

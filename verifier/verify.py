@@ -8,7 +8,9 @@ from codes import payload
 from verifier.code import CODE_POLICY, verify_code
 from verifier.delegated_code import is_delegated, verify_delegated
 from verifier.derived_copy import is_copy, verify_copy
-from verifier.errors import Check, MalformedError
+from verifier.documents.findings import Format
+from verifier.documents.sniffing import sniff
+from verifier.errors import Check, MalformedError, UndecidedError
 from verifier.evidence import MAGIC, verify_evidence
 from verifier.extract_verdict import verify_extract
 from verifier.foreign.verify import adapter_of, verify_foreign
@@ -17,6 +19,7 @@ from verifier.trust import TrustBundle
 from verifier.verdict import Examination, Verdict
 
 MAX_CODE_TEXT_BYTES = 8192
+_DOCUMENTS = (Format.PDF, Format.OFD)
 
 
 def verify(presented: bytes, trust: TrustBundle, at: datetime) -> Verdict:
@@ -40,7 +43,15 @@ def verify(presented: bytes, trust: TrustBundle, at: datetime) -> Verdict:
         adapter = adapter_of(text)
         if adapter is not None:
             return verify_foreign(text, adapter, trust, at)
-    return not_ours(at)
+    return _document_alone(at) if sniff(presented) in _DOCUMENTS else not_ours(at)
+
+
+def _document_alone(at: datetime) -> Verdict:
+    """A file that may be a derived copy: what proves it is not inside it."""
+    exam = Examination(at)
+    message = "这是 PDF 或 OFD 文件，文件本身不带证据；请连同证据包（.szb）一起核验，或查看其中的印章与签名"
+    exam.fail(Check.FORMAT, UndecidedError("document_alone", message))
+    return exam.conclude(CODE_POLICY)
 
 
 def not_ours(at: datetime) -> Verdict:

@@ -88,7 +88,7 @@ def _walk(stage: Stage) -> None:
 def _close(stage: Stage, seconds: float) -> None:
     table = Table(title=f"演示结果（{seconds:.0f} 秒）", show_lines=False)
     table.add_column("步骤", no_wrap=True)
-    table.add_column("结果")
+    table.add_column("结果", overflow="fold")
     for what, result in stage.told:
         table.add_row(what, result)
     stage.console.print(table)
@@ -100,4 +100,6 @@ def _close(stage: Stage, seconds: float) -> None:
         + "".join(f"    {name:<10}{password}\n" for name, password in stage.accounts.items()),
         markup=False,
         highlight=False,
+        # A command that is broken over two lines cannot be copied.
+        soft_wrap=True,
     )

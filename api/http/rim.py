@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 import orjson
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -39,6 +39,13 @@ _HEADERS: Final = {
 #: What the access log says of a caller who did not wait for the answer.
 _CLIENT_GONE: Final = 499
 _A_YEAR_IN_SECONDS: Final = 31_536_000
+#: The page of last resort; it needs nothing of what may have failed.
+_PAGE: Final = (
+    '<!doctype html><html lang="zh-CN"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    "<title>系统内部错误 · 随证</title><h1>系统内部错误</h1><p>{message}</p>"
+    '<p lang="en">Something went wrong here. Try again; if it fails, tell the administrator the number above.</p>'
+    '<p><a href="/">回到首页</a></p></html>'
+)
 _NUMBER_BYTES: Final = 10
 _NUMBERS_DRAWN: Final = 64
 
@@ -79,7 +86,7 @@ class Rim:
         except Exception:  # noqa: BLE001 (the process's rim: logged here with its number, shown outside without its cause)
             _errors.exception("request %s (%s) failed", request_id, _name(scope))
             if status == 0:
-                await _answer_failed(dress, request_id)
+                await _answer_failed(dress, request_id, asks_for_page=_asks_for_page(scope))
         _log_access(scope, request_id, status, time.perf_counter() - started_at)
 
     def _number(self) -> str:
@@ -99,13 +106,20 @@ class Rim:
         headers["X-Request-Id"] = request_id
 
 
-async def _answer_failed(send: Send, request_id: str) -> None:
+def _asks_for_page(scope: Scope) -> bool:
+    return "text/html" in Headers(scope=scope).get("accept", "")
+
+
+async def _answer_failed(send: Send, request_id: str, *, asks_for_page: bool) -> None:
     message = f"系统内部错误，未能完成操作。请稍后重试；若仍失败，请把编号 {request_id} 告知管理员。"
-    problem = make_problem(500, "internal_error", message)
-    problem.instance = instance_of(request_id)
-    headers = [(b"content-type", b"application/problem+json")]
-    await send({"type": "http.response.start", "status": 500, "headers": headers})
-    await send({"type": "http.response.body", "body": orjson.dumps(problem.model_dump())})
+    if asks_for_page:
+        media_type, body = b"text/html; charset=utf-8", _PAGE.format(message=message).encode()
+    else:
+        problem = make_problem(500, "internal_error", message)
+        problem.instance = instance_of(request_id)
+        media_type, body = b"application/problem+json", orjson.dumps(problem.model_dump())
+    await send({"type": "http.response.start", "status": 500, "headers": [(b"content-type", media_type)]})
+    await send({"type": "http.response.body", "body": body})
 
 
 def instance_of(request_id: str) -> str:

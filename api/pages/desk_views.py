@@ -101,6 +101,8 @@ class UseResult:
     reason: str
     next: str
     facts: Sequence[Fact]
+    #: The first step again, with the same matter where it is known.
+    next_href: str = "/use"
     steps: Sequence[Step] = ()
     receipt_href: str | None = None
     copies_href: str | None = None

@@ -34,6 +34,8 @@ _DOORS: Final = (
     Door("use", "window", "/use"),
     Door("venues", "building", "/venues"),
 )
+#: For whoever carries a code; they have no account.
+_OWN: Final = Door("wallet", "qr", "/wallet")
 
 
 @router.get("/")
@@ -41,7 +43,7 @@ def home(request: Request, call: OfCall) -> Response:
     """首页。"""
     t = texts_for(request)
     roles = call.caller.actor.roles if call.caller else None
-    doors = [door for door in _DOORS if roles is None or way_to(door.href).is_seen_by(roles)]
+    doors = [*_DOORS, _OWN] if roles is None else [one for one in _DOORS if way_to(one.href).is_seen_by(roles)]
     steps = call.read(first_steps) if roles is not None and ADMINISTRATOR in roles else None
     return show(request, "home.html", HomePage(doors, figures_of(read_state(call), t), _waiting(call, t), steps))
 

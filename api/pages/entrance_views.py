@@ -10,7 +10,7 @@ from api.pages.views import Fact, ProblemView
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """One of the three users' ways in."""
+    """One of the users' ways in."""
 
     key: str
     icon: str

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import BinaryIO, Final
 
 from fastapi import Request
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+
+from api.errors import ProblemError
 
 #: Sixty rows of a type have nine inputs each.
 _MAX_FIELDS: Final = 800
 _MAX_FILES: Final = 20
 _MAX_FIELD_BYTES: Final = 64 * 1024
+#: How the parser says that a field exceeds `max_part_size`.
+_PART_TOO_LARGE: Final = "Part exceeded maximum size"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +54,14 @@ class Form:
 
 
 async def get_form(request: Request) -> Form:
-    """The request's form, as a dependency. Too many or too large fields are refused by the parser (400)."""
-    sent = await request.form(max_files=_MAX_FILES, max_fields=_MAX_FIELDS, max_part_size=_MAX_FIELD_BYTES)
+    """The request's form, as a dependency. Too many fields are refused by the parser (400), too large ones with 413."""
+    try:
+        sent = await request.form(max_files=_MAX_FILES, max_fields=_MAX_FIELDS, max_part_size=_MAX_FIELD_BYTES)
+    except HTTPException as refused:
+        if not refused.detail.startswith(_PART_TOO_LARGE):
+            raise
+        message = f"有一栏的内容超过 {_MAX_FIELD_BYTES // 1024} KB，请核对后重新填写或重新扫码。"
+        raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "field_too_large", message) from refused
     texts: dict[str, list[str]] = {}
     uploads: dict[str, list[Upload]] = {}
     for name, value in sent.multi_items():

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from api.pages import proofs, times, wording
 from api.pages.desk_views import AuthorisationView, ItemView, SlotView, UseResult
@@ -153,17 +154,24 @@ def receipt_page(work: Work, log: PublishedLog, use: Use, t: Texts) -> UseResult
     ]
     return UseResult(
         accepted=True, title=t("use.accepted"), reason=t("use.accepted_detail"), next="", facts=facts,
-        steps=proofs.steps_of(use.used_at, place, receipt, t),
+        next_href=next_href(use.matter_code), steps=proofs.steps_of(use.used_at, place, receipt, t),
         receipt_href=f"/api/v1/uses/{use.id}/receipt" if receipt else None,
         copies_href=f"/certificates/{use.item_id}/copies?use={use.id}" if use.item_kind == "certificate" else None,
         extracts_href=f"/certificates/{use.item_id}/extracts?use={use.id}" if use.item_kind == "certificate" else None,
     )  # fmt: skip
 
 
-def refused_page(work: Work, refused: ReuseRefusedError, item: tuple[str, str], case_no: str, t: Texts) -> UseResult:
-    """A use that was refused: the reason, what it rests on, and what to do instead."""
+def next_href(matter_code: str) -> str:
+    """Where the next case of the same matter begins."""
+    return f"/use?matter={quote(matter_code)}"
+
+
+def refused_page(
+    work: Work, refused: ReuseRefusedError, item: tuple[str, str], case: tuple[str, str], t: Texts
+) -> UseResult:
+    """A use that was refused: the reason, what it rests on, and what to do instead. `case`: its matter and number."""
     facts = [
-        Fact(t("use.case_no"), case_no, mono=True),
+        Fact(t("use.case_no"), case[1], mono=True),
         Fact(t("use.item"), _item_line(work, *item)),
         *_first_use(work, refused.evidence, t),
         Fact(t("use.refusal_number"), str(refused.evidence.get("refusal_id", "")), mono=True),
@@ -171,6 +179,7 @@ def refused_page(work: Work, refused: ReuseRefusedError, item: tuple[str, str], 
     return UseResult(
         accepted=False, title=t("use.refused"), reason=t.said(f"reason.{refused.reason}", refused.message),
         next=t.find(f"next.{refused.reason}") or t("use.refused_next"), facts=facts,
+        next_href=next_href(case[0]),
     )  # fmt: skip
 
 

@@ -71,7 +71,8 @@ class Applicant:
 @router.get("/use")
 def use_form(request: Request, call: OfCall) -> Response:
     """用证第一步：事项、办件编号、申请人。"""
-    return show(request, "use.html", _first(call, texts_for(request), Form({}, {})))
+    chosen = {"matter": [request.query_params.get("matter", "")]}
+    return show(request, "use.html", _first(call, texts_for(request), Form(chosen, {})))
 
 
 @router.post("/use")
@@ -175,7 +176,8 @@ def _accepted(call: Call, work: Work, form: Form, text: str) -> Shown:
 
 def _refused(request: Request, call: Call, form: Form, refused: ReuseRefusedError) -> Response:
     t, item = texts_for(request), (form.text("item_kind"), form.text("item_id"))
-    view = call.read(lambda work: refused_page(work, refused, item, form.text("case_no"), t))
+    case = (form.text("matter"), form.text("case_no"))
+    view = call.read(lambda work: refused_page(work, refused, item, case, t))
     return show(request, "use_result.html", view, status=409)
 
 
