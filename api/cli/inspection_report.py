@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 from api.cli.report import SHAPES, printable
@@ -11,6 +12,7 @@ from verifier.documents.findings import FORMAT_CHINESE, Inspection, Signed
 from verifier.errors import Check, MalformedError
 from verifier.verdict import CHECK_CHINESE, STATE_CHINESE, Outcome, State
 
+_REFERENCES = {"match": "一致", "changed": "已改动", "missing": "已缺失", "named_only": "没有摘要、无法核对"}
 _KINDS = {"seal": "电子签章", "signature": "数字签名", "integrity": "完整性签名"}
 _OUTCOMES = {Outcome.PASSED: "✓ 通过", Outcome.FAILED: "✕ 未过", Outcome.NOT_CHECKED: "· 未核"}
 _CHECKS = {**CHECK_CHINESE, Check.COMMITMENT: "内容未改", Check.ISSUER: "来源可信", Check.VALIDITY: "当时有效"}
@@ -98,7 +100,7 @@ def _signed(signed: Signed) -> Iterator[str]:
     if seal:
         period = f"{_day(seal['valid_from'])} 至 {_day(seal['valid_to'])}"
         yield f"  印章：{seal['name']}（{seal['seal_id']}），有效期 {period}"
-    for key, label in (("maker", "制章人"), ("signer", "签章人")):
+    for key, label in (("maker", "制章人"), ("signer", "签章人" if seal else "签名人")):
         person = facts.get(key)
         if person:
             yield f"  {label}：{person['subject']}，由 {person['issuer']} 签发"
@@ -112,10 +114,15 @@ def _signed(signed: Signed) -> Iterator[str]:
         yield f"  {_OUTCOMES[result.outcome]}　{_CHECKS[result.check]}　{result.message}"
     references = facts.get("references", [])
     if references:
-        matching = sum(one["result"] == "match" for one in references)
-        yield f"  覆盖 {len(references)} 个条目，{matching} 个一致（{facts['digest_method'].upper()}）"
+        yield f"  覆盖 {len(references)} 个条目：{_compared(references)}（{facts['digest_method'].upper()}）"
         yield from (f"    ✕ {one['entry']}" for one in references if one["result"] in ("changed", "missing"))
     yield from (f"  - {note.message}" for note in signed.notes)
+
+
+def _compared(references: Sequence[Mapping[str, Any]]) -> str:
+    """How many entries came out how; what does not occur is not named."""
+    counts = Counter(one["result"] for one in references)
+    return "，".join(f"{counts[result]} 个{words}" for result, words in _REFERENCES.items() if counts[result])
 
 
 def _day(text: str) -> str:

@@ -36,6 +36,13 @@ _STRONG = frozenset(("sm3", "sha256"))
 _KNOWN = _STRONG | {"sha1", "md5"}
 _SKEW = timedelta(minutes=10)
 _SHOWN, _MAX_EVIDENCE = 5, 50
+#: What is said of a step that holds: with a seal, without one.
+_FORMAT_HOLDS = ("签章结构完整", "签名结构完整")
+_SIGNED_WELL = ("签章人与制章人的签名正确", "签名人的签名正确")
+_IN_FORCE = ("签章时印章与证书均在有效期内", "签名时签名人的证书在有效期内")
+_UNCHANGED = ("被签章的内容没有改动", "被签名的内容没有改动")
+#: Whoever alters the content of a file that names no signer can write new digests as well.
+_LISTED_ONLY = "内容与签名所列的摘要一致；签名本身未能核对，不能排除摘要与内容一起被改"
 MATCH, CHANGED, MISSING, NAMED_ONLY = "match", "changed", "missing", "named_only"
 
 
@@ -67,14 +74,16 @@ def judge(package: Package, paper: Paper, roots: Roots, at: datetime, excused: s
     """
     exam, notes, facts, states = Examination(at), list[Note](), _facts(paper), dict[str, str]()
     # (1) The signature value.
-    claim = exam.run(Check.FORMAT, lambda: _read(package, paper, roots), "签章结构完整")
+    bare = paper.kind != "seal"
+    claim = exam.run(Check.FORMAT, lambda: _read(package, paper, roots), _FORMAT_HOLDS[bare])
     # (2) Every entry that was sealed.
-    exam.run(Check.COMMITMENT, lambda: _check_digests(package, paper, claim, states, excused), "被签章的内容没有改动")
+    unchanged = _LISTED_ONLY if claim is not None and claim.signer is None else _UNCHANGED[bare]
+    exam.run(Check.COMMITMENT, lambda: _check_digests(package, paper, claim, states, excused), unchanged)
     facts["references"] = [{"entry": name, "result": state} for name, state in states.items()]
     if claim is not None:
         # (3) The signatures.
         content = package.archive.read(paper.entry)
-        exam.run(Check.SIGNATURE, lambda: claim.check_signature(content), "签章人与制章人的签名正确")
+        exam.run(Check.SIGNATURE, lambda: claim.check_signature(content), _SIGNED_WELL[claim.seal is None])
         # (4) and (5).
         _judge_people(exam, claim, paper, roots, facts, notes)
     return Judged(
@@ -165,7 +174,7 @@ def _judge_people(
     when = moment.readings[0] if moment else exam.at
     exam.run(Check.ISSUER, lambda: _check_issuer(claim, roots, when), "制章人与签章人可信")
     if moment is not None:
-        exam.run(Check.VALIDITY, lambda: _check_periods(claim, moment, exam.at), "签章时印章与证书均在有效期内")
+        exam.run(Check.VALIDITY, lambda: _check_periods(claim, moment, exam.at), _IN_FORCE[claim.seal is None])
     _remark(claim, paper, moment, exam.at, notes)
 
 
@@ -229,12 +238,13 @@ def _fault(claim: Claim, when: datetime) -> tuple[str, str] | None:
 
 
 def _remark(claim: Claim, paper: Paper, moment: Moment | None, at: datetime, notes: list[Note]) -> None:
+    word = "签名" if claim.seal is None else "签章"
     if claim.has_timestamp:
-        notes.append(Note("timestamp_not_checked", "签章带有时间戳，本工具未核验它"))
+        notes.append(Note("timestamp_not_checked", f"{word}带有时间戳，本工具未核验它"))
     else:
-        notes.append(Note("time_is_claimed", "签章时间由签章人自称，没有可信时间戳"))
+        notes.append(Note("time_is_claimed", f"{word}时间由{word}人自称，没有可信时间戳"))
     if moment is not None and len(moment.readings) > 1:
-        notes.append(Note("time_zone_unclear", "签章时间写作 UTC，但也可能是北京时间"))
+        notes.append(Note("time_zone_unclear", f"{word}时间写作 UTC，但也可能是北京时间"))
     if not claim.whole:
         notes.append(Note("only_digest_signed", "签名只覆盖内容摘要，印章与时间没有受到保护"))
     if claim.path and claim.path.lstrip("/").casefold() != paper.entry.casefold():
@@ -243,7 +253,7 @@ def _remark(claim: Claim, paper: Paper, moment: Moment | None, at: datetime, not
         notes.append(Note("more_signers", f"签名数据中有 {claim.signers} 个签名人，只核验了第一个"))
     signer = claim.signer
     if signer is not None and signer.not_after < at:
-        notes.append(Note("certificate_ended_since", f"签章人的证书已于 {times.for_people(signer.not_after)} 到期"))
+        notes.append(Note("certificate_ended_since", f"{word}人的证书已于 {times.for_people(signer.not_after)} 到期"))
 
 
 def _people(claim: Claim, moment: Moment | None) -> dict[str, Any]:
