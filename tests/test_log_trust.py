@@ -224,7 +224,7 @@ def test_a_bundle_says_everything_that_a_verifier_needs(lite: Institution) -> No
     assert {key.owner for key in content.keys if key.purposes == ("entries", "extract")} >= {MARKET, CARE}
     trust.check_scope(MARKET, FOOD, LATER)
     assert trust.type(PROOF, 1).one_time
-    assert len(content.types) == len(catalogue.builtin_definitions())
+    assert len(content.types) == len(catalogue.builtin_versions())
     with lite.registry.read(REGISTRY) as work:
         anchored = list(work.session.scalars(select(AnchorRow.size).order_by(AnchorRow.size)))
     assert [head.size for head in content.heads] == anchored

@@ -23,6 +23,7 @@ from registry_house import (
 )  # fmt: skip
 from sqlalchemy import func, select
 
+from registry.catalogue import service as catalogue
 from registry.certificates import masking
 from registry.certificates import service as certificates
 from registry.certificates.holders import HolderDraft
@@ -55,7 +56,7 @@ def test_a_registered_certificate_stands_with_its_entry_in_one_transaction(house
     assert reseal(certificate.face, certificate.salts).digest == entry.digest
     assert entry.facts == {
         "type": FOOD,
-        "type_version": 1,
+        "type_version": house.see(catalogue.get_type, FOOD).version,
         "status_list": certificate.status_list,
         "status_index": certificate.status_index,
     }
@@ -145,10 +146,8 @@ def test_every_fault_of_a_draft_is_named_at_once(sqlite_house: House) -> None:
 
 
 def test_several_holders_stand_and_the_same_one_twice_is_refused(sqlite_house: House) -> None:
-    from registry.catalogue import service as catalogue
-
     definition = dict(next(one for one in catalogue.builtin_definitions() if one["code"] == SENIOR_CODE))
-    definition.update(holder={"code_types": ["111"], "minimum": 1, "maximum": 3}, version=2)
+    definition.update(holder={"code_types": ["111"], "minimum": 1, "maximum": 3}, version=definition["version"] + 1)
     sqlite_house.do(catalogue.install_type, definition)
     two = (HolderDraft("随甲", ELDER, "111"), HolderDraft("随乙", OTHER_ELDER, "111"))
     registered = sqlite_house.certificate(senior(holders=two))

@@ -94,10 +94,10 @@ def office(tmp_path: Path) -> Iterator[Office]:
 
 def test_a_first_start_declares_every_type_and_the_key_of_the_operator(office: Office) -> None:
     office.house.settle()
-    shipped = catalogue.builtin_definitions()
+    shipped = catalogue.builtin_versions()
     for definition in shipped:
         for kind, value in ((EntryKind.TYPE, definition), (EntryKind.SCHEMA, definition["schema"])):
-            found = office.chain.catalogue().find(kind, definition["code"], 1)
+            found = office.chain.catalogue().find(kind, definition["code"], definition["version"])
             assert found is not None
             assert found.digest == hashlib.sha256(canonicalise(dict(value))).digest()
     key = office.house.keys.key_for(department_purpose(office.operator), office.house.clock()).public
@@ -148,9 +148,9 @@ def test_a_new_version_of_a_type_follows_the_old_one(office: Office) -> None:
     office.house.settle()
     definition = next(dict(one) for one in catalogue.builtin_definitions() if one["code"] == FOOD)
     with office.house.registry.begin(REGISTRY) as work:
-        catalogue.install_type(work, {**definition, "version": 2})
+        catalogue.install_type(work, {**definition, "version": definition["version"] + 1})
     office.house.settle()
-    assert office.chain.catalogue().newest(EntryKind.TYPE, FOOD) == 2
+    assert office.chain.catalogue().newest(EntryKind.TYPE, FOOD) == definition["version"] + 1
 
 
 def test_what_other_governors_must_decide_waits_and_hinders_nothing(office: Office) -> None:
@@ -212,7 +212,7 @@ def test_an_entry_that_the_network_has_otherwise_is_told_and_stops_no_other(offi
     assert [problem.reason for problem in progress.problems] == ["look_at_chain"]
     assert FOOD in progress.problems[0].message
     for definition in catalogue.builtin_definitions():
-        assert office.chain.catalogue().newest(EntryKind.SCHEMA, definition["code"]) == 1
+        assert office.chain.catalogue().newest(EntryKind.SCHEMA, definition["code"]) == definition["version"]
 
 
 def test_what_happens_while_the_chain_is_away_is_declared_when_it_is_back(office: Office) -> None:

@@ -16,7 +16,7 @@ from api.pages.forms import Form, get_form
 from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
 from api.pages.rendering import go, show, texts_for
 from api.pages.texts import Texts
-from api.pages.type_preview import sample
+from api.pages.type_preview import look_of
 from api.pages.type_views import DraftLine, FieldLine, TypeLine, TypePage, TypesPage, VersionLine
 from api.pages.views import Fact, ProblemView
 from registry.catalogue import drafting, field_rows, local_codes, rules
@@ -112,7 +112,7 @@ def _page(
         raw = next(one.definition for one in versions if one.version == wanted)
         return TypePage(
             code=row.code, name=definition.name, version=wanted, newest=wanted == row.version,
-            face=sample(definition, raw["number_example"] or "", shanghai_day(work.at)),
+            look=look_of(definition, raw["number_example"] or "", shanghai_day(work.at), t),
             facts=_facts(definition, t), fields=_fields(definition, t),
             schema=orjson.dumps(raw["schema"], option=orjson.OPT_INDENT_2).decode(),
             versions=[VersionLine(one.version, one.installed_at, one.version == wanted) for one in versions],

@@ -92,7 +92,7 @@ def save(request: Request, draft_id: str, call: OfCall, form: OfForm) -> Respons
 def show_preview(request: Request, draft_id: str, call: OfCall, form: OfForm) -> Response:
     """边写边看的照面；不保存。"""
     sent = _sheet_of(form, call.read(lambda work: drafting.sheet(drafting.get(work, draft_id))))
-    return show(request, "type_preview.html", preview(sent, shanghai_day(call.services.clock())))
+    return show(request, "type_preview.html", preview(sent, shanghai_day(call.services.clock()), texts_for(request)))
 
 
 @router.get("/types/drafts/{draft_id}/schema")
@@ -133,7 +133,7 @@ def review(request: Request, draft_id: str, call: OfCall) -> Response:
         refused = _faults(sheet)
         return ReviewPage(
             id=row.id, revision=row.revision, name=sheet.name or t("types.unnamed"), code=sheet.code,
-            version=sheet.based_on + 1, face=preview(sheet, today),
+            version=sheet.based_on + 1, look=preview(sheet, today, t),
             changes=[] if refused else [_change_text(one, t) for one in _changes(work, row, sheet)],
             missing=[_fault_text(one, sheet, t) for one in refused.errors] if refused else [],
         )  # fmt: skip
@@ -226,7 +226,7 @@ def _faults(sheet: Sheet) -> InvalidDraftError | None:
 def _page(work: Work, row: TypeDraft, sheet: Sheet, t: Texts, refused: Exception | None = None) -> DraftPage:
     return DraftPage(
         id=row.id, revision=row.revision, sheet=sheet, fixed=sheet.based_on > 0,
-        face=preview(sheet, shanghai_day(work.at)), holder_types=wording.code_type_options(t),
+        look=preview(sheet, shanghai_day(work.at), t), holder_types=wording.code_type_options(t),
         field_kinds=[(kind, wording.field_kind_name(kind, t)) for kind in KINDS],
         masks=[(mask, wording.mask_name(mask, t)) for mask in MASKS],
         shown_to=[(one, wording.shown_to_name(one, t)) for one in SHOWN_TO],

@@ -66,6 +66,14 @@ class VersionLine:
 
 
 @dataclass(frozen=True, slots=True)
+class TypeLook:
+    """How certificates of a type look, and to whom extracts may tell what of them."""
+
+    face: Face
+    audiences: Sequence[Fact]
+
+
+@dataclass(frozen=True, slots=True)
 class TypePage:
     """A type in one version."""
 
@@ -73,7 +81,7 @@ class TypePage:
     name: str
     version: int
     newest: bool
-    face: Face
+    look: TypeLook
     facts: Sequence[Fact]
     fields: Sequence[FieldLine]
     schema: str
@@ -92,7 +100,7 @@ class DraftPage:
     revision: int
     sheet: Sheet
     fixed: bool
-    face: Face
+    look: TypeLook
     holder_types: Sequence[Option]
     field_kinds: Sequence[Option]
     masks: Sequence[Option]
@@ -136,6 +144,6 @@ class ReviewPage:
     name: str
     code: str
     version: int
-    face: Face
+    look: TypeLook
     changes: Sequence[str]
     missing: Sequence[str]

@@ -22,9 +22,10 @@ MASKS = {"": "不脱敏", "name": "按姓名", "number": "按号码", "hide": "�
 SHOWN_TO: Mapping[str, tuple[str, ...] | None] = {
     "all": None, "window": ("window",), "auditor": ("auditor",), "none": (),
 }  # fmt: skip
-#: To which levels of departments the field may go in extracts (`x-disclose`).
+#: To which levels of departments the field may go in extracts (`x-disclose`); all: the type does not say.
 RECEIVERS: Mapping[str, tuple[str, ...] | None] = {
-    "all": None, "public": ("municipal", "district", "street"), "district": ("municipal", "district"), "none": (),
+    "all": None, "everyone": ("municipal", "district", "street", "unit"), "public": ("municipal", "district", "street"),
+    "district": ("municipal", "district"), "none": (),
 }  # fmt: skip
 MAX_ROWS = 60
 MAX_LONGEST = 10_000

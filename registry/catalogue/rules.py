@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from registry.catalogue.layouts import Layout, read_layout, reading_order
-from registry.departments.rules import LEVELS
+from registry.catalogue.receivers import read_receivers
 from registry.errors import FieldError, InvalidDraftError
 from verifier.errors import MalformedError
 from verifier.identifiers import HOLDER_CODE_TYPES, IdentifierError, check_uscc
@@ -105,7 +105,7 @@ class TypeDefinition:
     date_fields: tuple[str, ...]
     #: How fields are masked: name, number or hide.
     masks: Mapping[str, str]
-    #: To which levels of departments fields of its own may go in extracts (`x-disclose`), where the type says so.
+    #: To which levels of departments parts of a face may go in extracts (`x-disclose`), where the type says so.
     receivers: Mapping[str, frozenset[str]]
     #: Roles to which pages may show fields whole for a purpose (`x-shown-to`), where the type says so.
     shown_to: Mapping[str, frozenset[str]]
@@ -145,8 +145,7 @@ def _compile(definition: bytes) -> TypeDefinition:
         one_time=value["one_time"], version=value["version"], schema=schema,
         date_fields=tuple(name for name, part in properties.items() if part.get("format") == "yyyymmdd"),
         masks={name: mask for name, part in properties.items() if (mask := _mask_of(part)) is not None},
-        receivers={name: _levels(name, part["x-disclose"]) for name, part in properties.items()
-                   if "x-disclose" in part},
+        receivers=read_receivers(value["schema"]),
         shown_to={name: frozenset(part["x-shown-to"]) for name, part in properties.items() if "x-shown-to" in part},
         order=reading_order(value["schema"], layout), layout=layout,
     )  # fmt: skip
@@ -156,12 +155,6 @@ def _mask_of(part: Mapping[str, Any]) -> str | None:
     # What is not shown to everybody who asks is not shown to those who do not.
     mask: str | None = part.get("x-mask", "hide" if "x-shown-to" in part else None)
     return mask
-
-
-def _levels(name: str, value: Any) -> frozenset[str]:
-    if not isinstance(value, list) or not all(level in LEVELS for level in value):
-        raise _invalid(f"schema.{name}", f"x-disclose 应为部门层级的数组：{'、'.join(LEVELS)}。")
-    return frozenset(value)
 
 
 def _check_facts(value: Mapping[str, Any]) -> None:

@@ -25,23 +25,30 @@ from verifier.entry import Entry, Kind
 
 
 @cache
-def builtin_definitions() -> tuple[Mapping[str, Any], ...]:
-    """The definitions that come with the registry, by their small numbers."""
+def builtin_versions() -> tuple[Mapping[str, Any], ...]:
+    """Every version of the definitions that come with the registry, by their small numbers, the earlier ones first."""
     folder = resources.files("registry.catalogue") / "types"
-    found = [orjson.loads(file.read_bytes()) for file in folder.iterdir() if file.name.endswith(".json")]
-    return tuple(sorted(found, key=lambda definition: int(definition["number"])))
+    files = [file for part in (folder, folder / "earlier") for file in part.iterdir() if file.name.endswith(".json")]
+    found = [orjson.loads(file.read_bytes()) for file in files]
+    return tuple(sorted(found, key=lambda definition: (definition["number"], definition["version"])))
+
+
+def builtin_definitions() -> tuple[Mapping[str, Any], ...]:
+    """The definitions that come with the registry, in their newest version, by their small numbers."""
+    return tuple({definition["code"]: definition for definition in builtin_versions()}.values())
 
 
 def install_builtin(work: Work) -> list[str]:
     """Install the built-in types, and an operating department if there is none; the codes that are new or newer now."""
     departments.install_operator(work)
-    changed = []
-    for definition in builtin_definitions():
+    changed = dict[str, None]()
+    # Each version in its turn: on the chain, too, one follows the other.
+    for definition in builtin_versions():
         present = work.session.get(CertificateType, definition["code"])
         if present is None or present.version < definition["version"]:
             install_type(work, definition)
-            changed.append(str(definition["code"]))
-    return changed
+            changed[str(definition["code"])] = None
+    return list(changed)
 
 
 def install_type(work: Work, definition: Mapping[str, Any]) -> CertificateType:

@@ -1,25 +1,22 @@
 """Which parts of a face an extract may tell, and to whom. Pure.
 
-A part is named by its path: a member of the face (`certificate_number`), one of every holder (`holders.holder_name`) or
-one of the type's own (`extend_info.address`). It may go out if the matter's slot needs it and the type lets it go to a
-department of the receiver's level.
+A part is named by its path (registry.catalogue.receivers). It may go out if the matter's slot needs it and the type
+lets it go to a department of the receiver's level.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Final
 
+from registry.catalogue.receivers import FACE_PARTS, GOVERNMENT, HOLDER_PARTS, NOBODY
 from registry.catalogue.rules import Slot, TypeDefinition
 from registry.copies.rules import check_end
 from registry.errors import FieldError
 from verifier.extract import OPEN_FIELDS
 
-#: Members of a face and of its holders that are told part by part.
-FACE_PARTS: Final = ("certificate_number", "certificate_identifier", "area_code")
-HOLDER_PARTS: Final = ("holders.holder_name", "holders.holder_code")
 FIELD_CHINESE: Final = {
     "certificate_name": "证照名称",
     "issuing_authority_name": "颁发机构",
@@ -32,9 +29,6 @@ FIELD_CHINESE: Final = {
     "holders.holder_name": "持证主体名称",
     "holders.holder_code": "持证主体代码",
 }
-#: Levels that are government: what a type says nothing about goes to these, and masked fields to nobody.
-GOVERNMENT: Final = frozenset(("municipal", "district", "street"))
-NOBODY: Final = frozenset[str]()
 
 _OWN, _HOLDERS = "extend_info", "holders"
 
@@ -78,13 +72,24 @@ def parts_of(face: Mapping[str, Any]) -> list[str]:
 def receivers_of(part: str, definition: TypeDefinition) -> frozenset[str]:
     """To which levels of departments a part may go.
 
-    The type says so of its own fields (`x-disclose`). Where it says nothing: what is masked for readers of the registry
-    goes to nobody, everything else to government.
+    The type says so (`x-disclose`). Where it says nothing: what is masked for readers of the registry goes to nobody,
+    everything else to government.
     """
     head, _, name = part.partition(".")
-    if head != _OWN:
-        return GOVERNMENT
-    return definition.receivers.get(name, NOBODY if name in definition.masks else GOVERNMENT)
+    masked = head == _OWN and name in definition.masks
+    return definition.receivers.get(part, NOBODY if masked else GOVERNMENT)
+
+
+def governed_by(newest: TypeDefinition, registered: TypeDefinition) -> TypeDefinition:
+    """The version under which something was registered, with the newest version's decision about who may be told what.
+
+    A type that is made stricter is so for what was registered before. Fields that the newest version has no more keep
+    the rule they had.
+    """
+    gone = [name for name in registered.order if name not in newest.order]
+    kept = {part: levels for part, levels in registered.receivers.items() if part.removeprefix(f"{_OWN}.") in gone}
+    masks = {name: registered.masks[name] for name in gone if name in registered.masks}
+    return replace(registered, receivers={**kept, **newest.receivers}, masks={**masks, **newest.masks})
 
 
 def choose(face: Mapping[str, Any], slot: Slot, definition: TypeDefinition, level: str) -> Choice:

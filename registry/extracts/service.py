@@ -133,7 +133,8 @@ def source_of(work: Work, certificate_id: str, matter_code: str, slot_code: str 
     row, matter = certificates.get(work, certificate_id), catalogue.get_matter(work, matter_code)
     for slot in catalogue.slots_of(work, matter_code):
         if row.type_code in slot.accepts and slot_code in (None, slot.code):
-            definition = catalogue.definition_at(work, row.type_code, row.type_version)
+            registered = catalogue.definition_at(work, row.type_code, row.type_version)
+            definition = rules.governed_by(catalogue.definition_of(work, row.type_code), registered)
             return Source(row, orjson.loads(row.face), definition, matter, slot)
     raise NotPermittedError("type_not_accepted", REASONS["type_not_accepted"])
 
