@@ -397,3 +397,13 @@ def test_equal_values_have_unequal_digests() -> None:
     assert len(set(digests)) == 2 and make(WORLD, draw="a") != make(WORLD, draw="b")
     with pytest.raises(MalformedError):
         sign_jws({"a": float("nan")}, WORLD.department_key, TYPE)
+
+
+@pytest.mark.parametrize("s", [0, 1, 2**256 - 1, 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551])
+def test_a_signature_that_is_none_of_the_curve_is_refused(s: int) -> None:
+    key = SoftwareKey.generate(Suite.ES256)
+    jwt, *rest = make(WORLD, key).split("~")
+    head, claims, signature = jwt.split(".")
+    forged = encode(decode(signature)[:32] + s.to_bytes(32, "big"))
+    assert judged("~".join([f"{head}.{claims}.{forged}", *rest]), trusting(WORLD, key))[0] == "invalid"
+    assert judged("no separator") == ("invalid", "not_an_sd_jwt")

@@ -66,6 +66,19 @@ def test_a_window_sees_what_goes_out_makes_the_extract_and_downloads_it(
     expect(page.locator("main")).to_contain_text("住所（经营场所）")
     expect(page.locator("main")).not_to_contain_text("陆文清")
     picture(page, f"extracts-verdict-{name}")
+    # And the reader that works without the server.
+    page.goto("/gate")
+    expect(page.locator("[data-part=trust-line]")).to_have_attribute("data-state", "fresh")
+    for change, state in ((b"", "valid"), (b"A", "invalid")):
+        (tmp_path / "two.sd-jwt").write_bytes(text.replace(b"~", change + b"~", 1))
+        page.locator("[data-part=files-box] input").set_input_files(tmp_path / "two.sd-jwt")
+        panel = page.locator("[data-part=verdict]")
+        expect(panel).to_have_attribute("data-state", state)
+        picture(page, f"extracts-reader-{state}-{name}")
+        if state == "valid":
+            expect(panel).to_contain_text("住所（经营场所）")
+            expect(panel).to_contain_text("没有证照的证据包")
+            assert faults_of(page) == []
     assert watched.complaints == []
     watched.context.close()
 

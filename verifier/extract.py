@@ -21,6 +21,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from verifier import cose, times
+from verifier.canonical import canonicalise
 from verifier.entry import Entry, Kind
 from verifier.errors import MalformedError
 from verifier.evidence import open_entry
@@ -120,10 +121,15 @@ def open_extract(presented: bytes, origin: str) -> OpenExtract:
     original_message, original = open_entry(_signed_entry(claims))
     if original.kind is not Kind.CERTIFICATE or original.department != claims["iss"]:
         raise MalformedError("not_a_certificate", "所附的存证条目不是该发证单位的证照条目")
-    if claims["vct"] != _type_name(origin, original) or claims["status"] != _status_claim(origin, original):
+    if claims["vct"] != _type_name(origin, original) or not _is_same(claims["status"], _status_claim(origin, original)):
         raise MalformedError("wrong_field", "证照类型或状态位置与存证条目不一致")
     made_at, ends_at = (times.from_seconds(claims[name]) for name in ("iat", "exp"))
     return OpenExtract(sd_jwt, claims, made_at, ends_at, holder_key(claims), original_message, original)
+
+
+def _is_same(said: Any, meant: Any) -> bool:
+    # Not by ==, to which true is 1.
+    return canonicalise(said) == canonicalise(meant)
 
 
 def _check_texts(claims: dict[str, Any]) -> None:

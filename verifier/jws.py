@@ -25,6 +25,7 @@ ALGORITHMS: Final = {Suite.ED25519: "Ed25519", Suite.ES256: "ES256"}
 MAX_DEPTH = 16
 
 _SUITES: Final = {"Ed25519": Suite.ED25519, "EdDSA": Suite.ED25519, "ES256": Suite.ES256}
+_SAFE = 2**53 - 1
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
 
 
@@ -118,9 +119,12 @@ def parse_object(data: bytes) -> dict[str, Any]:
 
 
 def parse_json(data: bytes) -> Any:
-    """A JSON value in UTF-8. Raises MalformedError, also for repeated names, NaN, lone surrogates and deep nesting."""
+    """A JSON value in UTF-8. Raises MalformedError, also for repeated names, NaN, lone surrogates and deep nesting.
+
+    1.0 is 1, as RFC 8785 writes it.
+    """
     try:
-        value = json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_refuse)
+        value = json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_number)
     except ValueError as error:
         raise MalformedError("not_json", "内容不是有效的 JSON") from error
     except RecursionError as error:
@@ -136,6 +140,11 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) != len(pairs):
         raise MalformedError("repeated_name", "JSON 对象中有重复的字段名")
     return members
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    return int(value) if value.is_integer() and abs(value) <= _SAFE else value
 
 
 def _refuse(constant: str) -> NoReturn:

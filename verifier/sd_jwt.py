@@ -114,9 +114,9 @@ def open_sd_jwt(presented: bytes, typ: str) -> SdJwt:
         text = presented.decode("ascii").strip()
     except UnicodeDecodeError as error:
         raise MalformedError("not_an_sd_jwt", "内容不是 SD-JWT（应为 ASCII 文本）") from error
-    first, *disclosures, binding = text.split(SEPARATOR)
     if SEPARATOR not in text:
         raise MalformedError("not_an_sd_jwt", "内容不是 SD-JWT（缺少分隔符 ~）")
+    first, *disclosures, binding = text.split(SEPARATOR)
     if len(disclosures) > MAX_DISCLOSURES:
         raise MalformedError("too_long", f"披露项超过上限 {MAX_DISCLOSURES} 个")
     jwt = open_jws(first, typ)

@@ -166,9 +166,12 @@ class SoftwareKey:
 
 
 def low_s(signature: bytes) -> bytes:
-    """An ECDSA signature r || s over P-256 in the one form that is accepted: s in the lower half of the order."""
+    """An ECDSA signature r || s over P-256 in the one form that is accepted: s in the lower half of the order.
+
+    An s that is no number below the order stays as it is, and is refused by whoever checks it.
+    """
     s = int.from_bytes(signature[32:], "big")
-    return signature[:32] + min(s, _P256_ORDER - s).to_bytes(32, "big")
+    return signature if s >= _P256_ORDER else signature[:32] + min(s, _P256_ORDER - s).to_bytes(32, "big")
 
 
 def public_key(suite: int, raw: bytes) -> PublicKey:

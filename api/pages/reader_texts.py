@@ -47,6 +47,9 @@ def _labels(t: Texts) -> dict[str, str]:
         "until": t("codes.until"), "certificate": t("fact.certificate_name"), "number": t("fact.certificate_number"),
         "authority": t("fact.issuer"), "issued": t("fact.issued"), "validTo": t("fact.valid_to"),
         "copyNumber": t("reader.copy_number"), "purpose": t("reader.purpose"), "receiver": t("reader.receiver"),
+        "holder_name": t("reader.holder_name"), "holder_code": t("reader.holder_code"),
+        "certificate_number": t("fact.certificate_number"), "area_code": t("reader.area_code"),
+        "certificate_identifier": t("reader.identifier"),
     }  # fmt: skip
 
 

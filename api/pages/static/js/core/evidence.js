@@ -90,7 +90,7 @@ export async function examineStatus(exam, trust, ...entries) {
   await exam.run("status", check, trust.issuedAt);
 }
 
-function checkValidity(face, at) {
+export function checkValidity(face, at) {
   const today = new Date(at * 1000 + SHANGHAI).toISOString().slice(0, 10).replaceAll("-", "");
   if (today < day(face.valid_from)) throw outOfTime("not_yet_valid");
   if (face.valid_to !== LONG_TERM && today > day(face.valid_to)) throw outOfTime("expired");

@@ -3,6 +3,7 @@
 import { verify } from "./code.js";
 import { examineCopy, isCopy } from "./copy.js";
 import { examineEvidence, isBundle } from "./evidence.js";
+import { examineExtract, isExtract } from "./extract.js";
 
 const MAX_TEXT_BYTES = 8192;
 
@@ -10,6 +11,7 @@ const MAX_TEXT_BYTES = 8192;
 export async function examineFile(bytes, trust, at, file = null) {
   if (isCopy(bytes)) return examineCopy(bytes, trust, at, file);
   if (isBundle(bytes)) return examineEvidence(bytes, trust, at);
+  if (isExtract(bytes)) return { verdict: (await examineExtract(bytes, trust, at)).verdict, face: null };
   return { verdict: await verify(bytes.length <= MAX_TEXT_BYTES ? textOf(bytes) : "", trust, at), face: null };
 }
 

@@ -54,10 +54,13 @@ async function checkSm2(raw, signature, message) {
 export const guoMi = (reason, check) => import("../../vendor/sm.js").catch(() => { throw notHere(reason, check); });
 
 export async function sign(key, message) {
-  const made = new Uint8Array(await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, key, message));
-  if (!isHigh(made)) return made;
-  const s = 2n * HALF_ORDER + 1n - toNumber(made.subarray(32));
-  return join(made.subarray(0, 32), toBytes(s));
+  return foldHigh(new Uint8Array(await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, key, message)));
+}
+
+// An ECDSA signature with its s in the lower half of the order; one whose s is no number below it stays as it is.
+export function foldHigh(signature) {
+  const folded = 2n * HALF_ORDER + 1n - toNumber(signature.subarray(32));
+  return isHigh(signature) && folded > 0n ? join(signature.subarray(0, 32), toBytes(folded)) : signature;
 }
 
 // The compressed point (SEC 1 2.3.3) of a P-256 public key.

@@ -1,14 +1,15 @@
-// Files that people choose or drop: evidence bundles, the PDF of a copy, pictures and texts of codes; judged here.
+// Files that people choose or drop: evidence bundles, the PDF of a copy, extracts, pictures and texts of codes.
 
 import { UNDECIDED } from "../core/errors.js";
 import { MAX_BUNDLE_BYTES, isBundle, openBundle } from "../core/evidence.js";
+import { isExtract } from "../core/extract.js";
 import { examineFile } from "../core/presented.js";
 import { doubt } from "./judging.js";
 
 const MAX_TEXT_BYTES = 8192;
 const startsWith = (bytes, text) => text.length <= bytes.length && [...text].every((sign, place) => bytes[place] === sign.charCodeAt(0));
 
-// {bundle, pdf, picture, text, problem}: what is among the files. `problem` names what cannot be used, by its text.
+// {bundle, pdf, extract, picture, text, problem}: what is among the files. `problem` names what cannot be used, by its text.
 export async function sortFiles(files) {
   const found = {};
   for (const file of files) {
@@ -18,6 +19,7 @@ export async function sortFiles(files) {
       const bytes = new Uint8Array(await file.arrayBuffer());
       if (isBundle(bytes)) found.bundle = bytes;
       else if (startsWith(bytes, "%PDF-")) found.pdf = bytes;
+      else if (isExtract(bytes)) found.extract = bytes;
       else if (bytes.length <= MAX_TEXT_BYTES) found.text = new TextDecoder().decode(bytes);
       else found.problem = "unknownFile";
     }

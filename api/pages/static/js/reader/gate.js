@@ -1,8 +1,10 @@
 // A phone at the door, or a check anywhere: camera, scanner, picture or file in, a verdict that fills the screen out.
 
+import { isExtract } from "../core/extract.js";
 import { watchPrint } from "../print.js";
 import { Camera, Decoder, canRead, whyNoCamera } from "./camera.js";
 import { Door } from "./door.js";
+import { judgeExtract } from "./extracts.js";
 import { judgeBundle, sortFiles, watchFiles } from "./files.js";
 import { judge } from "./judging.js";
 import { keptTrust, refreshTrust } from "./keeping.js";
@@ -47,6 +49,8 @@ function show(found, takenAt) {
 async function judged(text, takenAt) {
   if (!trust) return say(texts.noTrust);
   say("");
+  const bytes = new TextEncoder().encode(text);
+  if (!door.venueId && isExtract(bytes)) return show(await judgeExtract(bytes, null, trust, now()), takenAt);
   show(door.venueId ? await door.judge(text, trust, now()) : await judge(text, trust, now()), takenAt);
 }
 
@@ -66,8 +70,9 @@ async function takeFiles(files) {
     return say(texts[found.problem]);
   }
   say("");
-  if (found.bundle && door.venueId) return say(texts.filesElsewhere);
-  if (found.bundle) show(await judgeBundle(found, copyId, trust, now()), takenAt);
+  if ((found.bundle || found.extract) && door.venueId) return say(texts.filesElsewhere);
+  if (found.extract) show(await judgeExtract(found.extract, found.bundle ?? null, trust, now()), takenAt);
+  else if (found.bundle) show(await judgeBundle(found, copyId, trust, now()), takenAt);
   else if (found.text) await judged(found.text, takenAt);
 }
 

@@ -5,7 +5,7 @@ import { seconds } from "../core/multisigned.js";
 const TONES = { valid: [[880, 0, 0.14]], invalid: [[220, 0, 0.18], [220, 0.26, 0.18]] }, LONG_TERM = "长期";
 const ORDER = [
   "format", "signature", "issuer", "schema", "commitment", "files", "inclusion", "anchor", "witnesses", "status", "validity", "kind",
-  "delegation", "freshness", "holder", "possession",
+  "delegation", "freshness", "holder", "possession", "receiver",
 ];
 
 export class Panel {
@@ -48,8 +48,9 @@ export class Panel {
   }
 
   // [[label, value]]: only what is signed.
-  facts({ claims, face, isCopy }, trust) {
+  facts({ claims, face, isCopy, told }, trust) {
     const { labels, kinds } = this.texts;
+    if (told) return this.told(told, trust);
     if (claims) {
       const grants = claims.grants.map((grant) => trust.venues.get(grant.ref)?.name ?? trust.types.get(grant.ref) ?? grant.ref);
       const venue = claims.kind === "venue" ? trust.venues.get(claims.subject) : null;
@@ -68,6 +69,18 @@ export class Panel {
     return [
       [labels.certificate, face.certificate_name], [labels.number, face.certificate_number],
       [labels.authority, face.issuing_authority_name], [labels.issued, this.day(face.issue_date)], [labels.validTo, this.day(face.valid_to)],
+    ];
+  }
+
+  // What an extract tells: whose and until when first, then what its disclosures say.
+  told({ claims, fields }, trust) {
+    const { labels } = this.texts, { certificate } = claims;
+    const receiver = trust.content.departments.find((department) => department.code === claims.aud)?.name ?? claims.aud;
+    return [
+      [labels.certificate, certificate.certificate_name], [labels.authority, certificate.issuing_authority_name],
+      ...fields.map(([name, title, value]) => [title ?? labels[name] ?? name, value]),
+      [labels.issued, this.day(certificate.issue_date)], [labels.validTo, this.day(certificate.valid_to)],
+      [labels.purpose, `${claims.purpose} · ${claims.matter.name}`], [labels.receiver, receiver], [labels.until, this.moment(claims.exp)],
     ];
   }
 
