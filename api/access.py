@@ -128,6 +128,7 @@ OPERATIONS: Mapping[str, Rule] = {
     "POST /api/v1/imports/{import_id}/undo": _ISSUING,
     "GET /api/v1/certificates": _READING,
     "POST /api/v1/certificates/search": Rule(may(REGISTRAR, WINDOW, AUDITOR), asks=True),
+    "POST /api/v1/certificates/number-search": Rule(may(REGISTRAR, WINDOW, AUDITOR), asks=True),
     "GET /api/v1/certificates/{certificate_id}": _READING,
     "GET /api/v1/certificates/{certificate_id}/receipt": _READING,
     "GET /api/v1/certificates/{certificate_id}/evidence": _ISSUING,

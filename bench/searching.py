@@ -11,6 +11,8 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -20,8 +22,7 @@ from sqlalchemy import text
 from api.composition import now
 from bench.measure import Result, seconds
 from registry.blind import BlindIndex
-from registry.certificates import service as certificates
-from registry.certificates.service import Search
+from registry.certificates.searching import Search, list_page
 from registry.certificates.tables import CertificateHolder
 from registry.database import migrate, open_engine
 from registry.work import REGISTRY, Registry
@@ -33,10 +34,14 @@ PAGE_ROWS: Final = 25
 #: p95 of the slowest kind of search.
 GOAL_MS: Final = 50.0
 DEPARTMENTS, TYPES = 40, 12
+#: Days of issue are spread over ten years, in no order of registration: what is old is registered late.
+FIRST_DAY, DAYS = date(2016, 1, 1), 3650
+#: A department that issued a fortieth of all, but nothing in the last year: its period is walked in vain.
+IDLE: Final = "D" + "0" * 17
 #: One certificate in so many has a holder whose number the bench knows.
 KNOWN_EVERY: Final = 5_000
 
-_ALWAYS_FOUND: Final = frozenset(("identifier", "number", "holder", "all", "department", "type"))
+_ALWAYS_FOUND: Final = frozenset(("identifier", "number", "holder", "all", "department", "type", "year"))
 _NEVER_FOUND: Final = "nothing found"
 
 _ID = "lpad(n::text, 26, '0')"
@@ -46,7 +51,8 @@ INSERT INTO certificates (id, type_code, type_version, department, identifier, n
 SELECT {_ID}, 'T' || lpad((hashint4(n) & 65535) % {TYPES} || '', 20, '0'), 1,
   'D' || lpad((hashint4(n + 7) & 65535) % {DEPARTMENTS} || '', 17, '0'), '1.2.156.3005.2.' || n, 'N' || n, '001',
   CASE WHEN n % 50 = 0 THEN {int(Status.CANCELLED)} WHEN n % 997 = 0 THEN {int(Status.SUSPENDED)} ELSE 0 END,
-  1, n, DATE '2026-01-01', DATE '2026-01-01', NULL, TIMESTAMPTZ '2026-01-01' + n * INTERVAL '20 seconds', 'bench',
+  1, n, DATE '{FIRST_DAY}' + (hashint4(n + 3) & 1048575) % {DAYS}, DATE '{FIRST_DAY}', NULL,
+  TIMESTAMPTZ '2026-01-01' + n * INTERVAL '20 seconds', 'bench',
   convert_to(repeat(md5(n::text), 22), 'UTF8'), sha256(n::text::bytea), sha256(n::text::bytea), sha256(n::text::bytea)
 FROM generate_series(1, {ROWS}) n
 """
@@ -54,6 +60,7 @@ _LOAD_HOLDERS = f"""
 INSERT INTO certificate_holders (holder_index, certificate_id, position)
 SELECT sha256((n % 400000)::text::bytea), {_ID}, 0 FROM generate_series(1, {ROWS}) n WHERE n % {KNOWN_EVERY} <> 0
 """
+_IDLE = "UPDATE certificates SET issued_on = issued_on - 366 WHERE department = :idle AND issued_on >= :since"
 
 
 def search_1m() -> Result:
@@ -96,6 +103,12 @@ def _kinds(draw: random.Random) -> dict[str, Callable[[], tuple[Search, str | No
     def some_page() -> str:
         return _id(draw.randint(1000, ROWS))
 
+    def in_period(days: int, narrowed: Search, *, inside: bool = True) -> tuple[Search, str | None]:
+        begin = FIRST_DAY + timedelta(days=draw.randrange(DAYS - days))
+        end = begin + timedelta(days=days)
+        search = replace(narrowed, issued_from=begin, issued_to=end)
+        return search, f"{end.isoformat()}.{some_page()}" if inside else None
+
     return {
         "identifier": lambda: (Search(identifier=f"1.2.156.3005.2.{draw.randint(1, ROWS)}"), None),
         "number": lambda: (Search(number=f"N{draw.randint(1, ROWS)}"), None),
@@ -109,6 +122,21 @@ def _kinds(draw: random.Random) -> dict[str, Callable[[], tuple[Search, str | No
         "department+type+status": lambda: (
             Search(department=department(), type_code=type_code(), status=Status.SUSPENDED), some_page()
         ),
+        "day": lambda: in_period(0, Search()),
+        "year": lambda: in_period(365, Search()),
+        "department+month": lambda: in_period(30, Search(department=department())),
+        "type+month": lambda: in_period(30, Search(type_code=type_code())),
+        "department+type+ten years": lambda: in_period(
+            DAYS - 1, Search(department=department(), type_code=type_code())
+        ),
+        "status+month": lambda: in_period(30, Search(status=Status.SUSPENDED)),
+        "department+status+year": lambda: in_period(
+            365, Search(department=department(), status=Status.CANCELLED)
+        ),
+        "holder+year": lambda: in_period(365, Search(holder=("111", known())), inside=False),
+        "idle department+last year": lambda: (
+            Search(department=IDLE, issued_from=FIRST_DAY + timedelta(days=DAYS - 365)), None
+        ),
         _NEVER_FOUND: lambda: (Search(number=f"X{draw.randint(1, ROWS)}"), None),
     }  # fmt: skip
 
@@ -119,7 +147,7 @@ def _times(registry: Registry, name: str, make: Callable[[], tuple[Search, str |
 
     def ask(search: Search, cursor: str | None) -> None:
         with registry.read(REGISTRY) as work:
-            found = certificates.list_page(work, search, cursor, PAGE_ROWS).certificates
+            found = list_page(work, search, cursor, PAGE_ROWS).certificates
         if (name in _ALWAYS_FOUND and not found) or (name == _NEVER_FOUND and found):
             raise AssertionError(f"a search by {name} found {len(found)} certificates")
 
@@ -153,6 +181,7 @@ def _load(registry: Registry) -> None:
     with registry.begin(REGISTRY) as work:
         work.session.execute(text(_LOAD))
         work.session.execute(text(_LOAD_HOLDERS))
+        work.session.execute(text(_IDLE), {"idle": IDLE, "since": FIRST_DAY + timedelta(days=DAYS - 365)})
         known: list[dict[str, Any]] = [
             {"holder_index": work.blind.of("111", str(number)), "certificate_id": _id(number * KNOWN_EVERY),
              "position": 0}

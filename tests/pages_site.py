@@ -337,7 +337,9 @@ def pages_of(site: Site) -> dict[str, str]:
 def variants_of(site: Site) -> dict[str, str]:
     """The same pages showing something else."""
     return {
-        "single-many": f"/register/single?type={site.types[3]}", "certificates-none": "/certificates?q=NOTHING",
+        "single-many": f"/register/single?type={site.types[3]}",
+        **{f"change-{label}": f"/certificates/{site.certificate_id}/changes/{label}" for label in ("revoke", "change")},
+        "certificates-none": "/certificates?issued_to=1950-01-01",
         "codes-enterprise": "/codes?kind=enterprise", "codes-venue": "/codes?kind=venue",
         "codes-printed": "/codes?kind=printed", "relatives": "/relatives", "components": "/components",
         "component": f"/components/{LAMP}", "faults": "/components/faults",

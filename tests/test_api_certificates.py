@@ -122,8 +122,40 @@ def test_holders_are_found_by_number_in_the_body_and_never_in_the_address(office
     found = office.send("POST", "/api/v1/certificates/search", "window", USER, json=search).json()["items"]
     assert found and {line["type_code"] for line in found} == {LICENCE}
     assert reason(office.send("POST", "/api/v1/certificates/search", "window", json={**search, "purpose": "  "}), 422)
+    inside = {**search, "issued_from": "2026-01-01", "issued_to": "2026-01-31"}
+    assert office.send("POST", "/api/v1/certificates/search", "window", json=inside).json()["items"]
+    before = {**search, "issued_to": "1950-01-01"}
+    assert office.send("POST", "/api/v1/certificates/search", "window", json=before).json()["items"] == []
     document = office.send("GET", "/openapi.json").json()
     assert "holder" not in str(document["paths"]["/api/v1/certificates"]["get"]["parameters"])
+
+
+def test_certificates_are_found_by_their_number_in_the_body_and_never_in_the_address(office: Office) -> None:
+    made, path = register(office, 8), "/api/v1/certificates/number-search"
+    number = licence(8)["certificate_number"]
+
+    def found(**narrowing: object) -> list[str]:
+        answer = office.send("POST", path, "auditor", USER, json={"number": number, **narrowing})
+        return [line["id"] for line in answer.json()["items"]]
+
+    assert found() == found(state="valid", type_code=LICENCE, issued_from="2000-01-01") == [made["id"]]
+    assert found(state="suspended") == found(issued_to="1950-01-01") == []
+    refused = office.send("GET", f"/api/v1/certificates?number={number}", "auditor")
+    assert refused.status_code == 422 and refused.json()["errors"][0]["reason"] == "number_in_the_address"
+    assert office.send("POST", path, "auditor", json={"number": "x", "issued_to": "soon"}).status_code == 422
+    assert office.send("POST", path, "auditor", json={"number": "\0"}).status_code in (200, 422)
+
+
+def test_a_period_narrows_the_list_and_one_that_ends_before_it_begins_is_refused(office: Office) -> None:
+    made, path = register(office, 9), "/api/v1/certificates"
+    day = made and licence(9)["issue_date"]
+    day = f"{day[:4]}-{day[4:6]}-{day[6:]}"
+    lines = office.send("GET", f"{path}?issued_from={day}&issued_to={day}&state=valid&limit=200", "auditor").json()
+    assert made["id"] in {line["id"] for line in lines["items"]}
+    assert office.send("GET", f"{path}?issued_to=1950-01-01", "auditor").json()["items"] == []
+    reversed_period = office.send("GET", f"{path}?issued_from=2026-02-01&issued_to=2026-01-01", "auditor")
+    assert reversed_period.status_code == 422 and reversed_period.json()["errors"][0]["field"] == "issued_to"
+    assert office.send("GET", f"{path}?issued_from=2026-01-01&cursor=zzz", "auditor").status_code == 422
 
 
 def test_a_list_goes_on_where_it_ended(office: Office) -> None:

@@ -102,7 +102,7 @@ def test_what_may_be_about_somebody_is_never_kept_by_a_browser(office: OpenOffic
 
 def test_the_access_log_holds_no_path_no_query_and_nobody(office: OpenOffice, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "suizheng.access"):
-        office.send("GET", "/api/v1/certificates?number=05000000202601010001&cursor=zzz", "window")
+        office.send("GET", "/api/v1/certificates?identifier=1.2.156.05000000&cursor=zzz", "window")
         office.send("GET", "/api/v1/types/11310105MB9T00011M003")
     lines = [record.getMessage() for record in caplog.records if record.name == "suizheng.access"]
     assert len(lines) == 2

@@ -110,6 +110,7 @@ FAMILIES = {
     "kind.": tuple(kind.name.lower() for kind in Kind),
     "home.": tuple(f"{door}.{part}" for door in (*DOORS, "wallet") for part in ("title", "body", "action")),
     "operation.": tuple(operation.label for operation in Operation),
+    "meaning.": tuple(operation.label for operation in Operation),
     "progress.": ("registered", "sequenced", "anchored"),
     "alarm.": tuple(ALARMS),
     "applicant.": tuple(APPLICANTS),

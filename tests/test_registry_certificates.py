@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import orjson
@@ -24,12 +25,12 @@ from registry_house import (
 from sqlalchemy import func, select
 
 from registry.catalogue import service as catalogue
-from registry.certificates import masking
+from registry.certificates import masking, searching
 from registry.certificates import service as certificates
 from registry.certificates.holders import HolderDraft
 from registry.certificates.names import normalise_code, normalise_name, normalise_number
 from registry.certificates.outcomes import Registered, RowRefusal
-from registry.certificates.tables import Certificate, CertificateDisclosure, CertificateHolder
+from registry.certificates.tables import Certificate, CertificateDisclosure, CertificateHolder, CertificateLookup
 from registry.departments import service as departments
 from registry.errors import DuplicateError, InvalidDraftError, LimitError, NotPermittedError
 from registry.log.tables import LogEntry
@@ -83,7 +84,7 @@ def test_work_that_fails_leaves_nothing_behind(house: House) -> None:
     with pytest.raises(RuntimeError), house.work(actor()) as work:
         certificates.register(work, food())
         raise RuntimeError
-    assert house.see(certificates.list_page, certificates.Search()).certificates == []
+    assert house.see(searching.list_page, searching.Search()).certificates == []
     assert _entries(house) == []
 
 
@@ -295,7 +296,7 @@ def test_an_issued_certificate_is_found_by_number_identifier_and_holder_only(hou
     house.certificate(food())
 
     def ids(**search: Any) -> list[str]:
-        return [row.id for row in house.see(certificates.list_page, certificates.Search(**search)).certificates]
+        return [row.id for row in house.see(searching.list_page, searching.Search(**search)).certificates]
 
     assert ids(holder=("111", ELDER)) == [one.id] and ids(holder=("111", OTHER_ELDER.lower())) == [other.id]
     assert ids(holder=("414", ELDER)) == []
@@ -310,13 +311,52 @@ def test_a_list_is_read_to_its_end_page_by_page_while_it_grows(house: House) -> 
     seen: list[str] = []
     cursor: str | None = None
     for turn in range(4):
-        page = house.see(certificates.list_page, certificates.Search(), cursor, 10)
+        page = house.see(searching.list_page, searching.Search(), cursor, 10)
         seen += [row.id for row in page.certificates]
         house.certificate(food(100 + turn))
         cursor = page.cursor
         if cursor is None:
             break
     assert cursor is None and set(seen) == first and len(seen) == 25 and seen == sorted(seen, reverse=True)
+
+
+def test_a_period_narrows_by_the_day_of_issue_and_is_read_page_by_page_from_the_last_day_on(house: House) -> None:
+    days = ["20260103", "20260105", "20260105", "20260101", "20260105", "20260107"]
+    made = [house.certificate(food(n, issue_date=day)) for n, day in enumerate(days)]
+
+    def ids(cursor: str | None = None, limit: int = 10, **search: Any) -> tuple[list[str], str | None]:
+        page = house.see(searching.list_page, searching.Search(**search), cursor, limit)
+        return [row.id for row in page.certificates], page.cursor
+
+    third, fifth = date(2026, 1, 3), date(2026, 1, 5)
+    wanted = [made[n].id for n in (4, 2, 1, 0)]
+    assert ids(issued_from=third, issued_to=fifth) == (wanted, None)
+    assert ids(issued_from=date(2026, 1, 6))[0] == [made[5].id] and ids(issued_to=date(2026, 1, 2))[0] == [made[3].id]
+    seen, cursor = ids(limit=2, issued_from=third, issued_to=fifth)
+    house.certificate(food(100, issue_date="20260107"))
+    further, end = ids(cursor, 2, issued_from=third, issued_to=fifth)
+    assert seen + further == wanted and end is None
+    assert ids(issued_from=third, number=food(3).number)[0] == [] and ids(issued_to=third, department=CARE)[0] == []
+    with pytest.raises(InvalidDraftError) as reversed_period:
+        ids(issued_from=fifth, issued_to=third)
+    with pytest.raises(InvalidDraftError) as foreign_cursor:
+        ids(made[0].id, issued_from=third)
+    refused = [raised.value.errors[0].reason for raised in (reversed_period, foreign_cursor)]
+    assert refused == ["ends_before_it_begins", "wrong_cursor"]
+
+
+def test_who_looks_a_holder_up_and_what_for_is_written_down_without_the_number(house: House) -> None:
+    one = house.certificate(senior(1))
+    search = searching.Search(holder=("111", ELDER))
+    with house.registry.begin(actor(CARE, "window")) as work:
+        assert [row.id for row in searching.look_up(work, search, " 办理老年人补贴 ").certificates] == [one.id]
+    for purpose in ("", "  ", "字" * 201, "办\n理"):
+        with pytest.raises(InvalidDraftError), house.registry.begin(actor(CARE, "window")) as work:
+            searching.look_up(work, search, purpose)
+    with house.registry.read(actor()) as work:
+        (row,) = work.session.scalars(select(CertificateLookup))
+    assert (row.purpose, row.actor, row.department) == ("办理老年人补贴", actor(CARE).id, CARE)
+    assert row.holder_index == house.registry.blind.of("111", ELDER)
 
 
 def test_faces_are_masked_but_for_the_issuers_registrars_and_disclosure_is_recorded(house: House) -> None:

@@ -20,6 +20,7 @@ from registry_house import (
 )  # fmt: skip
 from sqlalchemy import select
 
+from registry.certificates import searching
 from registry.certificates import service as certificates
 from registry.certificates.drafts import parse_draft
 from registry.certificates.outcomes import Registered
@@ -70,7 +71,7 @@ def test_a_successor_of_what_cannot_be_replaced_is_refused_and_leaves_nothing(ho
     )
     assert isinstance(good, Registered) and isinstance(foreign, Registered)
     assert [one.errors[0].reason for one in (second, dead)] == ["predecessor_not_replaceable"] * 2
-    numbers = [row.number for row in house.see(certificates.list_page, certificates.Search()).certificates]
+    numbers = [row.number for row in house.see(searching.list_page, searching.Search()).certificates]
     assert len(numbers) == 4 and food(5).number not in numbers
     assert len(_entries(house)) == 4
 

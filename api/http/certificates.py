@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from api.http import receipts
 from api.http.calls import Answer, Call, get_call
-from api.http.forms import USUAL, Cursor, HolderReference, Incoming, Limit, Outgoing, problems
+from api.http.certificate_lists import Line, line_of
+from api.http.forms import USUAL, Incoming, Outgoing, problems
 from api.http.guard import GuardedRoute
 from api.http.registrations import Registration
-from registry.catalogue import service as catalogue
 from registry.certificates import masking
 from registry.certificates import service as certificates
 from registry.certificates.drafts import parse_draft
 from registry.certificates.outcomes import Registered
 from registry.certificates.tables import Certificate
-from registry.errors import FieldError, InvalidDraftError, NotPermittedError
+from registry.errors import NotPermittedError
 from registry.evidence import service as evidence
 from registry.files.service import AttachedFile
 from registry.idempotency.service import Answer as StoredAnswer
 from registry.log.receipts import receipt_of_item
-from registry.log.standing import Place, places_of
+from registry.log.standing import places_of
 from registry.statuses.tables import StatusEvent
 from registry.work import Work
 from verifier.entry import Kind
-from verifier.status import CHINESE, Status
+from verifier.status import Status
 
 router = APIRouter(prefix="/api/v1", tags=["证照"], route_class=GuardedRoute, responses=USUAL)
 #: Of its own, because routes are tried in turn: the application has it before all others.
@@ -82,34 +82,6 @@ class Accepted(Outgoing):
     status_url: str
 
 
-class Line(Outgoing):
-    """A certificate in a list; names are masked by the server."""
-
-    id: str
-    identifier: str
-    number: str
-    type_code: str
-    type_name: str
-    issuer_code: str
-    issuer_name: str
-    holders: list[str]
-    issued_on: date
-    valid_from_on: date
-    valid_to_on: date | None = Field(description="null 为长期")
-    status: str
-    status_name: str
-    registered_at: datetime
-    stage: str = Field(description="registered 已受理，sequenced 已入日志，anchored 已上链")
-    index: int | None
-
-
-class Lines(Outgoing):
-    """One page of certificates."""
-
-    items: list[Line]
-    next_cursor: str | None
-
-
 class Event(Outgoing):
     """A status event."""
 
@@ -137,12 +109,6 @@ class Detail(Line):
     events: list[Event]
 
 
-class SearchForm(HolderReference):
-    """Whose certificates, and what for."""
-
-    purpose: str = Field(min_length=2, max_length=200, description="查询用途")
-
-
 class DisclosureForm(Incoming):
     """Why the whole face is needed."""
 
@@ -154,30 +120,6 @@ class Disclosed(Outgoing):
 
     id: str
     face: dict[str, Any]
-
-
-def line_of(work: Work, row: Certificate, place: Place | None) -> Line:
-    """A certificate as a list shows it to the work's actor."""
-    face = masking.masked(work, row, work.actor)
-    status = Status(row.status)
-    return Line(
-        id=row.id,
-        identifier=row.identifier,
-        number=face["certificate_number"],
-        type_code=row.type_code,
-        type_name=face["certificate_name"],
-        issuer_code=row.department,
-        issuer_name=face["issuing_authority_name"],
-        holders=[holder["holder_name"] for holder in face["holders"]],
-        issued_on=row.issued_on,
-        valid_from_on=row.valid_from_on,
-        valid_to_on=row.valid_to_on,
-        status=status.name.lower(),
-        status_name=CHINESE[status],
-        registered_at=row.registered_at,
-        stage=place.stage if place else "registered",
-        index=place.index if place else None,
-    )
 
 
 def event_of(event: StatusEvent) -> Event:
@@ -196,17 +138,6 @@ def event_of(event: StatusEvent) -> Event:
         recorded_at=event.recorded_at,
         entry_id=event.entry_id,
     )
-
-
-def page_of(work: Work, search: certificates.Search, cursor: str | None, limit: int) -> Lines:
-    """One page of certificates for the work's actor, newest first."""
-    page = certificates.list_page(work, search, cursor, limit)
-    # Held until the page is made: the session keeps what somebody holds, and so asks for each type once, not per row.
-    held = catalogue.list_versions(work)
-    places = places_of(work, [row.id for row in page.certificates], Kind.CERTIFICATE)
-    lines = [line_of(work, row, places.get(row.id)) for row in page.certificates]
-    del held
-    return Lines(items=lines, next_cursor=page.cursor)
 
 
 def detail_of(work: Work, certificate_id: str) -> Detail:
@@ -258,35 +189,6 @@ def _accepted(done: Registered) -> tuple[int, dict[str, Any]]:
         status_url=f"/api/v1/certificates/{done.id}",
     )
     return HTTPStatus.ACCEPTED, accepted.model_dump(mode="json")
-
-
-@router.get("/certificates", summary="证照列表")
-def list_certificates(
-    call: OfCall,
-    cursor: Cursor = None,
-    limit: Limit = 50,
-    type_code: Annotated[str | None, Query(max_length=21, description="证照类型代码")] = None,
-    number: Annotated[str | None, Query(max_length=64, description="证照编号（完全一致）")] = None,
-    identifier: Annotated[str | None, Query(max_length=128, description="证照标识")] = None,
-    own: Annotated[bool, Query(description="只看本部门颁发的")] = False,
-) -> Lines:
-    """新登记的在前。按个人证件号码查询请用 POST /certificates/search，号码不进地址。"""
-    search = certificates.Search(
-        department=call.known.actor.department if own else None,
-        type_code=type_code,
-        number=number,
-        identifier=identifier,
-    )
-    return call.read(lambda work: page_of(work, search, cursor, limit))
-
-
-@router.post("/certificates/search", summary="按持证主体查询")
-def search_certificates(body: SearchForm, call: OfCall, cursor: Cursor = None, limit: Limit = 50) -> Lines:
-    """按证件号码查询其名下证照；须说明用途。"""
-    if not body.purpose.strip():
-        raise InvalidDraftError([FieldError("purpose", "purpose_missing", "请填写查询用途。")])
-    search = certificates.Search(holder=(body.holder_code_type_code, body.holder_code))
-    return call.read(lambda work: page_of(work, search, cursor, limit))
 
 
 @router.get("/certificates/{certificate_id}", summary="证照详情", responses=problems(404))

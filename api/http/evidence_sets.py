@@ -11,8 +11,7 @@ from fastapi import APIRouter, Depends, Response
 from api.http.calls import Call, get_call
 from api.http.forms import USUAL, Cursor, Limit, problems
 from api.http.guard import GuardedRoute
-from registry.certificates import service as certificates
-from registry.certificates.service import Search
+from registry.certificates.searching import Search, list_page
 from registry.errors import NotPermittedError
 from registry.evidence import service as evidence
 from registry.work import Work
@@ -44,7 +43,7 @@ def _page(work: Work, call: Call, cursor: str | None, limit: int) -> tuple[bytes
     department = work.actor.department
     if department is None:
         raise NotPermittedError("no_department", "证据包含完整照面，只给颁发部门的登记员，请使用部门账号。")
-    page = certificates.list_page(work, Search(department=department), cursor, limit)
+    page = list_page(work, Search(department=department), cursor, limit)
     log, packed, read_file = call.services.pipeline.log, io.BytesIO(), call.services.files.reader(work)
     with zipfile.ZipFile(packed, "w") as archive:
         for row in page.certificates:

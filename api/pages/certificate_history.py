@@ -1,4 +1,4 @@
-"""A certificate through time: its versions, how it stood on a day, and what may be taken back."""
+"""A certificate through time: its versions, and how it stood on a day."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from sqlalchemy import select
 from api.pages import times, wording
 from api.pages.certificate_views import AsOf, VersionLine
 from api.pages.texts import Texts
-from api.pages.views import Option
 from registry.certificates import service as certificates
 from registry.certificates.tables import Certificate
-from registry.statuses.rules import UNDOING, allowed
 from registry.statuses.tables import StatusEvent
 from registry.work import Work
 from verifier.status import Status
@@ -81,11 +79,3 @@ def versions(work: Work, row: Certificate, t: Texts) -> list[VersionLine]:
 def _successor_of(work: Work, row: Certificate) -> str | None:
     named = select(StatusEvent.successor).where(StatusEvent.item_id == row.id, StatusEvent.successor.is_not(None))
     return work.session.scalars(named.order_by(StatusEvent.sequence.desc()).limit(1)).first()
-
-
-def undo_of(row: Certificate, t: Texts) -> Option | None:
-    """What takes the present state back, where the law allows it: 发还, 解除挂失, 取消转出."""
-    for operation in allowed(Status(row.status)):
-        if operation in UNDOING:
-            return operation.label, wording.operation_name(operation.label, t)
-    return None

@@ -10,18 +10,19 @@ import orjson
 from sqlalchemy import select
 
 from api.pages import certificate_history, proofs, times, wording
-from api.pages.certificate_views import CertificatePage, CodeForm
+from api.pages.certificate_views import CertificatePage, ChangeLink, CodeForm
 from api.pages.faces import face_of
 from api.pages.texts import Texts
-from api.pages.views import CodeCard, DisputeMark, Event, Fact, FileLine, Option, ProblemView
+from api.pages.views import CodeCard, DisputeMark, Event, Fact, FileLine, ProblemView
 from registry.catalogue import service as catalogue
 from registry.certificates import service as certificates
+from registry.certificates.rules import offered
 from registry.certificates.tables import Certificate
 from registry.codes.tables import Code
 from registry.disputes import marks
 from registry.log.published import PublishedLog
 from registry.log.standing import Place, places_of
-from registry.statuses.rules import WITH_SUCCESSOR, allowed
+from registry.statuses.rules import UNDOING, Operation
 from registry.uses import service as uses
 from registry.work import Work
 from verifier.code import CodeKind
@@ -50,7 +51,6 @@ def certificate_page(
     t: Texts,
     *,
     problem: ProblemView | None = None,
-    sent: tuple[str, str] = ("", ""),
     disclosed: bool = False,
     on: date | None = None,
 ) -> CertificatePage:
@@ -78,14 +78,12 @@ def certificate_page(
         may_take=whole,
         facts=_facts(row, t),
         files=_files(work, row, face, whole, t),
-        operations=_operations(row, t) if whole else (),
+        changes=_changes(work, row, t),
+        closed=whole and not operations_of(work, row),
         dispute=_dispute(work, row),
         may_dispute=work.actor.department is not None and work.actor.has_role("window", "registrar"),
         as_of=certificate_history.as_of(work, row, on or work.at.astimezone(times.SHANGHAI).date(), t),
         versions=certificate_history.versions(work, row, t),
-        undo=certificate_history.undo_of(row, t) if whole else None,
-        operation=sent[0],
-        reason=sent[1],
         problem=problem,
     )
 
@@ -157,9 +155,26 @@ def _size(count: int) -> str:
     return f"{count / _KIB / _KIB:.1f} MB"
 
 
-def _operations(row: Certificate, t: Texts) -> list[Option]:
-    lawful = [operation for operation in allowed(Status(row.status)) if operation not in WITH_SUCCESSOR]
-    return [(operation.label, wording.operation_name(operation.label, t)) for operation in lawful]
+def operations_of(work: Work, row: Certificate) -> list[Operation]:
+    """The legal operations that the actor may do about it now: its issuer's registrars; and those of another issuer,
+    who take in what was transferred out."""
+    if sees_whole(work, row):
+        lawful = offered(Status(row.status), row.valid_to_on, work.at.astimezone(times.SHANGHAI).date())
+        return sorted(lawful, key=lambda operation: operation not in UNDOING)
+    taken_in = work.actor.has_role("registrar") and row.status == Status.TRANSFERRED
+    return [Operation.TRANSFER_IN] if taken_in and work.actor.department else []
+
+
+def _changes(work: Work, row: Certificate, t: Texts) -> list[ChangeLink]:
+    return [
+        ChangeLink(
+            href=f"/certificates/{row.id}/changes/{operation.label}",
+            name=wording.operation_name(operation.label, t),
+            meaning=t(f"meaning.{operation.label}"),
+            is_way_back=operation in UNDOING,
+        )
+        for operation in operations_of(work, row)
+    ]
 
 
 def _live_code(work: Work, row: Certificate) -> Code | None:

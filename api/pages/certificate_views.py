@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from api.pages.views import CodeCard, DisputeMark, Event, Face, Fact, FileLine, Option, ProblemView, Proof, Step, Tone
+from api.pages.views import CodeCard, DisputeMark, Event, Face, Fact, FileLine, ProblemView, Proof, Step, Tone
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +14,16 @@ class CodeForm:
 
     text: str
     action: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeLink:
+    """The way to one legal operation."""
+
+    href: str
+    name: str
+    meaning: str
+    is_way_back: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +70,11 @@ class CertificatePage:
     may_take: bool
     facts: Sequence[Fact]
     files: Sequence[FileLine]
-    operations: Sequence[Option]
+    changes: Sequence[ChangeLink]
+    #: No operation leaves its state.
+    closed: bool
     as_of: AsOf
     versions: Sequence[VersionLine]
-    undo: Option | None = None
     dispute: DisputeMark | None = None
     may_dispute: bool = False
-    operation: str = ""
-    reason: str = ""
     problem: ProblemView | None = None

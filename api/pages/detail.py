@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time
+from datetime import date
 from typing import Annotated, Final
 from urllib.parse import quote
 
@@ -16,7 +16,6 @@ from api.pages.certificate_view import certificate_page, holder_of, sees_whole
 from api.pages.forms import Form, get_form
 from api.pages.problems import SHOWN_ERRORS, problem_view, status_of
 from api.pages.rendering import go, show, texts_for
-from api.pages.times import SHANGHAI
 from registry.certificates import masking
 from registry.certificates import service as certificates
 from registry.certificates.tables import Certificate
@@ -67,43 +66,12 @@ def disclose(request: Request, certificate_id: str, call: OfCall, form: OfForm) 
     return call.read(ask)
 
 
-@router.post("/certificates/{certificate_id}/status")
-def change_status(request: Request, certificate_id: str, call: OfCall, form: OfForm) -> Response:
-    """变更状态：暂扣、发还、撤销、注销、吊销等。"""
-    try:
-        effective_at = _moment(form.text("effective_on"), call.services.clock())
-        call.write(
-            lambda work: certificates.change_status(
-                work, certificate_id, form.text("operation"), form.text("reason"),
-                form.text("authority") or None, effective_at, form.text("document") or None,
-            )
-        )  # fmt: skip
-    except SHOWN_ERRORS as refused:
-        if isinstance(refused, NotFoundError):
-            raise
-        return _with_problem(request, call, certificate_id, refused, form)
-    return go(f"/certificates/{certificate_id}", done="changed")
-
-
 def _day(text: str) -> date | None:
     # What is no day is asked for by nobody who used the page's own field: today is shown.
     try:
         return date.fromisoformat(text)
     except ValueError:
         return None
-
-
-def _moment(text: str, now: datetime) -> datetime | None:
-    """The beginning of the day in Shanghai; today is now, since nothing takes effect before it was decided."""
-    if not text:
-        return None
-    try:
-        on = date.fromisoformat(text)
-    except ValueError as wrong:
-        raise NotPermittedError("date_does_not_exist", "生效日期不是存在的日期。") from wrong
-    if on == now.astimezone(SHANGHAI).date():
-        return None
-    return datetime.combine(on, time.min, SHANGHAI)
 
 
 @router.post("/certificates/{certificate_id}/code")
@@ -165,17 +133,14 @@ def download_file(certificate_id: str, position: int, call: OfCall) -> Response:
     return Response(data, media_type="application/octet-stream", headers=headers)
 
 
-def _with_problem(
-    request: Request, call: Call, certificate_id: str, refused: Exception, form: Form | None = None
-) -> Response:
+def _with_problem(request: Request, call: Call, certificate_id: str, refused: Exception) -> Response:
     t, log = texts_for(request), call.services.pipeline.log
     problem = problem_view(refused, t)
-    sent = (form.text("operation"), form.text("reason")) if form else ("", "")
 
     def ask(work: Work) -> Response:
         row = certificates.get(work, certificate_id)
         face = masking.masked(work, row, work.actor)
-        view = certificate_page(work, log, row, face, t, problem=problem, sent=sent)
+        view = certificate_page(work, log, row, face, t, problem=problem)
         return show(request, "certificate.html", view, status=status_of(refused))
 
     return call.read(ask)

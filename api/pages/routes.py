@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from api.http.guard import GuardedRoute
 from api.pages import (
     cataloguing,
+    changing,
     coding,
     components,
     copying,
@@ -58,6 +59,7 @@ for part in (
     importing,
     listing,
     detail,
+    changing,
     disputing,
     noticing,
     copying,

@@ -18,6 +18,7 @@ from api.pages.forms import Form, get_form
 from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
 from api.pages.registering import column_expected, column_label
 from api.pages.rendering import go, show, texts_for
+from api.pages.succeeding import successor_values
 from api.pages.texts import Texts
 from api.pages.views import FieldGroup, FormField, Option, ProblemView, SinglePage
 from registry.catalogue import service as catalogue
@@ -41,11 +42,17 @@ _FILE_LIMIT_BYTES: Final = 32 * 1024 * 1024
 
 
 @router.get("/register/single")
-def single_form(request: Request, call: OfCall, type: str = "") -> Response:
-    """登记一张证照的表单。"""
+def single_form(request: Request, call: OfCall, type: str = "", replaces: str = "", by: str = "") -> Response:
+    """登记一张证照的表单；replaces 是要由它替代的证照，by 是所办事项，原照面预先填好。"""
     t = texts_for(request)
-    definition = call.read(lambda work: catalogue.definition_of(work, type))
-    return show(request, "single.html", _Filled(definition, {}, {}, t).page(1))
+
+    def ask(work: Work) -> SinglePage:
+        definition = catalogue.definition_of(work, type)
+        values = successor_values(work, definition, replaces, by) if replaces else {}
+        holders = sum(name.endswith(".holder_name") for name in values)
+        return _Filled(definition, values, {}, t).page(max(1, holders))
+
+    return show(request, "single.html", call.read(ask))
 
 
 @router.post("/register/single")

@@ -233,26 +233,6 @@ class CertificateLine:
 
 
 @dataclass(frozen=True, slots=True)
-class CertificatesPage:
-    """A page of the list, or what a search found."""
-
-    q: str
-    types: Sequence[Option]
-    type: str
-    statuses: Sequence[Option]
-    status: str
-    code_types: Sequence[Option]
-    code_type: str
-    purpose: str
-    by_holder: bool
-    lines: Sequence[CertificateLine]
-    first_href: str | None
-    next_href: str | None
-    narrowed: bool
-    problem: ProblemView | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Face:
     """The face of a certificate as paper shows it: always Chinese."""
 

@@ -13,9 +13,11 @@ from registry.catalogue.rules import TypeDefinition
 from registry.certificates.holders import HolderDraft, check_holders
 from registry.certificates.names import is_clean, normalise_number
 from registry.errors import FieldError
+from registry.statuses.rules import Operation, allowed
 from verifier.errors import MalformedError, SchemaError
 from verifier.evidence import LONG_TERM
 from verifier.identifiers import IdentifierError, check_identifier
+from verifier.status import Status
 from verifier.times import compact_date
 
 MAX_NUMBER_CHARACTERS = 64
@@ -183,6 +185,20 @@ class Examiner:
             return
         if draft.associated_identifier == draft.identifier:
             errors.append(_error("associated_identifier", "associated_with_itself", "关联证照标识不能是自身。"))
+
+
+def offered(status: Status, valid_to_on: date | None, today: date) -> list[Operation]:
+    """What a certificate's issuer may do about it: lawful in its state, and with a meaning for its validity.
+
+    What is 长期 is neither renewed nor does it lapse; what has a last day lapses after it. Taking in what was
+    transferred out is another issuer's.
+    """
+    senseless = {Operation.TRANSFER_IN}
+    if valid_to_on is None:
+        senseless.add(Operation.RENEW)
+    if valid_to_on is None or today <= valid_to_on:
+        senseless.add(Operation.LAPSE)
+    return [operation for operation in allowed(status) if operation not in senseless]
 
 
 def check_data(

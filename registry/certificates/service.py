@@ -1,4 +1,4 @@
-"""Use cases of certificates: register one or many, change the status, find, list."""
+"""Use cases of certificates: register one or many, change the status, find. Lists are in `searching`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Select, select, text
+from sqlalchemy import select
 
 from registry.certificates import registering, succession
-from registry.certificates.names import normalise_code
 from registry.certificates.outcomes import Registered, RowRefusal
 from registry.certificates.rules import CertificateDraft
 from registry.certificates.tables import Certificate, CertificateFile, CertificateHolder
@@ -23,7 +22,6 @@ from verifier.status import Status
 from verifier.times import shanghai_day
 
 MAX_BATCH_ROWS = 10_000
-MAX_PAGE_ROWS = 200
 
 
 def register(work: Work, draft: CertificateDraft, files: Sequence[AttachedFile] = ()) -> Registered:
@@ -161,57 +159,6 @@ def files_of(work: Work, certificate_id: str) -> list[CertificateFile]:
     """The files of a certificate, in the order of the face."""
     query = select(CertificateFile).where(CertificateFile.certificate_id == certificate_id)
     return list(work.session.scalars(query.order_by(CertificateFile.position)))
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """What to narrow a list by; all given parts must hold. `holder` is (code type, number)."""
-
-    department: str | None = None
-    type_code: str | None = None
-    status: Status | None = None
-    number: str | None = None
-    identifier: str | None = None
-    holder: tuple[str, str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Some certificates, newest first; `cursor` continues the list, None at its end."""
-
-    certificates: list[Certificate]
-    cursor: str | None
-
-
-def list_page(work: Work, search: Search, cursor: str | None = None, limit: int = 50) -> Page:
-    """One page of certificates, newest first. A page stays the same when others are added meanwhile."""
-    limit = max(1, min(limit, MAX_PAGE_ROWS))
-    query = _narrowed(work, search).order_by(Certificate.id.desc()).limit(limit + 1)
-    if cursor is not None:
-        query = query.where(Certificate.id < cursor)
-    found = list(work.session.scalars(query))
-    return Page(found[:limit], found[limit - 1].id if len(found) > limit else None)
-
-
-def _narrowed(work: Work, search: Search) -> Select[tuple[Certificate]]:
-    query = select(Certificate)
-    if search.holder is not None:
-        index = work.blind.of(search.holder[0], normalise_code(search.holder[1]))
-        query = query.join(CertificateHolder, CertificateHolder.certificate_id == Certificate.id)
-        query = query.where(CertificateHolder.holder_index == index)
-    for column, value in (
-        (Certificate.department, search.department),
-        (Certificate.type_code, search.type_code),
-        (Certificate.status, search.status),
-        (Certificate.number, search.number),
-        (Certificate.identifier, search.identifier),
-    ):
-        if value is not None:
-            query = query.where(column == value)
-    if search.status:
-        # In clear, so that both databases see that their index of what is not valid serves it.
-        query = query.where(text("certificates.status <> 0"))
-    return query
 
 
 def of_holder(work: Work, holder_index: bytes) -> list[Certificate]:

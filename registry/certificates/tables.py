@@ -28,8 +28,9 @@ class Certificate(Base):
         UniqueConstraint("identifier", name="uq_certificates_identifier"),
         Index("ix_certificates_department", "department", "id"),
         Index("ix_certificates_type_code", "type_code", "id"),
-        # Covers the figures of quality: a month is counted without reading rows.
-        Index("ix_certificates_issued_on", "issued_on", "type_code", "department", "registered_at"),
+        # A list of a period walks it, its type and department seen without reading rows; and it covers the figures of
+        # quality, which are counted from it alone.
+        Index("ix_certificates_issued_on", "issued_on", "id", "type_code", "department", "registered_at"),
         # Most certificates are valid: only the others are worth an index, and registering does not pay for it.
         Index("ix_certificates_status", "status", "id", sqlite_where=_NOT_VALID, postgresql_where=_NOT_VALID),
         # What may still lapse, by its last day: valid, suspended, lost.
@@ -106,3 +107,16 @@ class CertificateDisclosure(Base):
     department: Mapped[str | None] = mapped_column(UsccText)
     purpose: Mapped[str] = mapped_column(String(200))
     disclosed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class CertificateLookup(Base):
+    """Who asked for the certificates of a holder (by blind index), when and for what."""
+
+    __tablename__ = "certificate_lookups"
+
+    id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    holder_index: Mapped[bytes] = mapped_column(Digest, index=True)
+    actor: Mapped[str] = mapped_column(String(64))
+    department: Mapped[str | None] = mapped_column(UsccText)
+    purpose: Mapped[str] = mapped_column(String(200))
+    looked_up_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -95,6 +95,12 @@ def allowed(present: Status) -> tuple[Operation, ...]:
     return tuple(operation for operation, starts in TRANSITIONS.items() if present in starts)
 
 
+def way_back(operation: Operation) -> Operation | None:
+    """What takes the state that the operation leads to back; None where the law gives no way back."""
+    after = set(TRANSITIONS[operation].values())
+    return next((undoing for undoing in UNDOING if after & TRANSITIONS[undoing].keys()), None)
+
+
 class Event(Protocol):
     """What `status_at` needs to know of an event."""
 
