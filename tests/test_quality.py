@@ -14,12 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from registry_house import CARE, FOOD, MARKET, House, actor, food
 
-from api.pages.quality import neutral
+from api.imports.guarded import exact, neutral
+from api.pages.sparklines import HEIGHT, WIDTH, sparkline
 from registry.catalogue.rules import compile_definition
 from registry.catalogue.service import builtin_definitions
 from registry.certificates.tables import Certificate
 from registry.errors import InvalidDraftError, NotPermittedError
-from registry.quality import rules
+from registry.quality import rules, trends
 from registry.quality import service as quality
 from registry.quality.rules import Figures, Ratio
 from verifier.identifiers import make_identifier
@@ -196,8 +197,46 @@ def test_the_api_shows_numerator_and_denominator_and_takes_reports(office: OpenO
     reason(office.send("GET", cell, "registrar", USER), 403)
 
 
+def test_a_year_of_rates_is_that_of_its_months_and_of_what_the_actor_may_see(house: House) -> None:
+    house.do(quality.report, FOOD, date(2026, 9, 1), 4, "办件系统")
+    for number, day in ((1, "20260915"), (2, "20260930"), (3, "20261122")):
+        issued(house, number, day)
+    months = house.do(trends.trend, NOVEMBER, who=actor(None, "auditor"))
+    assert [one.month for one in months][:1] == [date(2025, 12, 1)] and len(months) == 12
+    by_month = {one.month: one for one in months}
+    september, october, november = (by_month[date(2026, month, 1)] for month in (9, 10, 11))
+    assert september.pooled == Ratio(2, 4) and september.on_time == Ratio(0, 2)
+    assert september.complete == september.accurate == Ratio(2, 2)
+    assert october.on_time.rate is october.pooled.rate is october.accurate.rate is None
+    assert november.pooled == Ratio(0, 0) and november.on_time == Ratio(1, 1)
+    own = house.do(trends.trend, NOVEMBER, who=actor(CARE, "registrar"))
+    assert all(one.on_time == one.complete == Ratio(0, 0) for one in own)
+    with pytest.raises(NotPermittedError):
+        house.do(trends.trend, NOVEMBER, MARKET, who=actor(CARE, "registrar"))
+
+
+def test_months_in_a_row_end_with_the_one_asked_for() -> None:
+    assert rules.months_until(date(2026, 2, 1), 3) == [date(2025, 12, 1), date(2026, 1, 1), date(2026, 2, 1)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=24))
+def test_a_line_is_drawn_of_what_there_is_inside_its_drawing(parts: list[tuple[int, int]]) -> None:
+    ratios = [Ratio(min(parts), max(parts)) for parts in parts]
+    drawn = sparkline(ratios)
+    assert len(drawn.dots) == sum(ratio.rate is not None for ratio in ratios)
+    assert all(0 <= x <= WIDTH and 0 <= y <= HEIGHT for x, y in drawn.dots)
+    assert 0 <= drawn.floor <= 90 and all(r.rate is None or r.rate * 100 >= drawn.floor for r in ratios)
+
+
+def test_a_month_without_a_rate_parts_the_line() -> None:
+    full, none = Ratio(1, 1), Ratio(0, 0)
+    assert sparkline([full, full, none, full, full]).lines == ["5.0,5.0 62.5,5.0", "177.5,5.0 235.0,5.0"]
+    assert sparkline([none, full]).lines == [] and sparkline([none, none]).dots == []
+
+
 @given(st.text())
 def test_no_exported_cell_begins_a_formula(text: str) -> None:
     cell = neutral(text)
     assert not cell.startswith(("=", "+", "-", "@", "\t", "\r"))
     assert cell in (text, "'" + text)
+    assert exact(text) in (cell, f'="{text}"') and (exact(text) == cell or text.isdigit())

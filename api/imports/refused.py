@@ -13,6 +13,7 @@ from openpyxl.cell import WriteOnlyCell
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import column_index_from_string
 
+from api.imports.guarded import exact
 from api.imports.mapping import REASON_HEADER
 from api.imports.spool import read_rows
 from api.imports.texts import text_of
@@ -54,13 +55,13 @@ def refused_csv(header: Sequence[str], rows: Iterable[RefusedRow]) -> Iterator[b
     """A CSV file in pieces; the mark at its beginning tells spreadsheet programs that it is UTF-8."""
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow([*map(_guarded, _without_reason(header)), REASON_HEADER])
+    writer.writerow([*map(exact, _without_reason(header)), REASON_HEADER])
     yield text.getvalue().encode("utf-8-sig")
     keep = _kept_places(header)
     for row in rows:
         text.seek(0)
         text.truncate()
-        writer.writerow([*(_guarded(row.cells[place]) for place in keep), _guarded(why(row))])
+        writer.writerow([*(exact(row.cells[place]) for place in keep), exact(why(row))])
         yield text.getvalue().encode()
 
 
@@ -103,15 +104,3 @@ def _kept_places(header: Sequence[str]) -> list[int]:
 def _without_reason(header: Sequence[str]) -> list[str]:
     """The header without the reasons of an earlier round."""
     return [name for name in header if name != REASON_HEADER]
-
-
-def _guarded(text: str) -> str:
-    """A cell that a spreadsheet would take for a formula, or for a number and eat its digits, wrapped against that.
-
-    The reader takes the wrapping off again.
-    """
-    if text[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return f"'{text}"
-    if text.isdigit() and (len(text) > 11 or (len(text) > 1 and text[0] == "0")):
-        return f'="{text}"'
-    return text

@@ -14,8 +14,11 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from api.http.calls import Call, get_call
 from api.http.guard import GuardedRoute
+from api.imports.guarded import neutral
+from api.pages import sparklines
 from api.pages.forms import Form, get_form
 from api.pages.rendering import go, show, texts_for
+from api.pages.sparklines import Sparkline, sparkline
 from api.pages.texts import Texts
 from api.pages.workbooks import CSV_TYPE
 from registry.catalogue import service as catalogue
@@ -24,13 +27,13 @@ from registry.errors import InvalidDraftError
 from registry.quality import service as quality
 from registry.quality.rules import MAX_COUNT, Figures, Ratio, month_of
 from registry.quality.service import Finding
+from registry.quality.trends import MONTH_FACES, MonthRates, trend
 from registry.work import Work
 
 router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 OfCall = Annotated[Call, Depends(get_call)]
 OfForm = Annotated[Form, Depends(get_form)]
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _BAR: Final = 72
 
 
@@ -57,10 +60,34 @@ class FiguresLine:
 
 
 @dataclass(frozen=True, slots=True)
-class QualityPage:
-    """A month, and the form that reports for it."""
+class Trend:
+    """One rate over the months: drawn, and what a reader who does not see it is told."""
+
+    name: str
+    latest: str
+    words: str
+    line: Sparkline
+
+
+@dataclass(frozen=True, slots=True)
+class TrendRow:
+    """The rates of one month, as text; `is_shown` marks the month that the page is about."""
 
     month: str
+    href: str
+    is_shown: bool
+    rates: Sequence[Rate]
+
+
+@dataclass(frozen=True, slots=True)
+class QualityPage:
+    """A month, how it came to it, and the form that reports for it."""
+
+    month: str
+    trends: Sequence[Trend]
+    rows: Sequence[TrendRow]
+    size: tuple[int, int]
+    month_faces: int
     lines: Sequence[FiguresLine]
     csv_href: str
     types: Sequence[tuple[str, str]]
@@ -140,26 +167,48 @@ def show_findings(
     return show(request, "quality_findings.html", call.read(ask))
 
 
-def neutral(cell: str) -> str:
-    """The cell as no spreadsheet program takes it for a formula: an apostrophe before = + - @ and control characters
-    (OWASP, CSV injection)."""
-    return "'" + cell if cell.startswith(_FORMULA) else cell
-
-
 def _page(
     call: Call, t: Texts, month: date | None, form: Form, refused: InvalidDraftError | None = None
 ) -> QualityPage:
     def ask(work: Work) -> QualityPage:
         first = month or quality.newest_month(work, None)
         types = [(row.code, row.name) for row in catalogue.list_types(work, "certificate")]
+        months = trend(work, first)
         return QualityPage(
-            month=f"{first:%Y-%m}", lines=[_line(work, one, t) for one in quality.figures(work, first)],
+            month=f"{first:%Y-%m}", trends=_trends(months, t), rows=[_row(one, first, t) for one in months],
+            size=(sparklines.WIDTH, sparklines.HEIGHT), month_faces=MONTH_FACES,
+            lines=[_line(work, one, t) for one in quality.figures(work, first)],
             csv_href=f"/quality/figures.csv?month={first:%Y-%m}", types=types, type_code=form.text("type"),
             should_issue=form.text("should_issue"), source=form.text("source"),
             errors=[error.message for error in refused.errors] if refused else (),
         )  # fmt: skip
 
     return call.read(ask)
+
+
+def _ratios(one: MonthRates) -> dict[str, Ratio]:
+    return {"pooled": one.pooled, "on_time": one.on_time, "complete": one.complete, "accurate": one.accurate}
+
+
+def _trends(months: Sequence[MonthRates], t: Texts) -> list[Trend]:
+    """The rates that there are any of; nothing is drawn of nothing."""
+    found = []
+    for name in _ratios(months[-1]):
+        ratios = [_ratios(one)[name] for one in months]
+        if any(ratio.denominator for ratio in ratios):
+            told = t("list.separator").join(
+                f"{one.month:%Y-%m} {_rate(ratio, t).text}" for one, ratio in zip(months, ratios, strict=True)
+            )
+            title = t(f"quality.{name}")
+            words = t("quality.trend_words", name=title, count=len(months), rates=told)
+            found.append(Trend(title, _rate(ratios[-1], t).text, words, sparkline(ratios)))
+    return found
+
+
+def _row(one: MonthRates, shown: date, t: Texts) -> TrendRow:
+    month = f"{one.month:%Y-%m}"
+    rates = [_rate(ratio, t) for ratio in _ratios(one).values()]
+    return TrendRow(month, f"/quality?month={month}", one.month == shown, rates)
 
 
 def _line(work: Work, one: Figures, t: Texts) -> FiguresLine:

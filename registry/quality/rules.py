@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
@@ -43,6 +43,12 @@ def month_after(month: date) -> date:
     return date(month.year + month.month // 12, month.month % 12 + 1, 1)
 
 
+def months_until(last: date, count: int) -> list[date]:
+    """The first days of `count` months in a row, the one of `last` at the end."""
+    number = last.year * 12 + last.month - 1
+    return [date(one // 12, one % 12 + 1, 1) for one in range(number - count + 1, number + 1)]
+
+
 @dataclass(frozen=True, slots=True)
 class Ratio:
     """So many of so many. Raises ValueError where there are more than all."""
@@ -74,6 +80,17 @@ def percentile(counts: Mapping[int, int], percent: int) -> int | None:
         if seen >= rank:
             return value
     return None
+
+
+def standing(examined: Iterable[tuple[str, Sequence[Fault]]]) -> tuple[Ratio, Ratio]:
+    """(complete, accurate) of certificates with their faults."""
+    checked = complete = accurate = 0
+    for _, found in examined:
+        kinds = {fault.kind for fault in found}
+        checked, complete, accurate = (
+            checked + 1, complete + ("complete" not in kinds), accurate + ("accurate" not in kinds)
+        )  # fmt: skip
+    return Ratio(complete, checked), Ratio(accurate, checked)
 
 
 @dataclass(frozen=True, slots=True)

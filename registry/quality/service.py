@@ -9,23 +9,21 @@ accuracy say how many were checked. Nothing takes a write lock.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final
+from typing import Final
 
-import orjson
-from sqlalchemy import ColumnElement, Date, String, cast, func, select
+from sqlalchemy import func, select
 
 from registry import upserts
 from registry.calendar import service as calendars
 from registry.catalogue import service as catalogue
-from registry.catalogue.rules import TypeDefinition
 from registry.catalogue.tables import TypeVersion
 from registry.certificates.tables import Certificate
 from registry.departments import service as departments
 from registry.errors import FieldError, InvalidDraftError, NotPermittedError
 from registry.quality import rules
+from registry.quality.counting import Cell, examined, of_month, registered_on
 from registry.quality.rules import Fault, Figures, Ratio
 from registry.quality.tables import IssueReport
 from registry.work import Work
@@ -33,10 +31,6 @@ from verifier.times import shanghai_day
 
 MAX_FACES: Final = 20_000
 MAX_FINDINGS: Final = 200
-_CHUNK: Final = 500
-
-#: (type code, department).
-Cell = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,17 +99,13 @@ def _figures(
         delays[calendar.between(issued, registered)] += count
     total = sum(days.values())
     punctual = sum(count for (issued, registered), count in days.items() if registered <= issued)
-    checked = complete = accurate = 0
-    for _, faults in _examined(work, cell, month, share) if total else ():
-        kinds = {fault.kind for fault in faults}
-        checked, complete, accurate = (
-            checked + 1, complete + ("complete" not in kinds), accurate + ("accurate" not in kinds)
-        )  # fmt: skip
+    faces = examined(work, month, share, type_code=cell[0], department=cell[1]) if total else ()
+    complete, accurate = rules.standing(faces)
     return Figures(
         type_code=cell[0], department=cell[1], month=month, historic=month < begun, registered=total,
         should_issue=should,
         on_time=Ratio(punctual, total), delay_median=rules.percentile(delays, 50),
-        delay_p90=rules.percentile(delays, 90), complete=Ratio(complete, checked), accurate=Ratio(accurate, checked),
+        delay_p90=rules.percentile(delays, 90), complete=complete, accurate=accurate,
     )  # fmt: skip
 
 
@@ -124,7 +114,7 @@ def findings(work: Work, month: date, type_code: str, department: str) -> Findin
     scope(work, department)
     items: list[Finding] = []
     checked = 0
-    for certificate_id, faults in _examined(work, (type_code, department), month, MAX_FACES):
+    for certificate_id, faults in examined(work, month, MAX_FACES, type_code=type_code, department=department):
         checked += 1
         items += [Finding(certificate_id, fault) for fault in faults]
         if len(items) > MAX_FINDINGS:
@@ -164,21 +154,12 @@ def report(work: Work, type_code: str, month: date, should_issue: int, source: s
     return found
 
 
-def _of_month(month: date) -> ColumnElement[bool]:
-    return (Certificate.issued_on >= month) & (Certificate.issued_on < rules.month_after(month))
-
-
 def _punctuality(work: Work, month: date, department: str | None) -> dict[Cell, dict[tuple[date, date], int]]:
     """{cell: {(day of issue, day of registration): how many}}."""
-    day: ColumnElement[Any]
-    if work.session.get_bind().dialect.name == "postgresql":
-        day = cast(func.timezone("Asia/Shanghai", Certificate.registered_at), Date)
-    else:
-        day = func.date(Certificate.registered_at, "+8 hours", type_=String)
-    day = day.label("registered_on")
+    day = registered_on(work).label("registered_on")
     query = select(
         Certificate.type_code, Certificate.department, Certificate.issued_on, day, func.count()
-    ).where(_of_month(month))  # fmt: skip
+    ).where(of_month(month))  # fmt: skip
     if department is not None:
         query = query.where(Certificate.department == department)
     query = query.group_by(Certificate.type_code, Certificate.department, Certificate.issued_on, day)
@@ -192,24 +173,3 @@ def _beginnings(work: Work) -> dict[str, date]:
     """{type code: first day of the month in which its first version was installed}."""
     query = select(TypeVersion.code, func.min(TypeVersion.installed_at)).group_by(TypeVersion.code)
     return {code: shanghai_day(at).replace(day=1) for code, at in work.session.execute(query)}
-
-
-def _examined(work: Work, cell: Cell, month: date, limit: int) -> Iterator[tuple[str, list[Fault]]]:
-    """(certificate id, its faults) of up to `limit` certificates of a cell, those issued last first."""
-    # Concatenated, so that no plan starts from the indexes of types or departments, which do not know the month.
-    query = (
-        select(Certificate.id, Certificate.type_version, Certificate.registered_at, Certificate.face)
-        .where(
-            _of_month(month),
-            Certificate.type_code.concat("") == cell[0],
-            Certificate.department.concat("") == cell[1],
-        )
-        .order_by(Certificate.issued_on.desc(), Certificate.registered_at.desc(), Certificate.id)
-        .limit(limit)
-        .execution_options(yield_per=_CHUNK)
-    )
-    versions: dict[int, TypeDefinition] = {}
-    for certificate_id, version, registered_at, face in work.session.execute(query):
-        if version not in versions:
-            versions[version] = catalogue.definition_at(work, cell[0], version)
-        yield certificate_id, rules.faults(orjson.loads(face), versions[version], shanghai_day(registered_at))
