@@ -40,7 +40,7 @@ OfCall = Annotated[Call, Depends(get_call)]
 OfForm = Annotated[Form, Depends(get_form)]
 
 _LASTS: Final = timedelta(days=365)
-_TONES: Final[Mapping[str, Tone]] = {"live": "valid", "awaiting": "undecided", "revoked": "dormant"}
+_TONES: Final[Mapping[str, Tone]] = {"live": "valid", "awaiting": "waiting", "revoked": "dormant"}
 
 
 @router.get("/delegations")
@@ -204,7 +204,7 @@ def _page(
         Fact(t("codes.until"), times.moment(row.valid_to_at, t)),
         Fact(t("delegations.document"), row.document or "—"),
         Fact(t("delegations.number"), row.id, mono=True),
-        Fact(t("delegations.key"), f"{Suite(row.suite).name}:{row.public.hex()}", mono=True),
+        Fact(t("delegations.key"), f"{wording.suite_name(Suite(row.suite).name)}:{row.public.hex()}", mono=True),
     ]
     if row.revoked_at is not None:
         facts.append(Fact(t("delegations.revoked_at"), times.moment(row.revoked_at, t)))

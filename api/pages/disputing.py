@@ -35,7 +35,7 @@ OfCall = Annotated[Call, Depends(get_call)]
 OfForm = Annotated[Form, Depends(get_form)]
 
 _TONES: dict[str, Tone] = {
-    "raised": "undecided", "accepted": "undecided", "corrected": "valid", "rejected": "dormant", "closed": "dormant"
+    "raised": "waiting", "accepted": "waiting", "corrected": "valid", "rejected": "dormant", "closed": "dormant"
 }  # fmt: skip
 
 

@@ -29,7 +29,7 @@ OfCall = Annotated[Call, Depends(get_call)]
 OfForm = Annotated[Form, Depends(get_form)]
 
 _TONES: Final[dict[str, Tone]] = {
-    "fresh": "valid", "waiting": "undecided", "due_soon": "dormant", "overdue": "invalid", "past": "dormant",
+    "fresh": "valid", "waiting": "waiting", "due_soon": "dormant", "overdue": "invalid", "past": "dormant",
 }  # fmt: skip
 
 
@@ -99,9 +99,9 @@ def _page(call: Call, t: Texts, problem: ProblemView | None = None) -> KeysPage:
 
 def _line(key: KeyShown, names: dict[str, str], t: Texts) -> KeyLine:
     return KeyLine(
-        kid=key.kid, purpose=_purpose(key.purpose, names, t), suite=key.suite, vault=t(f"keys.vault.{key.vault}"),
-        valid_from=key.valid_from, valid_to=key.valid_to, uses=key.uses, tone=_TONES[key.due],
-        state=t(f"keys.due.{key.due}"),
+        kid=key.kid, purpose=_purpose(key.purpose, names, t), suite=wording.suite_name(key.suite),
+        vault=t(f"keys.vault.{key.vault}"), valid_from=key.valid_from, valid_to=key.valid_to, uses=key.uses,
+        tone=_TONES[key.due], state=t(f"keys.due.{key.due}"),
     )  # fmt: skip
 
 

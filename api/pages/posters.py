@@ -95,7 +95,7 @@ def _applications(
     actor = call.known.actor
 
     def line(row: Application) -> ApplicationLine:
-        tones: dict[str, Tone] = {"open": "undecided", "approved": "valid", "refused": "invalid"}
+        tones: dict[str, Tone] = {"open": "waiting", "approved": "valid", "refused": "invalid"}
         may_decide = row.state == "open" and actor.has_role("venue") and actor.department == row.department
         return ApplicationLine(
             id=row.id, name=row.name, address=row.address, unit=row.unit, document=row.document,

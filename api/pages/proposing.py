@@ -33,7 +33,7 @@ OfCall = Annotated[Call, Depends(get_call)]
 OfForm = Annotated[Form, Depends(get_form)]
 
 _TONES: Final[Mapping[str, Tone]] = {
-    "open": "undecided", "approved": "valid", "alone": "valid", "refused": "invalid", "withdrawn": "dormant",
+    "open": "waiting", "approved": "valid", "alone": "valid", "refused": "invalid", "withdrawn": "dormant",
     "expired": "dormant",
 }  # fmt: skip
 #: Facts in the order in which they are read; whatever else there is comes after them.

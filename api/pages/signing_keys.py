@@ -179,9 +179,10 @@ def _asked_again(work: Work, code: str, form: Form) -> AskedKey | None:
 def _line(row: KeyRow, at: datetime, t: Texts) -> OwnKeyLine:
     is_own, tone, state = row.vault == OWN_VAULT, *_state(row, at)
     return OwnKeyLine(
-        kid=row.kid.hex(), suite=Suite(row.suite).name, holder=t(f"proposal.value.vault.{row.vault}"),
-        valid_from=row.valid_from, valid_to=row.valid_to, tone=tone, state=t(f"signing_keys.state.{state}"),
-        reason=row.ended_reason or "", may_end=is_own and row.ended_as is None,
+        kid=row.kid.hex(), suite=wording.suite_name(Suite(row.suite).name),
+        holder=t(f"proposal.value.vault.{row.vault}"), valid_from=row.valid_from, valid_to=row.valid_to,
+        tone=tone, state=t(f"signing_keys.state.{state}"), reason=row.ended_reason or "",
+        may_end=is_own and row.ended_as is None,
     )  # fmt: skip
 
 
@@ -189,5 +190,5 @@ def _state(row: KeyRow, at: datetime) -> tuple[Tone, str]:
     if row.ended_as is not None:
         return "invalid", row.ended_as
     if at < row.valid_from:
-        return "undecided", "coming"
+        return "waiting", "coming"
     return ("valid", "live") if row.valid_to is None or at < row.valid_to else ("dormant", "past")

@@ -172,7 +172,7 @@ def _staff_state(row: Staff, work: Work) -> tuple[Tone, str]:
         return "dormant", "disabled"
     if row.locked_until_at is not None and work.at < row.locked_until_at:
         return "invalid", "locked"
-    return ("undecided", "password_due") if row.must_change_password else ("valid", "open")
+    return ("waiting", "password_due") if row.must_change_password else ("valid", "open")
 
 
 def _token(row: ApiToken, names: Mapping[str, str], work: Work, t: Texts) -> TokenLine:

@@ -9,7 +9,8 @@ from typing import Literal
 
 from verifier.verdict import Outcome, State
 
-Tone = Literal["valid", "invalid", "dormant", "undecided"]
+#: How a state looks: like a verdict, or like something that waits for somebody; "" stands out in no way.
+Tone = Literal["valid", "invalid", "dormant", "undecided", "waiting", ""]
 Option = tuple[str, str]
 
 

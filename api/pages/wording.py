@@ -45,6 +45,11 @@ def operation_name(label: str, t: Texts) -> str:
     return t.said(f"operation.{label}", Operation.of(label).chinese)
 
 
+def suite_name(name: str) -> str:
+    """A signature suite as its specification spells it."""
+    return "Ed25519" if name == "ED25519" else name
+
+
 def role_options(t: Texts) -> list[Option]:
     """Every role, to give."""
     return [(role, role_name(role, t)) for role in ROLES]
