@@ -306,12 +306,14 @@ def check_validity(face: dict[str, JSON], at: datetime) -> None:
     """Raises ValidityError unless the certificate's period holds on that day in Shanghai, MalformedError."""
     day, begins = times.shanghai_day(at), times.compact_date(face.get("valid_from"))
     if day < begins:
-        raise ValidityError("not_yet_valid", f"有效期从 {begins:%Y-%m-%d} 开始", evidence={"valid_from": str(begins)})
+        raise ValidityError(
+            "not_yet_valid", f"有效期从 {times.day_for_people(begins)}开始", evidence={"valid_from": str(begins)}
+        )
     if face.get("valid_to") == LONG_TERM:
         return
     ends = times.compact_date(face.get("valid_to"))
     if day > ends:
-        raise ValidityError("expired", f"有效期已于 {ends:%Y-%m-%d} 届满", evidence={"valid_to": str(ends)})
+        raise ValidityError("expired", f"有效期已于 {times.day_for_people(ends)}届满", evidence={"valid_to": str(ends)})
 
 
 def _number(value: Any) -> int:

@@ -52,7 +52,12 @@ def shanghai_day(at: datetime) -> date:
 def for_people(at: datetime) -> str:
     """2026年11月22日 14:05, Shanghai time."""
     local = at.astimezone(SHANGHAI)
-    return f"{local.year}年{local.month}月{local.day}日 {local:%H:%M}"
+    return f"{day_for_people(local)} {local:%H:%M}"
+
+
+def day_for_people(day: date) -> str:
+    """2026年11月22日."""
+    return f"{day.year}年{day.month}月{day.day}日"
 
 
 def clock(at: datetime) -> str:

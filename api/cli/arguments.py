@@ -42,7 +42,11 @@ class Parser(argparse.ArgumentParser):
     def format_help(self) -> str:
         """The help with Chinese headings."""
         text = super().format_help()
-        return text.replace("\npositional arguments:", "\n参数：").replace("\noptions:", "\n选项：")
+        return (
+            text.replace("\npositional arguments:", "\n参数：")
+            .replace("\noptions:", "\n选项：")
+            .replace("\n命令:", "\n命令：")
+        )
 
     def error(self, message: str) -> NoReturn:
         """End with 64 and say why."""

@@ -13,6 +13,7 @@ from api.cli.new_keys import public_text, write_new_key
 from api.cli.reading import read_given
 from api.gate.errors import cause_of
 from codes import payload
+from verifier import times
 from verifier.delegated_code import Chain
 from verifier.delegation import Link, LinkClaims
 from verifier.errors import VerificationError
@@ -53,7 +54,7 @@ def _link_bytes(asked: bytes) -> bytes:
     if parts[0] != "Signature1":
         raise CommandError("这不是一项委托的待签字节")
     link = LinkClaims.from_bytes(cbor.require_bytes(parts[3]))
-    print(f"# {link.role.name.lower()} → {link.ends_at:%Y-%m-%d}", flush=True)
+    print(f"# {link.role.name.lower()} → {times.for_people(link.ends_at)}", flush=True)
     return asked
 
 

@@ -165,7 +165,7 @@ def _add_gate(commands: argparse._SubParsersAction[Parser]) -> None:
     )
     gate.add_argument("--venue", metavar="场所", required=True, help="场所编号")
     gate.add_argument("--trust", metavar="信任包", type=Path, required=True, help="信任包文件；文件更新后自动换用")
-    gate.add_argument("--journal", metavar="日志", type=Path, help="通行记录文件，默认 gate-<场所>.jsonl")
+    gate.add_argument("--journal", metavar="文件", type=Path, help="通行记录文件，默认 gate-<场所>.jsonl")
     gate.add_argument("--json", action="store_true", help="每个结论输出一行 JSON")
     gate.add_argument("--at", metavar="时间", type=moment, help="以此时间代替本机时钟（ISO 8601，须带时区）")
     gate.set_defaults(module="gating")
@@ -178,7 +178,7 @@ def _add_hand_in(commands: argparse._SubParsersAction[Parser]) -> None:
         description="把日志中尚未上交的通行记录分批上交，可以重复执行。"
         "令牌取自环境变量 SUIZHENG_TOKEN 或 --token-file。",
     )
-    hand_in.add_argument("--journal", metavar="日志", type=Path, required=True, help="通行记录文件")
+    hand_in.add_argument("--journal", metavar="文件", type=Path, required=True, help="通行记录文件")
     hand_in.add_argument("--server", metavar="网址", required=True, help="服务器地址，例如 https://suizheng.example")
     hand_in.add_argument("--token-file", metavar="文件", type=Path, help="存放令牌的文件")
     hand_in.add_argument("--allow-http", action="store_true", help="允许在可信网络上用 http 发送令牌")
@@ -189,8 +189,7 @@ def _add_serve(commands: argparse._SubParsersAction[Parser]) -> None:
     serve = commands.add_parser(
         "serve",
         help="启动服务器（需要服务器组件）",
-        description="启动服务器。设置取自环境变量 SUIZHENG_DATA、SUIZHENG_DATABASE_URL、SUIZHENG_CHAIN、"
-        "SUIZHENG_PORT、SUIZHENG_PUBLIC_URL、SUIZHENG_WITNESSES、SUIZHENG_WITNESS_THRESHOLD。",
+        description="启动服务器。设置取自环境变量：SUIZHENG_DATA 数据目录，SUIZHENG_PORT 端口，其余见 README。",
     )
     serve.add_argument("--host", metavar="地址", default="127.0.0.1", help="监听地址，默认只对本机开放")
     serve.set_defaults(module="serving")

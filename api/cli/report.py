@@ -53,6 +53,7 @@ _LABELS = {
     "expires_at": "到期时间",
     "recorded_at": "存证时间",
 }
+_PROOF = {"block_number": "区块", "block_at": "出块", "size": "条目数", "engine": "共识", "validators": "验证者"}
 
 
 def write_report(out: TextIO, verdict: Verdict, trust: TrustBundle | None, at: datetime) -> None:
@@ -85,11 +86,19 @@ def _line(result: CheckResult, at: datetime) -> str:
     name = CHECK_CHINESE[result.check]
     padded = name + _WIDE_SPACE * (6 - len(name))
     parts = [f"{sign} {word} {padded} {result.message}"]
-    if result.evidence:
-        parts.append("；".join(f"{key}={_value(value)}" for key, value in result.evidence.items()))
+    parts += _evidence(result)
     if result.as_of is not None:
         parts.append(f"依据为 {_age(at - result.as_of)}")
     return " · ".join(parts)
+
+
+def _evidence(result: CheckResult) -> list[str]:
+    """What a check rests on: all of it where it did not pass, else only what people ask for; --json has the rest."""
+    if result.outcome is not Outcome.PASSED:
+        told = [f"{key}={_value(value)}" for key, value in result.evidence.items()]
+    else:
+        told = [f"{label} {_shown(key, value)}" for key, label in _PROOF.items() if (value := result.evidence.get(key))]
+    return ["；".join(told)] if told else []
 
 
 def _shown(name: str, value: Any) -> str:
@@ -98,8 +107,7 @@ def _shown(name: str, value: Any) -> str:
         if name.endswith("_at"):
             return times.for_people(times.from_text(value))
         if name in _DAYS:
-            day = times.compact_date(value)
-            return f"{day.year}年{day.month}月{day.day}日"
+            return times.day_for_people(times.compact_date(value))
     except MalformedError:
         return _value(value)
     return _value(value)

@@ -62,8 +62,12 @@ def _show(options: argparse.Namespace) -> None:
     )
     print("  " + "，".join(f"{name} {count}" for name, count in counts))
     for issuer in content.issuers:
-        begins, ends = issuer.period
-        print(f"    {issuer.kid.hex()} {issuer.profile} {issuer.name}（{begins:%Y-%m-%d} 至 {ends:%Y-%m-%d}）")
+        print(f"    {issuer.kid.hex()} {issuer.profile} {issuer.name}（{_period(issuer)}）")
+
+
+def _period(issuer: ForeignIssuer) -> str:
+    begins, ends = (times.day_for_people(times.shanghai_day(at)) for at in issuer.period)
+    return f"{begins} 至 {ends}"
 
 
 def _new(options: argparse.Namespace) -> None:
@@ -83,8 +87,7 @@ def _add_issuer(options: argparse.Namespace) -> None:
     if all(known != issuer for known in content.issuers):
         content = replace(content, issuers=(*content.issuers, issuer))
     _write_local(options.out, content, key)
-    begins, ends = issuer.period
-    print(f"  境外签发者 {issuer.kid.hex()} {name}，证书 {begins:%Y-%m-%d} 至 {ends:%Y-%m-%d}")
+    print(f"  境外签发者 {issuer.kid.hex()} {name}，证书 {_period(issuer)}")
 
 
 def _sign(options: argparse.Namespace) -> None:

@@ -17,7 +17,7 @@ from registry.log import service as log
 from registry.work import Work
 from verifier.commitment import seal
 from verifier.entry import Entry, Kind
-from verifier.times import shanghai_day
+from verifier.times import day_for_people, shanghai_day
 
 #: The department that runs a registry nobody has configured: fictional, with valid check characters.
 DEFAULT_OPERATOR_CODE = "11310105MB9T00011M"
@@ -157,6 +157,6 @@ def check_scope(work: Work, department: str, type_code: str, action: rules.Actio
         verb = "颁发" if action == "issue" else "使用"
         raise NotPermittedError(
             "scope_missing",
-            f"该部门在 {on:%Y-%m-%d} 没有{verb}此类证照的权限，请联系管理员。",
+            f"该部门在 {day_for_people(on)}没有{verb}此类证照的权限，请联系管理员。",
             {"department": department, "type_code": type_code, "action": action},
         )
