@@ -88,6 +88,13 @@ def _die() -> int:
     return 0
 
 
+def wait_for_a_line(spoken: Path, patience_seconds: float = 60.0) -> None:
+    """Until one thing more is acknowledged, or for so long: a forked process may stand still, see `forking`."""
+    before, deadline = len(lines_of(spoken)), time.monotonic() + patience_seconds
+    while len(lines_of(spoken)) == before and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
 def lines_of(spoken: Path) -> list[str]:
     """What was acknowledged; a line that the kill cut off was not."""
     lines = spoken.read_text(encoding="utf-8").splitlines(keepends=True) if spoken.exists() else []

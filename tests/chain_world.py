@@ -111,7 +111,9 @@ def file_node(folder: Path, clock: Callable[[], datetime] | None = None) -> Node
     return open_embedded(folder / "chain.db", clock or MovingClock(), drawing("chain"))
 
 
-UNHURRIED = Patience(timeout_seconds=60, poll_seconds=0.05)
+#: Only a hang takes so long: what is waited for comes in seconds, and after a tie of a network's signers in a minute.
+HANGS_AFTER_SECONDS = 240.0
+UNHURRIED = Patience(timeout_seconds=180, poll_seconds=0.05)
 _QUICK = Patience(timeout_seconds=5, poll_seconds=0.01)
 
 
@@ -218,7 +220,7 @@ def fresh_accounts() -> int:
 def network_world(url: str, folder: Path, *, has_rivals: bool = True) -> World:
     """The contracts on the network of this node, deployed by an account that no other world of this run has."""
     folder.mkdir()
-    return World(connect(url), folder, UNHURRIED, fresh_accounts(), has_rivals=has_rivals)
+    return World(connect(url, 30.0), folder, UNHURRIED, fresh_accounts(), has_rivals=has_rivals)
 
 
 _LEAF = leaf_hash(b"one leaf")

@@ -45,13 +45,13 @@ def test_blocks_go_on_with_three_of_four_validators_and_halt_with_two(network: N
     height = connect(network.urls[0]).height()
     network.wait_for_height(height + 3, nodes=[0, 1, 2])
     network.kill(2)
-    time.sleep(3)
-    halted = connect(network.urls[0]).height()
-    time.sleep(4)
-    assert connect(network.urls[0]).height() == halted
+    # A block that the dead one has sealed, and its vote for the next, may still be on their way to the others.
+    last = max(connect(url).height() for url in network.urls[:2]) + 2
+    time.sleep(7)
+    assert max(connect(url).height() for url in network.urls[:2]) <= last
     network.start(2)
     network.start(3)
-    network.wait_for_agreement(halted + 3, timeout_seconds=120)
+    network.wait_for_agreement(last + 3, timeout_seconds=240)
 
 
 def test_whoever_sealed_is_one_of_the_validators(network: Network) -> None:

@@ -8,10 +8,19 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from api_office import ORIGIN
 from httpx import Client, HTTPError
+
+
+def is_importer(pid: int) -> bool:
+    """Whether there is a process of imports under this number."""
+    try:
+        return b"api.imports.process" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 class Server:
@@ -42,7 +51,7 @@ class Server:
         self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.first_password = self.process.stdout.readline().strip()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not self._answers():
             assert time.monotonic() < deadline and self.process.poll() is None, "the server did not start"
             time.sleep(0.05)
@@ -52,9 +61,11 @@ class Server:
         """The process of imports, a child of the server, if it runs."""
         assert self.process is not None
         for task in Path(f"/proc/{self.process.pid}/task").iterdir():
-            for pid in (task / "children").read_text().split():
-                if b"api.imports.process" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                    return int(pid)
+            # Threads and processes may end while they are looked at.
+            with suppress(OSError):
+                for pid in map(int, (task / "children").read_text().split()):
+                    if is_importer(pid):
+                        return pid
         return None
 
     def kill(self) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from chain_world import World, drawing, network_world
+from chain_world import HANGS_AFTER_SECONDS, World, drawing, network_world
 from conftest import missing
 
 from chain.errors import NetworkError
@@ -73,7 +73,8 @@ def _make_whole(network: Network) -> None:
     if any((one.state, one.peers) != ("running", network.size - 1) for one in states):
         network.up()
         network.heal()
-        network.wait_for_agreement(max(one.height or 0 for one in network.status()))
+        highest = max(one.height or 0 for one in network.status())
+        network.wait_for_agreement(highest, timeout_seconds=HANGS_AFTER_SECONDS)
     _let_run_first(network)
 
 

@@ -248,6 +248,9 @@ def test_tokens_are_looked_up_together_and_judged_apart(house: House) -> None:
 
 # Over HTTP, with a kill.
 
+#: Seconds from the sending of registrations to the kill.
+DELAYS = (0.1, 0.3)
+
 
 def test_single_registrations_in_flight_when_the_server_dies_are_whole_and_once(tmp_path: Path) -> None:
     server = Server(tmp_path)
@@ -256,10 +259,13 @@ def test_single_registrations_in_flight_when_the_server_dies_are_whole_and_once(
         with Client(base_url=f"http://127.0.0.1:{server.port}", timeout=30) as client:
             office = Office(client, has_chain=False)
             furnish(office, server.first_password)
-            before = killed = 0
-            for turn in range(2):
+            turn = before = killed = 0
+            while turn < len(DELAYS) or not killed:
+                # Where everything was faster than its kill, the next is killed at once.
+                delay = DELAYS[turn] if turn < len(DELAYS) else 0.0
                 numbers = range(1 + 60 * turn, 61 + 60 * turn)
-                first = send_and_kill(server, office, numbers, 0.1 + 0.2 * turn)
+                turn += 1
+                first = send_and_kill(server, office, numbers, delay)
                 server.start()
                 with ThreadPoolExecutor(16) as pool:
                     again = list(pool.map(lambda number: send(office, number), numbers))
@@ -271,9 +277,9 @@ def test_single_registrations_in_flight_when_the_server_dies_are_whole_and_once(
                         assert answer.headers["idempotency-replayed"] == "true"
                 killed += len(numbers) - len(first)
                 before += sum(answer.status_code == 202 for answer in again)
-            assert killed, "nothing was in flight when the server was killed"
+            assert before == 54 * turn
             lines = office.send("GET", "/api/v1/certificates?limit=200", "auditor").json()["items"]
-            assert len({line["number"] for line in lines}) == len(lines) == before == 108
+            assert len({line["number"] for line in lines}) == len(lines) == min(before, 200)
     finally:
         server.kill()
 

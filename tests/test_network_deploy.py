@@ -32,7 +32,7 @@ def geth(*arguments: object) -> subprocess.CompletedProcess[str]:
     program = look_for(GETH)
     if program is None:
         missing("geth (make tools)")
-    return subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, timeout=240, check=False)
 
 
 def test_the_genesis_of_a_real_network_is_accepted_by_geth_and_never_overwritten(tmp_path: Path) -> None:
@@ -135,11 +135,11 @@ def unit_running(unit: str, places: dict[str, str], log: Path) -> Iterator[subpr
         yield process
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(120)
 
 
 def wait_for_blocks(socket: Path) -> None:
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 240
     while True:
         with suppress(NetworkError):
             if int(ask(socket, "eth_blockNumber"), 16) >= 2:
@@ -194,7 +194,7 @@ def test_a_validator_seals_and_a_node_follows_it_by_the_command_lines_of_their_u
             env={**os.environ, "GETH": str(program)},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=False,
         )
         assert begun.returncode == 0, begun.stderr + (tmp_path / "validator.log").read_text()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from api_office import Office, open_office, register, settings_in
-from chain_world import ORIGIN, REGISTRY, UNHURRIED, World, drawing, uniform_proof, uniform_root
+from chain_world import HANGS_AFTER_SECONDS, ORIGIN, REGISTRY, UNHURRIED, World, drawing, uniform_proof, uniform_root
 
 from chain import artifacts
 from chain.errors import ChainUnavailableError, OutcomeUnknownError, WrongContractError
@@ -23,7 +23,7 @@ from verifier import State, TrustBundle, verify
 
 pytest_plugins = ["network_stage"]
 
-# An absent signer's turn is taken within three seconds; then it is clear whether anyone is left to take it.
+# An absent signer's turn is taken within three seconds, if anyone is left to take it.
 TIME_TO_TELL_SECONDS = 4
 
 
@@ -34,7 +34,7 @@ def office_on_network(four_validators: Network, tmp_path: Path) -> Iterator[Offi
         yield office
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 120) -> None:
+def eventually(holds: Callable[[], bool], seconds: float = HANGS_AFTER_SECONDS) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"it did not come about in {seconds} seconds"
@@ -77,7 +77,7 @@ def test_a_certificate_is_anchored_and_verified_offline_while_one_validator_is_d
     office.settle()
 
     four_validators.kill(2)
-    _wait_for_the_halt(four_validators)
+    eventually(lambda: _is_halted(four_validators))
     advanced = heads_on_chain(four_validators, tmp_path / "chain")
     made = register(office, 3)
     eventually(lambda: _log_is_ahead(office))
@@ -99,14 +99,17 @@ def test_a_certificate_is_anchored_and_verified_offline_while_one_validator_is_d
     assert verify(bundle, trust, datetime.now(UTC)).state is State.VALID
 
 
-def _wait_for_the_halt(network: Network) -> None:
-    """The two that are left may still have one block each to seal."""
-    height, since = -1, time.monotonic()
-    while time.monotonic() - since < TIME_TO_TELL_SECONDS:
-        now = max(newest(network, number) for number in (0, 1))
-        if now != height:
-            height, since = now, time.monotonic()
-        time.sleep(0.1)
+def _is_halted(network: Network) -> bool:
+    """Whether the two that are left sealed the last two blocks: who did may seal neither of the next two (EIP-225)."""
+    one, other = (_last_two_blocks(url) for url in network.urls[:2])
+    return one == other and len({sealer for _, sealer in one}) == 2
+
+
+def _last_two_blocks(url: str) -> list[tuple[str, str]]:
+    """The hashes of a node's newest block and of its parent, and who sealed them."""
+    node = connect(url)
+    newest = node.ask("eth_getBlockByNumber", "latest", False)
+    return [(block, node.ask("clique_getSigner", block)) for block in (newest["hash"], newest["parentHash"])]
 
 
 def _log_is_ahead(office: Office) -> bool:
@@ -119,7 +122,7 @@ def test_nothing_that_was_anchored_is_lost_when_all_validators_are_killed_at_onc
 ) -> None:
     world = network_world_on_four
     anchor = world.anchors.anchor(5, uniform_root(5), 0, [])
-    four_validators.wait_for_agreement(anchor.block_number)
+    four_validators.wait_for_agreement(anchor.block_number, timeout_seconds=HANGS_AFTER_SECONDS)
     for number in range(four_validators.size):
         four_validators.kill(number)
     with pytest.raises(ChainUnavailableError):
@@ -134,7 +137,7 @@ def test_a_node_cut_off_from_the_others_confirms_nothing_and_catches_up_when_the
     four_validators: Network, tmp_path: Path
 ) -> None:
     """With as many confirmations as there are signers in a majority, a lone validator cannot make an anchor."""
-    chain = chain_at(four_validators.urls[3], tmp_path / "chain", Patience(confirmations=3, timeout_seconds=60))
+    chain = chain_at(four_validators.urls[3], tmp_path / "chain", Patience(confirmations=3, timeout_seconds=120))
     chain.open()
     four_validators.partition([0, 1, 2], [3])
     lonely, others = newest(four_validators, 3), newest(four_validators, 0)
@@ -142,13 +145,13 @@ def test_a_node_cut_off_from_the_others_confirms_nothing_and_catches_up_when_the
     hasty = chain_at(four_validators.urls[3], tmp_path / "chain", Patience(confirmations=3, timeout_seconds=6))
     with pytest.raises(OutcomeUnknownError):
         hasty.anchor(5, uniform_root(5), 0, [])
-    four_validators.wait_for_height(others + 4, nodes=[0, 1, 2])
+    four_validators.wait_for_height(others + 4, [0, 1, 2], HANGS_AFTER_SECONDS)
     assert newest(four_validators, 3) <= lonely + 2
     four_validators.heal()
     hasty.close()
-    again = chain_at(four_validators.urls[3], tmp_path / "chain", Patience(confirmations=3, timeout_seconds=60))
+    again = chain_at(four_validators.urls[3], tmp_path / "chain", Patience(confirmations=3, timeout_seconds=120))
     anchor = again.anchor(5, uniform_root(5), 0, [])
-    four_validators.wait_for_agreement(anchor.block_number)
+    four_validators.wait_for_agreement(anchor.block_number, timeout_seconds=HANGS_AFTER_SECONDS)
     elsewhere = connect(four_validators.urls[0]).block(anchor.block_number)
     assert elsewhere is not None
     assert elsewhere.hash == anchor.block_hash
@@ -159,9 +162,9 @@ def test_a_suspended_node_is_a_silent_one_and_the_rest_go_on(four_validators: Ne
     four_validators.suspend(1)
     assert [one.state for one in four_validators.status()] == ["running", "suspended", "running", "running"]
     others = newest(four_validators, 0)
-    four_validators.wait_for_height(others + 3, nodes=[0, 2, 3])
+    four_validators.wait_for_height(others + 3, [0, 2, 3], HANGS_AFTER_SECONDS)
     four_validators.resume(1)
-    four_validators.wait_for_agreement(others + 3)
+    four_validators.wait_for_agreement(others + 3, timeout_seconds=HANGS_AFTER_SECONDS)
 
 
 def test_a_validator_is_voted_out_and_in_again(four_validators: Network) -> None:

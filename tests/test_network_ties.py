@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chain.network.status import NodeStatus, is_tie
+from chain.network.status import NodeStatus, in_touch, is_tie
 
 NOW = datetime(2026, 11, 22, 4, tzinfo=UTC)
 STILL = NOW - timedelta(seconds=30)
@@ -39,6 +39,14 @@ def test_rival_blocks_that_nobody_builds_upon_are_a_tie_whatever_their_heights()
 )
 def test_anything_else_is_none(nodes: list[NodeStatus], why: str) -> None:
     assert not is_tie(nodes, 1, NOW), why
+
+
+def test_a_node_that_is_cut_off_from_all_others_does_not_hide_a_tie_among_them() -> None:
+    lonely, silent = replace(node(4, b"c"), peers=0), replace(node(5, b"c"), head=None)
+    assert not is_tie([*TIED, lonely], 1, NOW)
+    found = in_touch([TIED[0], lonely, *TIED[1:], silent])
+    assert found == {0: TIED[0], 2: TIED[1], 3: TIED[2]}
+    assert is_tie(list(found.values()), 1, NOW)
 
 
 def test_a_slow_network_is_given_its_time() -> None:

@@ -55,6 +55,7 @@ def institution(tmp_path: Path, four_validators: Network) -> Iterator[Institutio
         opened.clock,
         os.urandom,
         proofs=opened.chain,
+        monotonic=lambda: opened.clock.at.timestamp(),
     )
     yield opened
     opened.close()

@@ -14,10 +14,15 @@ _PIECE = 65_536
 
 
 def ask(path: Path, method: str, *parameters: object, timeout_seconds: float = 5.0) -> Any:
-    """The result of one JSON-RPC call. Raises NetworkError when the node does not answer or refuses."""
+    """The result of one JSON-RPC call.
+
+    Raises NetworkError: node_slow when it does not answer in time, node_silent when nobody is there, node_refused.
+    """
     question = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}).encode() + b"\n"
     try:
         answer = json.loads(_exchange(path, question, timeout_seconds))
+    except TimeoutError as error:
+        raise NetworkError("node_slow", f"节点在 {timeout_seconds:g} 秒内没有应答（{path.parent.name}）") from error
     except (OSError, ValueError) as error:
         raise NetworkError("node_silent", f"节点没有应答（{path.parent.name}）") from error
     if "error" in answer:

@@ -10,26 +10,24 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from chain.errors import NetworkError
-from chain.network import clique, kaia
-from chain.network.genesis import Key
 from chain.network.ipc import ask
-from chain.network.layout import Engine, Layout, Member
-from chain.network.ports import free_ports, is_free
+from chain.network.layout import Engine, Layout
+from chain.network.making import ENGINES, make_layout
+from chain.network.ports import is_free
 from chain.network.processes import Process
 from chain.network.programs import find
-from chain.network.status import NodeStatus, block_time, is_tie
+from chain.network.status import NodeStatus, block_time, in_touch, is_tie
 
 # The district's administrative code (GB/T 2260).
 CHAIN_ID = 310105
 FIRST_HTTP_PORT, FIRST_PEER_PORT = 8545, 30303
-MOST_VALIDATORS = 32
 
-_ENGINES: dict[Engine, ModuleType] = {"clique": clique, "kaia": kaia}
 _POLL_SECONDS = 0.1
+# A signal takes effect when the process gets its turn.
+_STANDS_SECONDS = 30.0
 # Longer than a call that was under way when the connections were cut takes to come through.
 _STAYS_CUT_SECONDS = 2.0
 # Nodes that were cut off call again after half a minute at the latest.
@@ -45,7 +43,7 @@ class Network:
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
-        self._engine = _ENGINES[layout.engine]
+        self._engine = ENGINES[layout.engine]
         self._processes = [Process(layout.folder_of(member)) for member in layout.members]
 
     @classmethod
@@ -65,32 +63,7 @@ class Network:
         ports: two for each validator, HTTP ones first; free ones are chosen if it is None.
         draw: randomness for the keys; the same bytes make the same genesis.
         """
-        if not 1 <= validators <= MOST_VALIDATORS:
-            raise NetworkError("bad_size", f"验证节点应为 1 至 {MOST_VALIDATORS} 个，得到 {validators}")
-        if folder.exists() and any(folder.iterdir()):
-            raise NetworkError("folder_taken", f"目录 {folder} 不是空的；请换一个目录，或清空后再建立网络")
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        chosen = list(ports) if ports is not None else free_ports(2 * validators)
-        kind = _ENGINES[engine]
-        keys, node_keys = ([_key(draw) for _ in range(validators)] for _ in range(2))
-        names = [key.node_id for key in (keys if kind.SEALS_WITH_NODE_KEY else node_keys)]
-        https, peers = chosen[:validators], chosen[validators:]
-        members = tuple(
-            Member(
-                name=f"node{number + 1}",
-                address=key.address,
-                enode=f"{kind.PEER_SCHEME}://{name}@127.0.0.1:{peer}?{kind.PEER_OPTIONS}",
-                http_port=http,
-                peer_port=peer,
-            )
-            for number, (key, name, http, peer) in enumerate(zip(keys, names, https, peers, strict=True))
-        )
-        layout = Layout(folder.resolve(), engine, chain_id, period_seconds, members)
-        for member in members:
-            layout.folder_of(member).mkdir(mode=0o700)
-        kind.prepare(layout, keys, node_keys, draw(24).hex())
-        layout.write()
-        return cls(layout)
+        return cls(make_layout(folder, validators, period_seconds, engine, chain_id, ports, draw))
 
     @classmethod
     def open(cls, folder: Path) -> Network:
@@ -178,8 +151,10 @@ class Network:
         self._processes[number].kill()
 
     def suspend(self, number: int) -> None:
-        """Stop a node's time: its connections stay open and it answers nothing."""
-        self._processes[number].signal(signal.SIGSTOP)
+        """Stop a node's time; returns when it stands. Its connections stay open and it answers nothing."""
+        process = self._processes[number]
+        process.signal(signal.SIGSTOP)
+        self._wait(lambda: process.state() != "running", time.monotonic() + _STANDS_SECONDS, "暂停节点")
 
     def resume(self, number: int) -> None:
         """Let a suspended node go on."""
@@ -221,7 +196,7 @@ class Network:
         weight: none may sign again so soon, and none gives up a block for one that weighs the same. All but those on
         one of the blocks drop theirs and take it.
         """
-        alive = {number: one for number, one in enumerate(self.status()) if one.head is not None}
+        alive = in_touch(self.status())
         if not self._engine.CAN_TIE or not is_tie(list(alive.values()), self.layout.period_seconds, datetime.now(UTC)):
             return False
         heads = [one.head for one in alive.values() if one.head is not None]
@@ -381,7 +356,7 @@ class Network:
             self._wait(partial(is_done, number), deadline, what)
 
     def _wait(self, is_done: Callable[[], bool], deadline: float, what: str) -> None:
-        while not is_done():
+        while not _at_last(is_done):
             if time.monotonic() >= deadline:
                 raise NetworkError(
                     "too_slow",
@@ -390,8 +365,11 @@ class Network:
             time.sleep(_POLL_SECONDS)
 
 
-def _key(draw: Callable[[int], bytes]) -> Key:
-    secret = draw(32)
-    while not Key.is_possible(secret):
-        secret = draw(32)
-    return Key(secret)
+def _at_last(is_done: Callable[[], bool]) -> bool:
+    """Whether it is done; not yet, where a node is too busy to say so."""
+    try:
+        return is_done()
+    except NetworkError as error:
+        if error.reason != "node_slow":
+            raise
+        return False

@@ -40,6 +40,11 @@ def block_time(timestamp: str) -> datetime:
     return datetime.fromtimestamp(int(timestamp, 16), UTC)
 
 
+def in_touch(nodes: Sequence[NodeStatus]) -> dict[int, NodeStatus]:
+    """Those that answer and are not cut off from all others, by their number: the ones that others may wait for."""
+    return {number: one for number, one in enumerate(nodes) if one.head is not None and one.peers != 0}
+
+
 def is_tie(alive: Sequence[NodeStatus], period_seconds: int, now: datetime) -> bool:
     """Whether nodes that all talk to each other have different newest blocks, and none is added."""
     newest = max((one.block_at for one in alive if one.block_at is not None), default=None)
