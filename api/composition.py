@@ -102,6 +102,7 @@ class Services:
         if self.witnesses is not None:
             self.witnesses.close()
         self.keys.flush_counts(self.clock())
+        self.trust.close()
         self.engine.dispose()
 
 

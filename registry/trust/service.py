@@ -45,6 +45,14 @@ ROOT_THRESHOLD = 1
 
 
 @dataclass(frozen=True, slots=True)
+class Current:
+    """A trust bundle that is up to date, and from when on it is to be renewed although nothing changes."""
+
+    data: bytes
+    renewed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class _Keys:
     chain: tuple[RootDocument, ...]
     roots: tuple[SigningKey, ...]
@@ -84,12 +92,12 @@ def publish(work: Work, keys: KeyService, lifetime: timedelta = LIFETIME) -> byt
     return work.session.get_one(TrustBundleRow, version, populate_existing=True).bundle
 
 
-def find_current(work: Work) -> bytes | None:
+def find_current(work: Work) -> Current | None:
     """The newest trust bundle if it is up to date, else None: then `publish` makes one."""
     newest = _newest(work.session)
     if newest is None or not _is_current(newest, _content_digest(work.session), work.at):
         return None
-    return newest.bundle
+    return Current(newest.bundle, _renewed_at(newest))
 
 
 def update_since(work: Work, version: int, newest: bytes) -> bytes | None:
@@ -103,11 +111,15 @@ def _newest(session: Session) -> TrustBundleRow | None:
 
 
 def _is_current(row: TrustBundleRow, digest: bytes, at: datetime) -> bool:
-    return row.content_digest == digest and at < row.issued_at + (row.expires_at - row.issued_at) / 2
+    return row.content_digest == digest and at < _renewed_at(row)
+
+
+def _renewed_at(row: TrustBundleRow) -> datetime:
+    return row.issued_at + (row.expires_at - row.issued_at) / 2
 
 
 def _content_digest(session: Session) -> bytes:
-    """A digest that changes whenever anything in the bundle does; cheap enough to be asked for every time."""
+    """A digest that changes whenever anything in the bundle does. It reads every state that is not "valid"."""
     value = StatusValue.value
     watched: tuple[Select[Any], ...] = (
         select(Department.code, Department.name, Department.level).order_by(Department.code),
