@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 from api_office import COMPANY, OpenOffice, key, open_office, reason, settings_in
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from api.cli.main import main
 from api.settings import Settings, SettingsError
+from registry.database import open_engine
+from registry.proposals.tables import Proposal
 from verifier.suites import Suite
 
 
@@ -44,19 +48,30 @@ def test_codes_are_counted_and_a_rotation_is_published_before_it_signs(office: O
     assert reason(office.send("POST", "/api/v1/keys/rotate", json={"purpose": "log", "suite": "SM2"}), 503)
 
 
-def test_the_command_line_lists_shows_and_rotates(
+def test_the_command_line_lists_shows_and_rotates_for_a_reason_that_is_recorded(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with open_office(settings_in(tmp_path)):
         pass
     monkeypatch.setenv("SUIZHENG_CHAIN", "none")
     data = ("--data", str(tmp_path))
-    assert main(["keys", "rotate", "status", "--lead-hours", "0", *data]) == 0
+    rotate = ["keys", "rotate", "status", "--lead-hours", "0", *data]
+    with pytest.raises(SystemExit, match="64"):
+        main(rotate)
+    assert main([*rotate, "--reason", " "]) == 64
+    assert main([*rotate, "--reason", "示例：值班员更换"]) == 0
+    # Nothing is recorded of what did not happen.
+    assert main(["keys", "rotate", "nobody", *data, "--reason", "示例"]) == 64
     assert main(["keys", "show", "status", *data]) == 0
     assert capsys.readouterr().out.count("公钥") == 2
     assert main(["keys", "list", "--json", *data]) == 0
     assert main(["keys", "show", "nobody", *data]) == 64
     assert main(["keys", "list", "--data", str(tmp_path / "elsewhere")]) == 64
+    engine = open_engine(settings_in(tmp_path).database_url)
+    with Session(engine) as session:
+        (row,) = session.scalars(select(Proposal).where(Proposal.action == "key.rotate"))
+    assert (row.state, row.proposed_by, row.reason) == ("alone", "registry", "示例：值班员更换")
+    engine.dispose()
 
 
 @pytest.mark.parametrize(

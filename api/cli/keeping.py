@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import argparse
 import os
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import orjson
 
 from api.cli.arguments import now
 from api.cli.errors import CommandError
-from api.composition import open_keys
+from api.composition import compose, open_keys
 from api.http.keys import KeyShown, history
 from api.settings import Settings, SettingsError
 from registry.database import migrate, open_engine
-from registry.errors import KeyUnavailableError
+from registry.errors import KeyUnavailableError, RegistryError
 from registry.keys.service import KeyService
+from registry.proposals import service as proposals
+from registry.proposals.actions import Applied
+from registry.work import REGISTRY
 from verifier import times
-from verifier.suites import Suite
 
 _DUE = {
     "waiting": "待启用", "fresh": "在用", "due_soon": "临近更换期", "overdue": "应更换", "past": "已停用"
@@ -31,26 +33,39 @@ def run(options: argparse.Namespace) -> int:
         settings = Settings.from_environment(environment)
         if not (settings.data / "keys" / "blind.key").is_file():
             raise CommandError(f"{settings.data} 不是随证的数据目录")
+        if options.action == "rotate":
+            _rotate(options, settings)
+            return 0
         engine = open_engine(settings.database_url)
         try:
             migrate(engine)
-            _act(options, open_keys(settings, engine), now())
+            _show(options, open_keys(settings, engine), now())
         finally:
             engine.dispose()
     except SettingsError as error:
         raise CommandError(f"环境变量 {error}") from error
-    except KeyUnavailableError as error:
+    except (RegistryError, KeyUnavailableError) as error:
         raise CommandError(error.message) from error
     return 0
 
 
-def _act(options: argparse.Namespace, keys: KeyService, at: datetime) -> None:
-    if options.action == "rotate":
-        suite = None if options.suite is None else Suite[options.suite]
-        fresh = keys.rotate(options.purpose, at, lead=timedelta(hours=options.lead_hours), suite=suite)
-        (made,) = (key for key in history(keys, at) if key.kid == fresh.kid.hex())
-        print(f"✓ 新密钥 {made.kid}（{made.suite}，{_place(made)}）将于 {times.for_people(made.valid_from)} 启用")
-        return
+def _rotate(options: argparse.Namespace, settings: Settings) -> None:
+    """Make the new key; the record of changes says that it was made at the server, and why."""
+    if not options.reason.strip():
+        raise CommandError("请用 --reason 说明为何在服务器上更换密钥，以及由谁办理")
+    given = {"purpose": options.purpose, "lead_hours": options.lead_hours, "suite": options.suite}
+    services = compose(settings)
+    try:
+        with services.registry.begin(REGISTRY) as work:
+            done = proposals.change(work, "key.rotate", given, options.reason, services.keys)
+        assert isinstance(done, Applied)
+        (made,) = (key for key in history(services.keys, services.clock()) if key.kid == done.value.kid.hex())
+    finally:
+        services.close()
+    print(f"✓ 新密钥 {made.kid}（{made.suite}，{_place(made)}）将于 {times.for_people(made.valid_from)} 启用")
+
+
+def _show(options: argparse.Namespace, keys: KeyService, at: datetime) -> None:
     shown = history(keys, at)
     if options.action == "show":
         shown = [key for key in shown if key.kid == options.kid or key.purpose == options.kid]

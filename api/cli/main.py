@@ -211,6 +211,7 @@ def _add_keys(commands: argparse._SubParsersAction[Parser]) -> None:
         "--lead-hours", metavar="小时", type=int, default=24, help="先公布多少小时再启用，默认 24；0 为立即"
     )
     rotate.add_argument("--suite", choices=("ED25519", "ES256", "SM2"), help="套件，默认按设置")
+    rotate.add_argument("--reason", metavar="理由", required=True, help="为何在服务器上更换、由谁办理；记入变更记录")
     for action in (listing, show):
         action.add_argument("--json", action="store_true", help="每个密钥输出一行 JSON")
     for action in (listing, show, rotate):
