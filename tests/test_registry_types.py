@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -13,6 +14,7 @@ from sqlalchemy import func, select
 from registry.catalogue import drafting, local_codes, sheets
 from registry.catalogue import service as catalogue
 from registry.catalogue.field_rows import FieldRow
+from registry.catalogue.patterns import WholePattern
 from registry.catalogue.samples import sample_face
 from registry.catalogue.tables import TypeDraft
 from registry.certificates import masking
@@ -111,6 +113,8 @@ def test_what_was_registered_keeps_the_version_it_was_made_under(house: House) -
         (replace(ROWS[0], example="瑜伽"), "example"),
         (replace(ROWS[0], shown_to="none"), "mask"),
         (replace(ROWS[0], kind="other"), "kind"),
+        # It heads a column of the templates, which a spreadsheet program would calculate.
+        (replace(ROWS[0], title="=1+1"), "title"),
     ],
 )  # fmt: skip
 def test_a_fault_names_the_row_and_the_column(row: FieldRow, column: str) -> None:
@@ -138,6 +142,7 @@ def test_a_fault_names_the_row_and_the_column(row: FieldRow, column: str) -> Non
         ({"minimum_years": "5", "maximum_years": "3"}, "maximum_years"),
         ({"number_pattern": "(["}, "number_pattern"),
         ({"number_pattern": ""}, "number_pattern"),
+        ({"number_pattern": "a)|(b"}, "number_pattern"),
         ({"number_pattern": "^A[0-9]$", "number_example": "B1"}, "number_example"),
         ({"frame": "gold"}, "frame"),
         ({"rows": ()}, "rows"),
@@ -229,3 +234,48 @@ def test_a_sample_face_fits_its_own_schema() -> None:
         compiled = sheets.rules.compile_definition(definition)
         face = sample_face(compiled, definition["number_example"] or "", date(2026, 1, 5))
         assert face["extend_info"].keys() == set(compiled.order)
+
+
+@pytest.mark.parametrize("pattern", ["^(a+)+$", "^(?=a)(a|a)*$", r"^(a|a)*\1b$"])
+def test_no_pattern_holds_up_whoever_judges_a_number_by_it(pattern: str) -> None:
+    """Python's own engine would still be at it when everybody who reads this is retired."""
+    assert not WholePattern(pattern).fullmatch("a" * 200 + "!")
+
+
+def test_a_pattern_is_of_the_whole_number_with_and_without_its_ends() -> None:
+    for pattern in ("A[0-9]", "^A[0-9]$", "A1|A2"):
+        assert WholePattern(pattern).fullmatch("A1")
+        assert not any(map(WholePattern(pattern).fullmatch, ("A12", "xA1", "A1\n", "")))
+
+
+def doubling(levels: int) -> dict[str, Any]:
+    """A schema in which each definition refers to the next one twice."""
+    twice = {f"a{n}": {"allOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 2} for n in range(levels)}
+    return {"$defs": {**twice, f"a{levels}": {"type": "string"}}, "properties": {"a": {"$ref": "#/$defs/a0"}}}
+
+
+def nested(levels: int) -> dict[str, Any]:
+    inner: Any = 1
+    for _ in range(levels):
+        inner = [inner]
+    return {"properties": {"a": {"title": "甲", "const": inner}}}
+
+
+@pytest.mark.parametrize("make", [doubling, nested])
+def test_a_schema_is_as_deep_and_as_many_times_itself_as_can_be_judged(make: Callable[[int], dict[str, Any]]) -> None:
+    assert sheets.with_schema(sheets.Sheet(), make(7)).rows
+    for levels in (40, 240):
+        with pytest.raises(InvalidDraftError) as refused:
+            sheets.with_schema(sheets.Sheet(), make(levels))
+        assert [one.field for one in refused.value.errors] == ["schema"]
+
+
+def test_receivers_that_are_no_levels_are_refused_with_their_field() -> None:
+    for receivers in ([["a"]], [1], ["moon"], "district", {}):
+        schema = {"properties": {"a": {"title": "甲", "type": "string", "x-disclose": receivers}}}
+        sheet = replace(
+            sheets.Sheet(), name="甲", title="甲", definer_code=MARKET, definer_name="乙", serial="007", long_term=True
+        )
+        with pytest.raises(InvalidDraftError) as refused:
+            sheets.definition_of(sheets.with_schema(sheet, schema), 7)
+        assert [one.field for one in refused.value.errors] == ["schema.a"]

@@ -146,6 +146,9 @@ def _check_texts(row: FieldRow, taken: Iterable[str], errors: list[FieldError]) 
         errors.append(FieldError("name", "twice", f"字段名“{row.name}”与前面的字段重复。"))
     if not 0 < len(row.title) <= 40 or not row.title.isprintable():
         errors.append(FieldError("title", "wrong_length", "中文名称应为 1 至 40 个字。"))
+    elif row.title[0] in "=+-@":
+        # It heads a column of the templates: a spreadsheet program would calculate it.
+        errors.append(FieldError("title", "wrong_form", "中文名称不能以 = + - @ 开头。"))
     choices = {"mask": (row.mask, MASKS), "shown_to": (row.shown_to, SHOWN_TO), "receivers": (row.receivers, RECEIVERS)}
     for name, (value, table) in choices.items():
         # What an expert wrote about receivers and no choice says stays as it is.

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from registry.catalogue.layouts import Layout, read_layout, reading_order
+from registry.catalogue.patterns import WholePattern
 from registry.catalogue.receivers import read_receivers
 from registry.errors import FieldError, InvalidDraftError
 from verifier.errors import MalformedError
@@ -93,7 +94,7 @@ class TypeDefinition:
     definer_code: str
     definer_name: str
     holder: HolderRule
-    number_pattern: re.Pattern[str] | None
+    number_pattern: WholePattern | None
     number_hint: str
     number_is_personal: bool
     number_begins_with_holder_code: bool
@@ -129,17 +130,17 @@ def _compile(definition: bytes) -> TypeDefinition:
     _check_facts(value)
     try:
         holder, validity = _holder(value["holder"]), _validity(value["validity"])
-        pattern = re.compile(value["number_pattern"]) if value["number_pattern"] else None
         schema = FaceSchema(value["schema"])
         properties: dict[str, Any] = value["schema"].get("properties", {})
         layout = read_layout(value["face"], frozenset(properties)) if "face" in value else None
     except MalformedError as wrong:
         raise _invalid("schema", f"类型的 JSON Schema 无效：{wrong.message}。") from wrong
-    except (re.error, KeyError, TypeError) as wrong:
-        raise _invalid("definition", "类型定义的编号格式、持证主体、有效期规则或照面样式不正确。") from wrong
+    except (KeyError, TypeError) as wrong:
+        raise _invalid("definition", "类型定义的持证主体、有效期规则或照面样式不正确。") from wrong
     return TypeDefinition(
         code=value["code"], number=value["number"], kind=value["kind"], name=value["name"],
-        definer_code=value["definer_code"], definer_name=value["definer_name"], holder=holder, number_pattern=pattern,
+        definer_code=value["definer_code"], definer_name=value["definer_name"], holder=holder,
+        number_pattern=_number_pattern(value["number_pattern"]),
         number_hint=value["number_hint"] or "", number_is_personal=bool(value["number_is_personal"]),
         number_begins_with_holder_code=bool(value["number_begins_with_holder_code"]), validity=validity,
         one_time=value["one_time"], version=value["version"], schema=schema,
@@ -149,6 +150,13 @@ def _compile(definition: bytes) -> TypeDefinition:
         shown_to={name: frozenset(part["x-shown-to"]) for name, part in properties.items() if "x-shown-to" in part},
         order=reading_order(value["schema"], layout), layout=layout,
     )  # fmt: skip
+
+
+def _number_pattern(pattern: str | None) -> WholePattern | None:
+    try:
+        return WholePattern(pattern) if pattern else None
+    except MalformedError as wrong:
+        raise _invalid("number_pattern", "编号格式应为正则表达式，如 ^JY[0-9]{14}$。") from wrong
 
 
 def _mask_of(part: Mapping[str, Any]) -> str | None:

@@ -10,12 +10,15 @@ from typing import Any
 from registry.catalogue import rules
 from registry.catalogue.field_rows import FieldRow, row_from, row_json, rows_of, schema_of
 from registry.catalogue.layouts import FRAMES_BY_NUMBER, check_layout
+from registry.catalogue.patterns import WholePattern
 from registry.errors import FieldError, InvalidDraftError
 from verifier.errors import MalformedError
 from verifier.identifiers import HOLDER_CODE_TYPES, IdentifierError, check_uscc
 from verifier.schema import FaceSchema
 
 MAX_YEARS = 100
+MAX_REFERENCES = 16
+MAX_DEPTH = 32
 _SERIAL = re.compile(r"[0-9]{3}", re.ASCII)
 _SOURCE = {"status": "local", "note": "Made with the editor of this registry."}
 
@@ -107,7 +110,20 @@ def with_schema(sheet: Sheet, schema: object) -> Sheet:
         FaceSchema(schema)
     except MalformedError as wrong:
         raise _wrong_schema(f"{wrong.message}。") from wrong
+    if _references(schema, MAX_DEPTH) > MAX_REFERENCES:
+        raise _wrong_schema(f"模式中的引用（$ref）最多 {MAX_REFERENCES} 处。")
     return replace(sheet, rows=tuple(rows_of(schema, properties)), rest=_rest(schema))
+
+
+def _references(part: object, depth: int) -> int:
+    """How many references a schema holds: references to what refers twice multiply. Raises InvalidDraftError for a
+    schema that is nested deeper than this."""
+    if not depth:
+        raise _wrong_schema(f"模式的嵌套最多 {MAX_DEPTH} 层。")
+    if isinstance(part, Mapping):
+        own = sum(key in ("$ref", "$dynamicRef") for key in part)
+        return own + sum(_references(inner, depth - 1) for inner in part.values())
+    return sum(_references(inner, depth - 1) for inner in part) if isinstance(part, list) else 0
 
 
 def _wrong_schema(message: str) -> InvalidDraftError:
@@ -170,8 +186,8 @@ def _check_number(sheet: Sheet) -> list[FieldError]:
         message = "证照须有编号格式，如 ^JY[0-9]{14}$。"
         return [FieldError("number_pattern", "missing", message)] if sheet.kind == "certificate" else []
     try:
-        pattern = re.compile(sheet.number_pattern)
-    except re.error:
+        pattern = WholePattern(sheet.number_pattern)
+    except MalformedError:
         return [FieldError("number_pattern", "wrong_pattern", "编号格式应为正则表达式，如 ^JY[0-9]{14}$。")]
     if not sheet.number_example or not pattern.fullmatch(sheet.number_example):
         return [FieldError("number_example", "wrong_example", "请给出一个符合编号格式的示例编号。")]
