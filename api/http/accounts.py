@@ -7,11 +7,11 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from api.http import proposals
 from api.http.calls import Answer, Call, get_call
-from api.http.forms import USUAL, Incoming, Outgoing, problems
+from api.http.forms import USUAL, Incoming, Moment, Outgoing, problems
 from api.http.guard import GuardedRoute
 from api.http.sessions import Account, account_of
 from registry.accounts import service as accounts
@@ -65,7 +65,7 @@ class NewToken(Incoming):
     name: str = Field(max_length=100, description="令牌名称，说明由哪个系统使用")
     department: str | None = Field(default=None, max_length=18, description="所属部门的统一社会信用代码")
     roles: list[str] = Field(max_length=5, description="角色")
-    expires_at: AwareDatetime = Field(description="到期时间（带时区），最长 400 天", strict=False)
+    expires_at: Moment = Field(description="到期时间（带时区），最长 400 天", strict=False)
     reason: str = Field(default="", max_length=200, description="理由；实行双人复核时必填")
 
 

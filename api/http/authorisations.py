@@ -7,10 +7,10 @@ from http import HTTPStatus
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from api.http.calls import Answer, Call, get_call
-from api.http.forms import USUAL, HolderReference, Incoming, Outgoing, problems
+from api.http.forms import USUAL, HolderReference, Incoming, Moment, Outgoing, problems
 from api.http.guard import GuardedRoute
 from registry.authorisations import service as authorisations
 from registry.authorisations.rules import AuthorisationDraft
@@ -28,8 +28,8 @@ class NewAuthorisation(Incoming):
     grantee: str = Field(max_length=18, description="被授权部门的统一社会信用代码")
     matter_code: str = Field(max_length=32, description="事项编码")
     purpose: str = Field(max_length=200, description="用途")
-    valid_from_at: AwareDatetime | None = Field(default=None, description="起始时间，缺省为现在", strict=False)
-    valid_to_at: AwareDatetime = Field(description="截止时间（不含）", strict=False)
+    valid_from_at: Moment | None = Field(default=None, description="起始时间，缺省为现在", strict=False)
+    valid_to_at: Moment = Field(description="截止时间（不含）", strict=False)
     item_kind: Literal["certificate", "material"] | None = Field(default=None, description="证照或材料")
     item_id: str | None = Field(default=None, max_length=26, description="证照或材料编号")
     type_code: str | None = Field(default=None, max_length=21, description="类型代码（不指定具体证照时）")

@@ -7,12 +7,12 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from api.http.calls import Answer, Call, get_call
 from api.http.certificates import EVIDENCE_MEDIA_TYPE
 from api.http.codes import signing_key
-from api.http.forms import USUAL, Incoming, Outgoing, problems
+from api.http.forms import USUAL, Incoming, Moment, Outgoing, problems
 from api.http.guard import GuardedRoute
 from api.printing.copies import print_copy
 from registry.catalogue import service as catalogue
@@ -32,7 +32,7 @@ class NewCopy(Incoming):
     """A copy to be made."""
 
     receiver: str = Field(max_length=200, description="接收单位")
-    expires_at: AwareDatetime = Field(strict=False, description="有效至（不含），带时区，最长 180 天")
+    expires_at: Moment = Field(strict=False, description="有效至（不含），带时区，最长 180 天")
     purpose: str = Field(default="", max_length=200, description="用途；依用证制作时取用证的用途")
     matter_code: str = Field(default="", max_length=64, description="事项编码；依用证制作时取用证的事项")
     masked: bool = Field(default=True, description="脱敏；只有颁发部门的登记员可以选择不脱敏")

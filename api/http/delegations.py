@@ -8,12 +8,12 @@ from http import HTTPStatus
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from api.composition import Services
 from api.http.calls import Answer, Call, get_call
 from api.http.codes import signing_key
-from api.http.forms import USUAL, Incoming, Outgoing, problems
+from api.http.forms import USUAL, Incoming, Moment, Outgoing, problems
 from api.http.guard import GuardedRoute
 from codes import payload
 from registry.delegations import rules
@@ -48,8 +48,8 @@ class NewDelegation(Incoming):
     public: str = Field(max_length=66, pattern="^([0-9a-f]{2})+$", description="设备公钥，十六进制")
     matters: list[str] | None = Field(default=None, max_length=16, description="事项编码；不填则与上级相同（不限）")
     types: list[str] | None = Field(default=None, max_length=16, description="证照类型代码；不填则与上级相同（不限）")
-    valid_from_at: AwareDatetime | None = Field(default=None, description="起始时间，缺省为现在", strict=False)
-    valid_to_at: AwareDatetime = Field(description="截止时间（不含），不晚于上级", strict=False)
+    valid_from_at: Moment | None = Field(default=None, description="起始时间，缺省为现在", strict=False)
+    valid_to_at: Moment = Field(description="截止时间（不含），不晚于上级", strict=False)
     document: str | None = Field(default=None, max_length=100, description="委托书编号（企业直接委托时必填）")
 
 

@@ -7,10 +7,10 @@ from http import HTTPStatus
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from api.http.calls import Answer, Call, get_call
-from api.http.forms import USUAL, Incoming, Outgoing, problems
+from api.http.forms import USUAL, Incoming, Moment, Outgoing, problems
 from api.http.guard import GuardedRoute
 from registry.extracts import service as extracts
 from registry.extracts.rules import ExtractRequest
@@ -31,7 +31,7 @@ class NewExtract(Incoming):
 
     use_id: str = Field(max_length=26, description="本部门对该证照的用证编号")
     receiver: str | None = Field(default=None, max_length=18, description="接收单位代码，缺省为本部门")
-    expires_at: AwareDatetime = Field(strict=False, description="有效至（不含），带时区，最长 180 天")
+    expires_at: Moment = Field(strict=False, description="有效至（不含），带时区，最长 180 天")
     fields: list[str] | None = Field(
         default=None, max_length=64, description="要给出的字段，缺省为该材料项所需且可以给出的全部"
     )

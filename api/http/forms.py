@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from api.errors import Problem
 from api.http.problems import MEDIA_TYPE
 
 MAX_PAGE_ROWS: Final = 200
+FIRST_YEAR: Final = 1900
+LAST_YEAR: Final = 9000
+
+
+def in_range(at: datetime) -> datetime:
+    """The time, if every zone has it: conversions fail near the ends of the calendar. Raises ValueError."""
+    if not FIRST_YEAR <= at.year <= LAST_YEAR:
+        raise ValueError(f"时间应在 {FIRST_YEAR} 年至 {LAST_YEAR} 年之间")
+    return at
+
+
+#: A time with its zone.
+Moment = Annotated[AwareDatetime, AfterValidator(in_range)]
 
 
 class Incoming(BaseModel):

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from api.http import proposals
 from api.http.calls import Answer, Call, get_call
-from api.http.forms import USUAL, Incoming, Outgoing, problems
+from api.http.forms import USUAL, Incoming, Moment, Outgoing, problems
 from api.http.guard import GuardedRoute
 from registry.errors import FieldError, InvalidDraftError, NotPermittedError
 from registry.keys import own
@@ -33,8 +32,8 @@ class NewKey(Incoming):
     suite: Literal["ED25519", "ES256", "SM2"] = Field(description="签名套件")
     public: str = Field(max_length=66, description="公钥，十六进制：Ed25519 32 字节，ES256 与 SM2 为压缩点 33 字节")
     purpose: Literal["entries"] = Field(default="entries", description="用途：签署存证条目")
-    valid_from: AwareDatetime | None = Field(default=None, description="最早启用时间，缺省为批准之后", strict=False)
-    valid_to: AwareDatetime | None = Field(default=None, description="截止时间（不含），缺省为不限", strict=False)
+    valid_from: Moment | None = Field(default=None, description="最早启用时间，缺省为批准之后", strict=False)
+    valid_to: Moment | None = Field(default=None, description="截止时间（不含），缺省为不限", strict=False)
 
 
 class Challenge(Outgoing):
@@ -57,7 +56,7 @@ class Ending(Incoming):
     """Why a key is ended; and since when its signatures are not to be believed, if it got into other hands."""
 
     reason: str = Field(max_length=200, description="理由")
-    compromised_at: AwareDatetime | None = Field(
+    compromised_at: Moment | None = Field(
         default=None, description="自何时起的签名不可信；给出时须由他人批准", strict=False
     )
 
@@ -98,7 +97,7 @@ def signature_in(text: str) -> bytes:
     """Signature bytes of a request. Raises InvalidDraftError."""
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error as wrong:
+    except ValueError as wrong:
         raise InvalidDraftError([FieldError("signature", "not_base64", "签名应为 Base64。")]) from wrong
 
 
@@ -164,7 +163,7 @@ def register_key(code: str, body: Proof, call: OfCall) -> Response:
 def end_key(code: str, kid: str, body: Ending, call: OfCall) -> Response:
     """立即作废，此前所签不受影响；给出泄露时间的，那之后的签名不再可信，须由他人批准。"""
     check_own(call, code)
-    key_id = _kid(kid)
+    key_id = kid_in(kid)
     if body.compromised_at is not None:
         given = {"department": code, "kid": kid, "compromised_at": body.compromised_at.isoformat()}
         return proposals.changing(
@@ -186,7 +185,8 @@ def return_to_service(code: str, body: proposals.Reason, call: OfCall) -> Respon
     )  # fmt: skip
 
 
-def _kid(text: str) -> bytes:
+def kid_in(text: str) -> bytes:
+    """The key id in a request. Raises InvalidDraftError."""
     try:
         return bytes.fromhex(text)
     except ValueError as wrong:

@@ -8,11 +8,11 @@ from http import HTTPStatus
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from api.http.calls import Answer, Call, get_call
 from api.http.certificates import Event, event_of
-from api.http.forms import USUAL, Incoming, Outgoing, problems
+from api.http.forms import USUAL, Incoming, Moment, Outgoing, problems
 from api.http.guard import GuardedRoute
 from registry.certificates import changing
 from registry.certificates import service as certificates
@@ -37,7 +37,7 @@ class StatusForm(Incoming):
     ] = Field(description="暂扣、发还、过期失效、注销、撤销、吊销、转出、取消转出、挂失、解除挂失")  # fmt: skip
     reason: str = Field(max_length=500, description="事由")
     authority: str | None = Field(default=None, max_length=18, description="决定机关代码，缺省为颁发机构")
-    effective_at: AwareDatetime | None = Field(default=None, description="生效时间，缺省为现在", strict=False)
+    effective_at: Moment | None = Field(default=None, description="生效时间，缺省为现在", strict=False)
     document: str | None = Field(default=None, max_length=200, description="文书编号")
 
 
@@ -69,7 +69,7 @@ class StatusChanges(StatusForm):
         default=None, min_length=1, max_length=_MOST, description="证照的编号（id）"
     )
     of: Numbers | None = Field(default=None, description="或者按类型和证照编号")
-    effective_at: AwareDatetime | None = Field(default=None, description="生效时间，缺省为现在", strict=False)
+    effective_at: Moment | None = Field(default=None, description="生效时间，缺省为现在", strict=False)
 
 
 class Item(Outgoing):
@@ -97,9 +97,9 @@ class Changed(Outgoing):
 def get_status(
     certificate_id: str,
     call: OfCall,
-    at: Annotated[AwareDatetime | None, Query(description="哪一时刻，缺省为现在；须带时区")] = None,
+    at: Annotated[Moment | None, Query(description="哪一时刻，缺省为现在；须带时区")] = None,
     known_at: Annotated[
-        AwareDatetime | None, Query(description="只按此时已登记的变更判断，缺省为现在已知的全部；须带时区")
+        Moment | None, Query(description="只按此时已登记的变更判断，缺省为现在已知的全部；须带时区")
     ] = None,
 ) -> StatusAt:
     """法律状态按生效时间计；追溯生效的撤销也改变过去，可用 known_at 还原当时所知。"""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -131,6 +130,6 @@ def _der(text: str) -> bytes:
     lines = [line.strip() for line in text.splitlines() if "-----" not in line]
     try:
         return base64.b64decode("".join(lines), validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         message = "证书应为 DER 的 Base64，或 PEM。"
         raise InvalidDraftError([FieldError("certificate", "not_a_certificate", message)]) from error

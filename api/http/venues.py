@@ -7,10 +7,10 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from api.http.calls import Answer, Call, get_call
-from api.http.forms import USUAL, HolderReference, Incoming, Outgoing, problems
+from api.http.forms import USUAL, HolderReference, Incoming, Moment, Outgoing, problems
 from api.http.guard import GuardedRoute
 from registry.errors import FieldError, InvalidDraftError
 from registry.venues import service as venues
@@ -63,8 +63,8 @@ class Venues(Outgoing):
 class NewPass(HolderReference):
     """A pass to be granted."""
 
-    valid_from_at: AwareDatetime | None = Field(default=None, description="起始时间，缺省为现在", strict=False)
-    valid_to_at: AwareDatetime = Field(description="截止时间（不含）", strict=False)
+    valid_from_at: Moment | None = Field(default=None, description="起始时间，缺省为现在", strict=False)
+    valid_to_at: Moment = Field(description="截止时间（不含）", strict=False)
 
 
 class PassShown(Outgoing):

@@ -8,14 +8,14 @@ from typing import Annotated, Any, Final
 
 import orjson
 from fastapi import APIRouter, Depends, Request
-from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
 from api.composition import Services
 from api.errors import FieldProblem, ProblemError
 from api.http.calls import Call, get_call
-from api.http.forms import Incoming, Outgoing, problems
+from api.http.forms import Incoming, Moment, Outgoing, problems
 from api.http.guard import GuardedRoute
 from api.http.scans import opened_to
 from codes import picture
@@ -29,7 +29,7 @@ router = APIRouter(prefix="/api/v1", tags=["核验"], route_class=GuardedRoute)
 OfCall = Annotated[Call, Depends(get_call)]
 
 _PICTURES: Final = (b"\x89PNG", b"\xff\xd8\xff", b"<svg", b"<?xml")
-_AT: Final = TypeAdapter(AwareDatetime)
+_AT: Final = TypeAdapter(Moment)
 #: Of several codes in one picture the least favourable verdict is given, so that a good one cannot cover a bad one.
 _LEAST_FAVOURABLE_FIRST: Final = (State.INVALID, State.NOT_IN_FORCE, State.UNDECIDED, State.VALID)
 
@@ -38,7 +38,7 @@ class Presented(Incoming):
     """What is to be verified, as text."""
 
     text: str = Field(max_length=65_536, description="码的内容（SZ1: 开头），扫码枪输入的原样即可")
-    at: AwareDatetime | None = Field(default=None, description="按哪个时间核验，缺省为现在", strict=False)
+    at: Moment | None = Field(default=None, description="按哪个时间核验，缺省为现在", strict=False)
     purpose: str = Field(default="", max_length=200, description="窗口说明用途后可见码中可出示的证照，并记录给本人查看")
 
 

@@ -169,9 +169,8 @@ def _moment(text: str, now: datetime) -> datetime | None:
     if not text:
         return None
     try:
-        at = datetime.fromisoformat(text)
+        at = times.of_shanghai(datetime.fromisoformat(text))
     except ValueError as wrong:
         message = "生效时间不是存在的时间，形如 2026-01-31T09:30。"
         raise InvalidDraftError([FieldError("effective_at", "date_does_not_exist", message)]) from wrong
-    at = at.replace(tzinfo=times.SHANGHAI)
     return None if at == now.astimezone(times.SHANGHAI).replace(second=0, microsecond=0) else at

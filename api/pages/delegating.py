@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Annotated, Final
 
 import orjson
@@ -95,7 +95,7 @@ def _draft(work: Work, form: Form) -> DelegationDraft:
 
 def _midnight(form: Form, name: str) -> datetime:
     try:
-        return datetime.strptime(form.text(name), "%Y-%m-%d").replace(tzinfo=SHANGHAI)
+        return times.of_shanghai(datetime.combine(date.fromisoformat(form.text(name)), time.min))
     except ValueError as error:
         message = "日期应为 2026-11-22 的形式。"
         raise InvalidDraftError([FieldError(name, "not_a_date", message)]) from error

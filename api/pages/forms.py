@@ -19,6 +19,7 @@ _MAX_FILES: Final = 20
 _MAX_FIELD_BYTES: Final = 64 * 1024
 #: How the parser says that a field exceeds `max_part_size`.
 _PART_TOO_LARGE: Final = "Part exceeded maximum size"
+_MAX_DIGITS: Final = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,11 @@ class Form:
     def upload(self, name: str) -> Upload | None:
         """The first file of a field, if one was chosen."""
         return next(iter(self.uploads.get(name, ())), None)
+
+
+def whole_number(text: str) -> int | None:
+    """The number that a text of up to nine digits says; None for any other text."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None
 
 
 async def get_form(request: Request) -> Form:

@@ -12,11 +12,11 @@ from api.http.calls import Call, get_call
 from api.http.guard import GuardedRoute
 from api.pages import wording
 from api.pages.desk_views import HoursRow, PassForm, VenueForm, VenuePage, VenuesPage
-from api.pages.forms import Form, get_form
+from api.pages.forms import Form, get_form, whole_number
 from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
 from api.pages.rendering import go, show, texts_for
 from api.pages.texts import Texts
-from api.pages.times import SHANGHAI
+from api.pages.times import SHANGHAI, of_shanghai
 from api.pages.venue_view import card_of, form_of, venue_page
 from api.pages.views import ProblemView
 from registry.errors import FieldError, InvalidDraftError, NotFoundError, NotPermittedError
@@ -151,13 +151,13 @@ def _check_may_look(work: Work, row: Venue) -> None:
 def _rule(form: Form, t: Texts) -> dict[str, Any]:
     """The rule's JSON of a sent form; rows of hours without a day are left out."""
     hours = [{"days": sorted(row.days), "from": row.start, "to": row.end} for row in _hours(form) if row.days]
-    passback = form.text("anti_passback") or "0"
-    if not passback.isdecimal():
+    passback = whole_number(form.text("anti_passback") or "0")
+    if passback is None:
         raise InvalidDraftError([FieldError("anti_passback", "wrong_form", t("venue.passback_form"))])
     rule = {
         "hours": hours,
         "admit": {"types": form.all("admit"), "pass": form.text("admit_pass") == "yes"},
-        "anti_passback_seconds": int(passback),
+        "anti_passback_seconds": passback,
         **({"printed_alone": True} if form.text("printed_alone") == "yes" else {}),
     }
     return rule | ({"dynamic_only": True} if form.text("dynamic_only") == "yes" else {})
@@ -190,6 +190,6 @@ def _sent_pass(form: Form) -> PassForm:
 def _moment(form: Form, name: str, t: Texts) -> datetime:
     """The time of an input without a zone: Shanghai's."""
     try:
-        return datetime.fromisoformat(form.text(name)).replace(tzinfo=SHANGHAI)
+        return of_shanghai(datetime.fromisoformat(form.text(name)))
     except ValueError as wrong:
         raise InvalidDraftError([FieldError(f"{name}_at", "not_a_time", t("venue.not_a_time"))]) from wrong

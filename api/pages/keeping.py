@@ -13,7 +13,7 @@ from api.http.calls import Call, get_call
 from api.http.guard import GuardedRoute
 from api.http.keys import MAX_LEAD_HOURS, KeyShown, history
 from api.pages import wording
-from api.pages.forms import Form, get_form
+from api.pages.forms import Form, get_form, whole_number
 from api.pages.problems import SHOWN_ERRORS, problem_view, status_of
 from api.pages.proposing import wish
 from api.pages.rendering import go, show, texts_for
@@ -71,10 +71,10 @@ def rotate(request: Request, call: OfCall, form: OfForm) -> Response:
     """更换一个用途的密钥。"""
     t = texts_for(request)
     try:
-        lead = form.text("lead")
-        if not lead.isdecimal() or int(lead) > MAX_LEAD_HOURS:
+        lead = whole_number(form.text("lead"))
+        if lead is None or lead > MAX_LEAD_HOURS:
             raise InvalidDraftError([FieldError("lead", "out_of_range", "提前公布的时间有误。")])
-        given = {"purpose": form.text("purpose"), "lead_hours": int(lead), "suite": None}
+        given = {"purpose": form.text("purpose"), "lead_hours": lead, "suite": None}
         made = wish(call, "key.rotate", given, form.text("reason"))
     except SHOWN_ERRORS as refused:
         view = _page(call, t, problem_view(refused, t))

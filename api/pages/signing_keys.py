@@ -11,15 +11,14 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from api.http.calls import Call, get_call
 from api.http.guard import GuardedRoute
-from api.http.own_keys import check_own, signature_in
-from api.pages import wording
+from api.http.own_keys import check_own, kid_in, signature_in
+from api.pages import times, wording
 from api.pages.forms import Form, get_form
 from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
 from api.pages.proposing import wish
 from api.pages.rendering import go, show, texts_for
 from api.pages.signing_key_views import AskedKey, OwnKeyLine, SigningKeysPage
 from api.pages.texts import Texts
-from api.pages.times import SHANGHAI
 from api.pages.views import Tone
 from registry.departments import service as departments
 from registry.errors import FieldError, InvalidDraftError, NotFoundError
@@ -83,7 +82,7 @@ def end_key(request: Request, call: OfCall, form: OfForm) -> Response:
             raise InvalidDraftError([FieldError("agreed", "not_agreed", "请先勾选确认。")])
         compromised_at = _moment(form, "compromised_at")
         if compromised_at is None:
-            call.write(lambda work: own.end(work, code, bytes.fromhex(kid), reason))
+            call.write(lambda work: own.end(work, code, kid_in(kid), reason))
             return _went(code, "key_ended")
         given = {"department": code, "kid": kid, "compromised_at": compromised_at.isoformat()}
         made = wish(call, "key.compromised", given, reason)
@@ -130,7 +129,7 @@ def _moment(form: Form, name: str) -> datetime | None:
     """A moment of a datetime-local field, which is of Shanghai."""
     text = form.text(name)
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=SHANGHAI).astimezone(UTC) if text else None
+        return times.of_shanghai(datetime.fromisoformat(text)).astimezone(UTC) if text else None
     except ValueError as wrong:
         raise InvalidDraftError([FieldError(name, "date_does_not_exist", "请填写存在的时间。")]) from wrong
 

@@ -14,7 +14,7 @@ from api.http.guard import GuardedRoute
 from api.imports.cells import LONG_TERM, CellError, value_of
 from api.imports.columns import Column, columns_of
 from api.pages import wording
-from api.pages.forms import Form, get_form
+from api.pages.forms import Form, get_form, whole_number
 from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
 from api.pages.registering import column_expected, column_label
 from api.pages.rendering import go, show, texts_for
@@ -84,7 +84,7 @@ def _register(call: Call, work: Work, facts: dict[str, Any], stored: Sequence[tu
 
 
 def _count(text: str, maximum: int) -> int:
-    return max(1, min(int(text) if text.isdecimal() else 1, maximum))
+    return max(1, min(whole_number(text) or 1, maximum))
 
 
 def facts_of(definition: TypeDefinition, values: Mapping[str, str], holders: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from api.http.forms import in_range
 from api.pages.texts import Texts
 from verifier.errors import MalformedError
 from verifier.times import compact_date
@@ -13,6 +14,11 @@ from verifier.times import compact_date
 SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 LONG_TERM: Final = "长期"
+
+
+def of_shanghai(local: datetime) -> datetime:
+    """A time without a zone as one of Shanghai. Raises ValueError outside the years that the API takes, too."""
+    return in_range(local.replace(tzinfo=SHANGHAI))
 
 
 def moment(at: datetime, t: Texts) -> str:

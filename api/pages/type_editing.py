@@ -13,7 +13,7 @@ from api.http.calls import Call, get_call
 from api.http.guard import GuardedRoute
 from api.pages import wording
 from api.pages.cataloguing import kind_name
-from api.pages.forms import Form, get_form
+from api.pages.forms import Form, get_form, whole_number
 from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
 from api.pages.rendering import go, show, texts_for
 from api.pages.texts import Texts
@@ -65,7 +65,7 @@ def save(request: Request, draft_id: str, call: OfCall, form: OfForm) -> Respons
     """保存，并增删或移动一行；do 是按下的按钮。"""
     sent = _sheet_of(form, call.read(lambda work: drafting.sheet(drafting.get(work, draft_id))))
     act, _, place = form.text("do").partition(".")
-    rows, focus = _moved(list(sent.rows), act, int(place) if place.isdecimal() else 0)
+    rows, focus = _moved(list(sent.rows), act, whole_number(place) or 0)
     wanted = replace(sent, rows=tuple(rows))
     try:
         call.write(lambda work: drafting.save(work, draft_id, _revision(form), wanted))
@@ -174,8 +174,7 @@ def restore(draft_id: str, call: OfCall) -> Response:
 
 
 def _revision(form: Form) -> int:
-    text = form.text("revision")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    return whole_number(form.text("revision")) or 0
 
 
 def _json(text: str) -> Any:
