@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ BUSY_TIMEOUT_MS = 30_000
 #: lock when it begins, so that what it reads cannot change before it writes.
 READ_ONLY = "suizheng_read_only"
 
+_FILE_MODE = 0o600
 _NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -92,7 +94,7 @@ def open_engine(url: str, *, pool_size: int = 10) -> Engine:
         event.listen(engine, "begin", _begin_postgres)
         return engine
     if parsed.database and parsed.database != ":memory:":
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        _make_private(Path(parsed.database))
     engine = create_engine(
         parsed, pool_size=pool_size, max_overflow=pool_size, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000},
         json_serializer=_dumps, json_deserializer=_loads,
@@ -100,6 +102,13 @@ def open_engine(url: str, *, pool_size: int = 10) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _make_private(path: Path) -> None:
+    """A new database is its owner's alone, whatever the umask; SQLite makes its log and its index like it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, _FILE_MODE))
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from api_office import settings_in
 
+from api.composition import compose
 from api.imports.settings import from_line, to_line
 from api.settings import FileSettings, Settings, SettingsError
+from registry.departments import service as departments
+from registry.work import REGISTRY
 
 
 def test_the_environment_says_how_to_run(tmp_path: Path) -> None:
@@ -48,8 +52,6 @@ def test_a_setting_that_cannot_be_used_is_named(variable: str, value: str) -> No
 
 
 def test_the_secrets_are_made_once_for_their_owner_alone_and_never_made_anew(tmp_path: Path) -> None:
-    from api.composition import compose
-
     compose(settings_in(tmp_path)).close()
     secret = tmp_path / "keys" / "blind.key"
     first = secret.read_bytes()
@@ -60,3 +62,17 @@ def test_the_secrets_are_made_once_for_their_owner_alone_and_never_made_anew(tmp
     secret.unlink()
     with pytest.raises(SettingsError, match=r"blind\.key"):
         compose(settings_in(tmp_path))
+
+
+def test_the_database_is_its_owners_alone_in_a_folder_that_others_may_enter(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    before = os.umask(0o022)
+    try:
+        services = compose(settings_in(tmp_path))
+        with services.registry.begin(REGISTRY) as work:
+            departments.operator(work)
+        assert {path.name for path in tmp_path.glob("registry.db*")} > {"registry.db"}
+        assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("registry.db*")} == {0o600}
+        services.close()
+    finally:
+        os.umask(before)
