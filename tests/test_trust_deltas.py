@@ -16,7 +16,9 @@ from world import NOON, ORIGIN, World, fixed_key, make_world
 
 from api.cli.main import main
 from registry.keys.rules import STATUS
+from registry.statuses import service as statuses
 from registry.trust import service
+from registry.work import REGISTRY
 from verifier import State, cbor, cose, verify
 from verifier.errors import MalformedError, SignatureError, VerificationError
 from verifier.status import CAPACITY, Status, StatusList
@@ -182,6 +184,22 @@ def test_a_change_of_state_leaves_the_token_alone_and_a_new_key_makes_a_new_one(
     change(office, certificates[1], "suspend")
     fourth = third.accept(office.client.get("/api/v1/trust").content)
     assert fourth.content.statuses != first.content.statuses and not fourth.content.status_deltas
+
+
+def test_changes_that_make_up_for_each_other_make_a_new_bundle(office: OpenOffice) -> None:
+    """As many items, as many states, the same sum of slots: only who is suspended is another one."""
+    register(office, 1)
+    office.settle()
+
+    def suspend(slots: set[int]) -> TrustBundle:
+        with office.services.registry.begin(REGISTRY) as work:
+            for slot in range(1, 5):
+                statuses.set_status(work, 1, slot, Status.SUSPENDED if slot in slots else Status.VALID)
+        return published(office)
+
+    first, second = suspend({2, 3}), suspend({1, 4})
+    assert second.content.version > first.content.version
+    assert [second.status(1, slot)[0] for slot in (1, 2)] == [Status.SUSPENDED, Status.VALID]
 
 
 def test_the_server_sends_what_is_new_since_a_version_and_the_whole_when_it_cannot(office: OpenOffice) -> None:

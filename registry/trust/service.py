@@ -136,14 +136,14 @@ def _content_digest(session: Session) -> bytes:
             AnchorChainRow.chain_id, AnchorChainRow.contract
         ),
         select(func.count()).select_from(AnchorValidatorsRow),
-        select(StatusListRow.id).order_by(StatusListRow.id),
+        # Neither alone: two changes may fall into one millisecond, and several may make up for each other in the sums.
+        select(StatusListRow.id, StatusListRow.changed_at).order_by(StatusListRow.id),
         select(WitnessRow.kid, WitnessRow.valid_from, WitnessRow.valid_to, WitnessRow.distrusted).order_by(
             WitnessRow.kid
         ),
         select(WitnessPolicy.threshold),
         select(TrustRootRow.version).order_by(TrustRootRow.version),
         select(TrustCertificateRow.id).where(TrustCertificateRow.removed_at.is_(None)).order_by(TrustCertificateRow.id),
-        # Not the time of the last change alone: two changes may fall into one millisecond.
         select(StatusValue.list_id, func.count(), func.sum(value), func.sum(value * StatusValue.slot))
         .group_by(StatusValue.list_id)
         .order_by(StatusValue.list_id),
