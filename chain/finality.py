@@ -131,7 +131,8 @@ class BySealers:
         """How many validators there are, as the node has it; as the first block has it, where the node does not say."""
         # A node may keep this question to itself: it need not be open to its users.
         with suppress(TransactionRejectedError):
-            self._validators = len(self._node.ask("clique_getSigners", hex(height))) or self._validators
+            signers = self._node.ask("clique_getSigners", hex(height))
+            self._validators = len(signers) if isinstance(signers, list) and signers else self._validators
         return self._validators
 
 
