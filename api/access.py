@@ -87,6 +87,7 @@ OPERATIONS: Mapping[str, Rule] = {
     "POST /api/v1/departments": _ADMINISTRATOR,
     "GET /api/v1/departments": _ANYONE_KNOWN,
     "POST /api/v1/departments/{code}/scopes": _ADMINISTRATOR,
+    "POST /api/v1/departments/{code}/scopes/{scope_id}/end": _ADMINISTRATOR,
     "POST /api/v1/departments/{code}/suspend": _ADMINISTRATOR,
     "POST /api/v1/departments/{code}/reinstate": _ADMINISTRATOR,
     "GET /api/v1/departments/{code}/keys": _ANYONE_KNOWN,

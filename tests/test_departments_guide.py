@@ -59,6 +59,9 @@ def test_the_administrator_gets_a_department_with_its_scope(followed: Followed) 
     assert followed.file("department.json")["code"] == "12310105MB9T00038A"
     scope = followed.file("scope.json")
     assert (scope["action"], scope["valid_from_on"], scope["valid_to_on"]) == ("issue", "2020-01-01", None)
+    ended = followed.file("ended-scope.json")
+    assert ended["id"] == followed.file("other-scope.json")["id"]
+    assert ended["valid_to_on"] and ended["ended_because"] == "职责划转。"
 
 
 def test_what_is_sent_again_under_its_key_is_the_same_certificate(followed: Followed) -> None:

@@ -282,6 +282,20 @@ def test_a_scope_that_ended_before_the_signing_is_not_believed_and_one_that_ends
         assert verify_evidence(bundle, publish(lite), LATER).state is state
 
 
+def test_a_scope_that_is_ended_early_judges_old_signatures_as_before_and_new_ones_no_more(lite: Institution) -> None:
+    bundle = export(lite, a_certificate(lite))
+    with lite.registry.begin(REGISTRY) as work:
+        last = shanghai_day(work.at)
+        (scope,) = [one for one in departments.list_scopes(work, MARKET, "issue") if one.type_code == FOOD]
+        departments.end_scope(work, MARKET, scope.id, last, "示例：职责划转")
+    trust = publish(lite)
+    assert verify_evidence(bundle, trust, LATER).state is State.VALID
+    ends = rules.midnight(last + timedelta(days=1))
+    trust.check_scope(MARKET, FOOD, ends - timedelta(seconds=1))
+    with pytest.raises(ScopeError):
+        trust.check_scope(MARKET, FOOD, ends)
+
+
 @given(st.lists(st.integers(0, 40), unique=True, max_size=6), st.integers(0, 40), st.integers(0, 40))
 def test_scopes_without_suspensions_hold_exactly_when_both_allow(changes: list[int], first: int, last: int) -> None:
     start = rules.midnight(NOON.date())

@@ -6,6 +6,8 @@ import pytest
 from pages_site import Watched
 from playwright.sync_api import expect
 
+from verifier.times import shanghai_day
+
 pytest_plugins = ("pages_fixtures",)
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -19,7 +21,7 @@ def test_a_department_is_registered_granted_suspended_and_reinstated(desk: Watch
     operator = page.get_by_role("region", name="上海市长宁区政务服务办公室（示例）")
     expect(operator).to_contain_text("运行部门")
     # The department that runs the registry cannot be suspended here.
-    expect(operator.locator("form")).to_have_count(0)
+    expect(operator.locator("form[action$='/suspend']")).to_have_count(0)
 
     page.locator("summary", has_text="登记部门").click()
     page.get_by_label("统一社会信用代码").fill("12310105MB9T000380")
@@ -48,6 +50,25 @@ def test_a_department_is_registered_granted_suspended_and_reinstated(desk: Watch
     page.wait_for_url("**/departments?done=scope_granted")
     expect(card.get_by_role("row")).to_have_count(2)
     expect(card).to_contain_text("不限")
+
+    card.locator("summary", has_text="提前截止权限").click()
+    card.get_by_label("哪一项权限").select_option(index=1)
+    card.get_by_label("理由").first.fill("职责划转。")
+    card.get_by_role("checkbox").first.check()
+    card.get_by_label("最后一天").fill("2026-01-05")
+    # The browser itself keeps a day before today.
+    card.locator("form").first.evaluate("form => { form.noValidate = true; }")
+    card.get_by_role("button", name="提前截止").click()
+    expect(card.locator("#valid_to_on-error")).to_contain_text("不能早于今天")
+    expect(card.get_by_label("理由").first).to_have_value("职责划转。")
+    desk.scripted()
+    card.get_by_label("最后一天").fill(shanghai_day(desk.site.services.clock()).isoformat())
+    card.get_by_role("checkbox").first.check()
+    card.get_by_role("button", name="提前截止").click()
+    page.wait_for_url("**/departments?done=scope_ended")
+    expect(card).to_contain_text("已提前截止：职责划转。")
+    # Nothing is left that could end earlier.
+    expect(card.locator("summary", has_text="提前截止权限")).to_have_count(0)
 
     for action, state, done in (("暂停部门", "已暂停", "suspended"), ("恢复部门", "正常", "reinstated")):
         card.locator("summary", has_text=action).click()

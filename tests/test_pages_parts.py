@@ -155,7 +155,7 @@ FAMILIES = {
         "calendar", "dispute", "dispute_step", "invoice", "invoice_known",
         "type_saved", "type_published", "type_taken_back", "type_discarded", "type_restored", "local_code",
         "local_code_removed",
-        "department_registered", "department_suspended", "department_reinstated", "scope_granted",
+        "department_registered", "department_suspended", "department_reinstated", "scope_granted", "scope_ended",
         "key_ended", "key_held", "key_served", "proposal_approved", "proposal_refused", "proposal_withdrawn",
         "proposed", "roles",
     ),

@@ -176,7 +176,7 @@ def test_only_the_issuer_with_a_scope_registers(house: House) -> None:
     with pytest.raises(NotPermittedError) as unscoped:
         house.do(certificates.register, food(2), who=actor(CARE))
     (scope,) = [one for one in house.see(departments.list_scopes, MARKET, "issue") if one.type_code == FOOD]
-    house.do(departments.end_scope, scope.id, scope.valid_from_on)
+    house.do(departments.end_scope, MARKET, scope.id, scope.valid_from_on, "示例：职责划转")
     house.clock.pass_by(days=1)
     with pytest.raises(NotPermittedError) as ended:
         house.do(certificates.register, food(2))

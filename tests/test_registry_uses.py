@@ -41,6 +41,7 @@ from registry.uses.tables import Use
 from verifier.commitment import reseal
 from verifier.entry import Entry, Kind
 from verifier.suites import SoftwareKey
+from verifier.times import shanghai_day
 
 pytest_plugins = ["registry_fixtures"]
 
@@ -92,7 +93,7 @@ def _revoke_grant(house: House, item: str) -> None:
 
 def _end_scope(house: House, item: str) -> None:
     for scope in house.see(departments.list_scopes, CARE, "use"):
-        house.do(departments.end_scope, scope.id, scope.valid_from_on)
+        house.do(departments.end_scope, CARE, scope.id, shanghai_day(house.clock.at), "示例：职责划转")
     house.clock.pass_by(days=1)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Mapping
+from datetime import date, datetime
 from http import HTTPStatus
 from typing import Annotated, Literal
 
@@ -17,6 +18,7 @@ from registry.departments import service as departments
 from registry.departments import standing
 from registry.departments.tables import Department as DepartmentRow
 from registry.departments.tables import Scope as ScopeRow
+from registry.departments.tables import ScopeEnd
 from registry.work import Work
 
 router = APIRouter(prefix="/api/v1", tags=["部门"], route_class=GuardedRoute, responses=USUAL)
@@ -49,6 +51,13 @@ class Decision(Incoming):
     reason: str = Field(max_length=200, description="理由")
 
 
+class ScopeEnding(Incoming):
+    """When a scope shall end, and why."""
+
+    valid_to_on: date = Field(description="截止日（含），今天或以后，且早于原截止日", strict=False)
+    reason: str = Field(max_length=200, description="理由")
+
+
 class Scope(Outgoing):
     """What a department may do with a type, both days inclusive."""
 
@@ -57,6 +66,8 @@ class Scope(Outgoing):
     action: str
     valid_from_on: date
     valid_to_on: date | None
+    ended_at: datetime | None = Field(default=None, description="何时决定提前截止；没有提前为 null")
+    ended_because: str | None = Field(default=None, description="提前截止的理由")
 
 
 class Department(Outgoing):
@@ -78,7 +89,12 @@ class Departments(Outgoing):
     next_cursor: None = None
 
 
-def _shown(work: Work, row: DepartmentRow, scopes: list[ScopeRow]) -> Department:
+def _scope(row: ScopeRow, end: ScopeEnd | None) -> Scope:
+    shown = Scope.model_validate(row)
+    return shown if end is None else shown.model_copy(update={"ended_at": end.decided_at, "ended_because": end.reason})
+
+
+def _shown(work: Work, row: DepartmentRow, scopes: list[ScopeRow], ends: Mapping[str, ScopeEnd]) -> Department:
     return Department(
         code=row.code,
         name=row.name,
@@ -86,12 +102,12 @@ def _shown(work: Work, row: DepartmentRow, scopes: list[ScopeRow]) -> Department
         level=row.level,
         operator=row.operator,
         suspended=standing.is_suspended(work.session, row.code),
-        scopes=[Scope.model_validate(scope) for scope in scopes if scope.department == row.code],
+        scopes=[_scope(scope, ends.get(scope.id)) for scope in scopes if scope.department == row.code],
     )
 
 
 def _whole(work: Work, row: DepartmentRow) -> Department:
-    return _shown(work, row, departments.list_scopes(work, row.code))
+    return _shown(work, row, departments.list_scopes(work, row.code), departments.ends_of(work))
 
 
 @router.post(
@@ -116,15 +132,15 @@ def list_departments(call: OfCall) -> Departments:
     """全部部门及其颁发、用证权限。"""
 
     def ask(work: Work) -> Departments:
-        scopes = departments.list_scopes(work)
-        return Departments(items=[_shown(work, row, scopes) for row in departments.list_all(work)])
+        scopes, ends = departments.list_scopes(work), departments.ends_of(work)
+        return Departments(items=[_shown(work, row, scopes, ends) for row in departments.list_all(work)])
 
     return call.read(ask)
 
 
 @router.post(
     "/departments/{code}/scopes", status_code=201, response_model=Scope, summary="授予权限",
-    responses={202: {"model": proposals.Proposal}, **problems(404)},
+    responses={202: {"model": proposals.Proposal}, **problems(404, 409)},
 )  # fmt: skip
 def grant_scope(code: str, body: NewScope, call: OfCall) -> Response:
     """允许部门在期间内颁发或使用某类证照。"""
@@ -134,6 +150,19 @@ def grant_scope(code: str, body: NewScope, call: OfCall) -> Response:
         call, "scope.grant", given, body.reason,
         lambda _, applied: Answer(HTTPStatus.CREATED, Scope.model_validate(applied.value)),
     )  # fmt: skip
+
+
+@router.post(
+    "/departments/{code}/scopes/{scope_id}/end", response_model=Scope, summary="提前截止权限", responses=problems(404)
+)
+def end_scope(code: str, scope_id: str, body: ScopeEnding, call: OfCall) -> Response:
+    """截止日当天仍有效，此前的签署不受影响；只收回权限，不须复核。需要恢复的，重新授予。"""
+
+    def act(work: Work) -> Answer:
+        row = departments.end_scope(work, code, scope_id, body.valid_to_on, body.reason)
+        return Answer(HTTPStatus.OK, _scope(row, departments.ends_of(work).get(row.id)))
+
+    return call.answer(act)
 
 
 @router.post("/departments/{code}/suspend", response_model=Department, summary="暂停部门", responses=problems(403, 404))

@@ -176,6 +176,7 @@ PAGE_ACCESS: Final[Mapping[str, Rule]] = {
     "GET /departments": Rule(_ADMINISTRATOR),
     "POST /departments": _posting(_ADMINISTRATOR),
     "POST /departments/scopes": _posting(_ADMINISTRATOR),
+    "POST /departments/{code}/scopes/end": _posting(_ADMINISTRATOR),
     "POST /departments/{code}/suspend": _posting(_ADMINISTRATOR),
     "POST /departments/{code}/reinstate": _posting(_ADMINISTRATOR),
     "GET /accounts": Rule(_ADMINISTRATOR),

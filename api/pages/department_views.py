@@ -19,11 +19,16 @@ class ScopeLine:
     valid_to_on: date | None
     tone: Tone
     state: str
+    #: Why it ends earlier than it was granted; empty if it does not.
+    ended_because: str
 
 
 @dataclass(frozen=True, slots=True)
 class DepartmentCard:
-    """A department; decided_at and reason are of the newest decision about it, if there was one."""
+    """A department; decided_at and reason are of the newest decision about it, if there was one.
+
+    may_end: scopes whose end can still be earlier.
+    """
 
     code: str
     name: str
@@ -33,11 +38,13 @@ class DepartmentCard:
     decided_at: datetime | None
     reason: str
     scopes: Sequence[ScopeLine]
+    may_end: Sequence[Option]
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What was sent and refused. place: "register", "grant", or the code of the department that was decided about."""
+    """What was sent and refused. place: "register", "grant", the code of the department that was decided about, or
+    "end-" and the code of the one whose scope should end."""
 
     place: str = ""
     sent: Mapping[str, str] = field(default_factory=dict)

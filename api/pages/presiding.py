@@ -1,4 +1,4 @@
-"""Departments and their scopes: register, grant, suspend, reinstate. For administrators."""
+"""Departments and their scopes: register, grant, end, suspend, reinstate. For administrators."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from registry.catalogue import service as catalogue
 from registry.departments import service as departments
 from registry.departments import standing
 from registry.departments.rules import ACTIONS, LEVELS
-from registry.departments.tables import Department, Scope
+from registry.departments.tables import Department, Scope, ScopeEnd
 from registry.errors import FieldError, InvalidDraftError
 from registry.work import Work
 from verifier.times import shanghai_day
@@ -58,6 +58,21 @@ def grant_scope(request: Request, call: OfCall, form: OfForm) -> Response:
         return _wish(call, form, "scope.grant", {**given, **days})()
 
     return _done(request, call, form, "grant", "scope_granted", act)
+
+
+@router.post("/departments/{code}/scopes/end")
+def end_scope(request: Request, code: str, call: OfCall, form: OfForm) -> Response:
+    """提前截止权限；只收回，不须复核。"""
+
+    def act() -> object:
+        _check_agreed(form)
+        ends_on = _day(form, "valid_to_on")
+        if ends_on is None:
+            raise InvalidDraftError([FieldError("valid_to_on", "date_does_not_exist", "请填写存在的日期。")])
+        scope_id, day, reason = form.text("scope_id"), date.fromisoformat(ends_on), form.text("reason")
+        return call.write(lambda work: departments.end_scope(work, code, scope_id, day, reason))
+
+    return _done(request, call, form, f"end-{code}", "scope_ended", act)
 
 
 @router.post("/departments/{code}/suspend")
@@ -109,7 +124,7 @@ def _done(request: Request, call: Call, form: Form, place: str, done: str, act: 
         made = act()
     except SHOWN_ERRORS as refused:
         names = ("code", "name", "short_name", "level", "department", "type_code", "action", "valid_from_on",
-                 "valid_to_on", "reason")  # fmt: skip
+                 "valid_to_on", "reason", "scope_id")  # fmt: skip
         draft = Draft(
             place, {name: form.text(name) for name in names}, field_errors(refused, t), problem_view(refused, t)
         )
@@ -124,10 +139,10 @@ def _page(call: Call, t: Texts, draft: Draft | None = None) -> DepartmentsPage:
         scopes = sorted(
             departments.list_scopes(work), key=lambda scope: (scope.type_code, scope.action, scope.valid_from_on)
         )
-        today = shanghai_day(work.at)
+        today, ends = shanghai_day(work.at), departments.ends_of(work)
         rows = departments.list_all(work)
         return DepartmentsPage(
-            cards=[_card(work, row, scopes, types, today, t) for row in rows],
+            cards=[_card(work, row, scopes, ends, types, today, t) for row in rows],
             departments=[(row.code, row.name) for row in rows],
             types=list(types.items()),
             actions=[(action, t(f"scope.{action}")) for action in ACTIONS],
@@ -145,8 +160,10 @@ def _levels(t: Texts) -> list[Option]:
 
 
 def _card(
-    work: Work, row: Department, scopes: list[Scope], types: Mapping[str, str], today: date, t: Texts
-) -> DepartmentCard:
+    work: Work, row: Department, every: list[Scope], ends: Mapping[str, ScopeEnd], types: Mapping[str, str],
+    today: date, t: Texts,
+) -> DepartmentCard:  # fmt: skip
+    scopes = [scope for scope in every if scope.department == row.code]
     history = standing.history(work, row.code)
     newest = history[-1] if history else None
     return DepartmentCard(
@@ -157,11 +174,20 @@ def _card(
         suspended=newest is not None and newest.state == "suspended",
         decided_at=newest.since_at if newest else None,
         reason=newest.reason if newest else "",
-        scopes=[_scope(scope, types, today, t) for scope in scopes if scope.department == row.code],
+        scopes=[_scope(scope, ends.get(scope.id), types, today, t) for scope in scopes],
+        may_end=[
+            (
+                scope.id,
+                f"{types.get(scope.type_code, scope.type_code)} · {t(f'scope.{scope.action}')} · "
+                f"{scope.valid_from_on} – {scope.valid_to_on or t('scope.no_end')}",
+            )
+            for scope in scopes
+            if scope.valid_to_on is None or scope.valid_to_on > today
+        ],
     )
 
 
-def _scope(scope: Scope, types: Mapping[str, str], today: date, t: Texts) -> ScopeLine:
+def _scope(scope: Scope, end: ScopeEnd | None, types: Mapping[str, str], today: date, t: Texts) -> ScopeLine:
     if today < scope.valid_from_on:
         state = "coming"
     elif scope.valid_to_on is not None and scope.valid_to_on < today:
@@ -175,4 +201,5 @@ def _scope(scope: Scope, types: Mapping[str, str], today: date, t: Texts) -> Sco
         valid_to_on=scope.valid_to_on,
         tone="valid" if state == "live" else "dormant",
         state=t(f"scope.{state}"),
+        ended_because=end.reason if end else "",
     )

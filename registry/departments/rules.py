@@ -52,6 +52,26 @@ def check_scope(type_code: str, action: str, valid_from_on: date, valid_to_on: d
     return errors
 
 
+def check_reason(reason: str) -> list[FieldError]:
+    """The fault of a decision's reason, if it has one."""
+    if 0 < len(reason.strip()) <= MAX_REASON_CHARACTERS and reason.isprintable():
+        return []
+    return [FieldError("reason", "wrong_length", f"理由应为 1 至 {MAX_REASON_CHARACTERS} 个字。")]
+
+
+def check_end(scope: Period, valid_to_on: date, today: date) -> list[FieldError]:
+    """The fault of a day on which a scope shall end earlier, if it has one."""
+    if valid_to_on < today:
+        message = "截止日不能早于今天：今天之前的签署不受影响；需要立刻停止的，请暂停部门。"
+        return [FieldError("valid_to_on", "ends_before_today", message)]
+    if valid_to_on < scope.valid_from_on:
+        return [FieldError("valid_to_on", "ends_before_it_begins", "权限的截止日期早于起始日期。")]
+    if scope.valid_to_on is not None and valid_to_on > scope.valid_to_on:
+        message = f"该权限本来到 {scope.valid_to_on:%Y-%m-%d} 为止，只能提前；需要延长的，请另行授予。"
+        return [FieldError("valid_to_on", "not_earlier", message)]
+    return []
+
+
 class Period(Protocol):
     """A period of days, both inclusive; no end is None."""
 

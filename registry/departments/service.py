@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import date
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from registry import upserts
 from registry.departments import rules
 from registry.departments.standing import is_suspended
-from registry.departments.tables import Department, Scope
+from registry.departments.tables import Department, Scope, ScopeEnd
 from registry.errors import DuplicateError, InvalidDraftError, NotFoundError, NotPermittedError
 from registry.ids import new_id_text
 from registry.log import service as log
@@ -102,7 +102,7 @@ def grant_scope(
 ) -> Scope:
     """Let a department issue or use a type, from today on if no day is given. Repeating it gives the same scope.
 
-    Raises InvalidDraftError, NotFoundError (department).
+    Raises InvalidDraftError, NotFoundError (department), DuplicateError (one that begins on that day has another end).
     """
     start = valid_from_on or shanghai_day(work.at)
     errors = rules.check_scope(type_code, action, start, valid_to_on)
@@ -114,20 +114,44 @@ def grant_scope(
     work.session.execute(
         upserts.insert_or_ignore(work.session, Scope), [{**key, **granted, "valid_to_on": valid_to_on}]
     )
-    return work.session.scalars(select(Scope).filter_by(**key)).one()
+    scope = work.session.scalars(select(Scope).filter_by(**key)).one()
+    if scope.valid_to_on != valid_to_on:
+        stands = "长期有效" if scope.valid_to_on is None else f"到 {scope.valid_to_on:%Y-%m-%d} 为止"
+        message = f"从 {start:%Y-%m-%d} 起的这项权限已有，{stands}；截止日不同的，请从另一日起授予，或提前截止。"
+        raise DuplicateError("scope_exists", message, scope.id, {"valid_to_on": str(scope.valid_to_on or "")})
+    return scope
 
 
-def end_scope(work: Work, scope_id: str, valid_to_on: date) -> Scope:
-    """Let a scope end with that day; what was issued before stays valid. Raises NotFoundError, InvalidDraftError."""
-    scope = work.session.get(Scope, scope_id)
-    if scope is None:
-        raise NotFoundError("scope_unknown", "没有这项权限。")
-    errors = rules.check_scope(scope.type_code, scope.action, scope.valid_from_on, valid_to_on)
+def end_scope(work: Work, department: str, scope_id: str, valid_to_on: date, reason: str) -> Scope:
+    """Let a scope of the department end with that day, which is today or later and earlier than its end so far.
+
+    What was signed within the scope stays good, and granting anew undoes it. Repeating it changes nothing. Raises
+    NotFoundError, InvalidDraftError.
+    """
+    scope = work.session.get(Scope, scope_id, with_for_update=True, populate_existing=True)
+    if scope is None or scope.department != department:
+        raise NotFoundError("scope_unknown", "该部门没有这项权限，请刷新后重试。")
+    errors = rules.check_reason(reason)
+    if scope.valid_to_on != valid_to_on:
+        errors = rules.check_end(scope, valid_to_on, shanghai_day(work.at)) + errors
     if errors:
         raise InvalidDraftError(errors)
-    work.session.execute(update(Scope).where(Scope.id == scope_id).values(valid_to_on=valid_to_on))
-    work.session.refresh(scope)
+    if scope.valid_to_on == valid_to_on:
+        return scope
+    work.session.add(
+        ScopeEnd(
+            id=new_id_text(work.at, work.draw), scope_id=scope_id, valid_to_on=valid_to_on,
+            ended_on_before=scope.valid_to_on, reason=reason.strip(), decided_at=work.at, decided_by=work.actor.id,
+        )
+    )  # fmt: skip
+    scope.valid_to_on = valid_to_on
+    work.session.flush()
     return scope
+
+
+def ends_of(work: Work) -> dict[str, ScopeEnd]:
+    """The newest decision to end each scope that was ended early, by the scope's id."""
+    return {row.scope_id: row for row in work.session.scalars(select(ScopeEnd).order_by(ScopeEnd.id))}
 
 
 def list_scopes(work: Work, department: str | None = None, action: str | None = None) -> list[Scope]:

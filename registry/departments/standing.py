@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from registry.departments import rules
 from registry.departments.tables import Department, DepartmentStanding
-from registry.errors import FieldError, InvalidDraftError, NotFoundError, NotPermittedError
+from registry.errors import InvalidDraftError, NotFoundError, NotPermittedError
 from registry.ids import new_id_text
 from registry.log import service as log
 from registry.work import Work
@@ -52,9 +52,8 @@ def _decide(work: Work, code: str, state: str, reason: str) -> Department:
         raise NotFoundError("department_unknown", "没有登记该部门，请核对统一社会信用代码。", {"code": code})
     if department.operator:
         raise NotPermittedError("operator_stays", "运行本系统的部门不能在本系统中暂停，请由治理成员在链上办理。")
-    if not 0 < len(reason.strip()) <= rules.MAX_REASON_CHARACTERS or not reason.isprintable():
-        message = f"理由应为 1 至 {rules.MAX_REASON_CHARACTERS} 个字。"
-        raise InvalidDraftError([FieldError("reason", "wrong_length", message)])
+    if errors := rules.check_reason(reason):
+        raise InvalidDraftError(errors)
     present = _newest(work.session, code)
     if (present.state if present else "active") == state:
         return department

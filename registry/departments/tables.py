@@ -42,6 +42,20 @@ class Scope(Base):
     granted_by: Mapped[str] = mapped_column(String(64))
 
 
+class ScopeEnd(Base):
+    """A decision that a scope ends earlier than it did (`ended_on_before`; None: no end). Rows are never changed."""
+
+    __tablename__ = "scope_ends"
+
+    id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    scope_id: Mapped[str] = mapped_column(ForeignKey("scopes.id"), index=True)
+    valid_to_on: Mapped[date] = mapped_column(Date)
+    ended_on_before: Mapped[date | None] = mapped_column(Date)
+    reason: Mapped[str] = mapped_column(String(200))
+    decided_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    decided_by: Mapped[str] = mapped_column(String(64))
+
+
 class DepartmentStanding(Base):
     """A decision that a department may act, or may not; before the first one it may. Rows are never changed."""
 
