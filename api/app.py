@@ -39,6 +39,7 @@ from api.http import (
     invoices,
     keys,
     materials,
+    matters,
     own_keys,
     posters,
     printouts,
@@ -72,7 +73,7 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     status_changes.router, own_keys.router, signatures.router, proposals.router,
     delegations.router, keys.router, trusted.router, verifications.router, authorisations.router, uses.router,
     venues.router, printouts.router, components.router, posters.router, fallbacks.router, scans.router,
-    quality.router,
+    quality.router, matters.router,
     public.router, reference.router,
 )  # fmt: skip
 _DESCRIPTION: Final = (

@@ -1,4 +1,4 @@
-"""Types with the columns of their import files, and matters with their slots."""
+"""Types with the columns of their import files."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Response
 from pydantic import Field
 
-from api.http.calls import Answer, Call, get_call
-from api.http.forms import USUAL, Incoming, Outgoing, problems
+from api.http.calls import Call, get_call
+from api.http.forms import USUAL, Outgoing, problems
 from api.http.guard import GuardedRoute
 from api.imports.columns import columns_of
-from registry.catalogue import local_codes, rules
+from registry.catalogue import local_codes
 from registry.catalogue import service as catalogue
-from registry.catalogue.tables import CertificateType, Matter
+from registry.catalogue.tables import CertificateType
 from registry.errors import NotFoundError
 from registry.work import Work
 
@@ -63,43 +63,6 @@ class Types(Outgoing):
     next_cursor: None = None
 
 
-class Slot(Incoming):
-    """A material slot (材料项) of a matter."""
-
-    code: str = Field(max_length=32, description="材料项编码")
-    name: str = Field(max_length=100, description="材料项名称")
-    accepts: list[str] = Field(min_length=1, max_length=64, description="可接受的类型代码")
-    required: bool = Field(default=True, description="是否必需")
-    fields: list[str] = Field(default_factory=list, max_length=40, description="办理所需的照面字段，摘录件只给这些")
-
-
-class NewMatter(Incoming):
-    """A matter to be registered."""
-
-    code: str = Field(max_length=32, description="事项编码")
-    name: str = Field(max_length=200, description="事项名称")
-    department: str = Field(max_length=18, description="办理部门的统一社会信用代码")
-    purpose: str = Field(max_length=200, description="用途：用证时须与之一致")
-    slots: list[Slot] = Field(max_length=64, description="材料项")
-
-
-class MatterShown(Outgoing):
-    """A matter with its slots."""
-
-    code: str
-    name: str
-    department: str
-    purpose: str
-    slots: list[Slot]
-
-
-class Matters(Outgoing):
-    """All matters."""
-
-    items: list[MatterShown]
-    next_cursor: None = None
-
-
 def _shown(row: CertificateType) -> dict[str, Any]:
     return {
         "code": row.code,
@@ -111,16 +74,6 @@ def _shown(row: CertificateType) -> dict[str, Any]:
         "one_time": row.one_time,
         "version": row.version,
     }
-
-
-def _matter(work: Work, row: Matter) -> MatterShown:
-    slots = [
-        Slot(
-            code=slot.code, name=slot.name, accepts=list(slot.accepts), required=slot.required, fields=list(slot.fields)
-        )
-        for slot in catalogue.slots_of(work, row.code)
-    ]
-    return MatterShown(code=row.code, name=row.name, department=row.department, purpose=row.purpose, slots=slots)
 
 
 @router.get("/types", summary="证照与材料类型")
@@ -169,23 +122,3 @@ def get_template(code: str, call: OfCall) -> Response:
 
     headers = {"Content-Disposition": f'attachment; filename="{code}.csv"'}
     return Response(call.read(ask), media_type="text/csv; charset=utf-8", headers=headers)
-
-
-@router.get("/matters", summary="事项列表")
-def list_matters(call: OfCall) -> Matters:
-    """全部事项及其材料项。"""
-    return call.read(lambda work: Matters(items=[_matter(work, row) for row in catalogue.list_matters(work)]))
-
-
-@router.post("/matters", status_code=201, response_model=MatterShown, summary="登记事项", responses=problems(404, 409))
-def register_matter(body: NewMatter, call: OfCall) -> Response:
-    """登记事项及其材料项；相同内容重复登记无妨。"""
-    slots = tuple(
-        rules.Slot(slot.code, slot.name, tuple(slot.accepts), slot.required, tuple(slot.fields)) for slot in body.slots
-    )
-
-    def act(work: Work) -> Answer:
-        row = catalogue.register_matter(work, body.code, body.name, body.department, body.purpose, slots)
-        return Answer(201, _matter(work, row))
-
-    return call.answer(act)

@@ -137,7 +137,7 @@ def _page(
             may_make=work.actor.department is not None and work.actor.has_role("registrar", "window"),
             is_issuer=is_issuer, may_show_whole=is_issuer and work.actor.has_role("registrar"),
             use_id=use.id if use else "", basis=f"{use.purpose} · {use.case_no}" if use else "",
-            matters=[(matter.code, matter.name) for matter in catalogue.list_matters(work)],
+            matters=[(matter.code, matter.name) for matter in catalogue.list_matters(work, live_only=True)],
             earliest=today.isoformat(), latest=latest.isoformat(),
             values={**proposed, **{name: form.text(name) for name in form.texts}}, errors=errors or {},
             problem=problem,

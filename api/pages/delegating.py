@@ -157,7 +157,7 @@ def _names(work: Work) -> dict[str, str]:
 
 def _form(work: Work, form: Form, enterprise: str, parent: Delegation | None, t: Texts) -> DelegationForm:
     roles = rules.may_delegate_to(None if parent is None else Role(parent.role))
-    matters: list[Option] = [(row.code, row.name) for row in catalogue.list_matters(work)]
+    matters: list[Option] = [(row.code, row.name) for row in catalogue.list_matters(work, live_only=True)]
     types = wording.type_options(work)
     if parent is not None:
         reach = reach_of([link.claims for link in map(delegations.link_of, delegations.path_to(work, parent.id))])

@@ -72,6 +72,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Way, ...]], ...]] = (
         (
             _way("/quality", "nav.quality", "dash", REGISTRAR, AUDITOR, ADMINISTRATOR),
             _way("/types", "nav.types", "files", ADMINISTRATOR, REGISTRAR, WINDOW, AUDITOR),
+            _way("/matters", "nav.matters", "list", ADMINISTRATOR, REGISTRAR, WINDOW, AUDITOR),
             _way("/departments", "nav.departments", "building", ADMINISTRATOR),
             _way("/signing-keys", "nav.signing_keys", "key", ADMINISTRATOR, REGISTRAR),
             _way("/proposals", "nav.proposals", "users", ADMINISTRATOR, AUDITOR),

@@ -202,7 +202,7 @@ def show_use(request: Request, use_id: str, call: OfCall) -> Response:
 
 def _matter(work: Work, code: str) -> Matter:
     """One of the actor's own matters. Raises NotFoundError."""
-    matter = catalogue.get_matter(work, code)
+    matter = catalogue.get_live_matter(work, code)
     if matter.department != work.actor.department:
         raise NotFoundError("matter_unknown", "本部门没有该事项，请重新选择。")
     return matter
@@ -216,6 +216,7 @@ def _first(
     def ask(work: Work) -> UsePage:
         matters = catalogue.list_matters(work, department)
         names = {matter.code: matter.name for matter in matters}
+        live = [(matter.code, matter.name) for matter in matters if matter.retired_at is None]
         recent = [
             RecentUse(
                 use.id, use.used_at, use.case_no, names.get(use.matter_code, use.matter_code), item_name(work, use)
@@ -223,7 +224,7 @@ def _first(
             for use in uses.list_page(work, department, limit=_RECENT)
         ]
         return UsePage(
-            matters=list(names.items()), code_types=wording.code_type_options(t), recent=recent,
+            matters=live, code_types=wording.code_type_options(t), recent=recent,
             matter=form.text("matter"), case_no=form.text("case_no"), code_type=form.text("holder_code_type_code"),
             holder_code=form.text("holder_code"), errors=errors or {}, problem=problem,
         )  # fmt: skip

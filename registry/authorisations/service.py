@@ -28,7 +28,7 @@ def grant(work: Work, draft: rules.AuthorisationDraft) -> Authorisation:
     """
     subject_index = _check(work, draft)
     departments.get(work, draft.grantee)
-    catalogue.get_matter(work, draft.matter_code)
+    catalogue.get_live_matter(work, draft.matter_code)
     _check_reference(work, draft, subject_index)
     item = new_id(work.at, work.draw)
     department = work.actor.department or departments.operator(work).code

@@ -17,7 +17,7 @@ from registry import upserts
 from registry.catalogue import rules
 from registry.catalogue.tables import CertificateType, LocalTypeCode, Matter, MatterSlot, TypeVersion
 from registry.departments import service as departments
-from registry.errors import DuplicateError, FieldError, InvalidDraftError, NotFoundError
+from registry.errors import DuplicateError, FieldError, InvalidDraftError, NotFoundError, NotPermittedError
 from registry.log import service as log
 from registry.work import Work
 from verifier.commitment import seal
@@ -157,12 +157,7 @@ def register_matter(
 
     Raises InvalidDraftError (also for slots that accept unknown types), NotFoundError (department), DuplicateError.
     """
-    errors = rules.check_matter(code, name, purpose, slots)
-    known = set(work.session.scalars(select(CertificateType.code)))
-    for place, slot in enumerate(slots):
-        unknown = [accepted for accepted in slot.accepts if accepted not in known]
-        if unknown:
-            errors.append(FieldError(f"slots[{place}].accepts", "type_unknown", f"类型代码 {unknown[0]} 不在目录中。"))
+    errors = check_matter(work, code, name, purpose, slots)
     if errors:
         raise InvalidDraftError(errors)
     departments.get(work, department)
@@ -176,11 +171,27 @@ def register_matter(
         if not same or slots_of(work, code) != slots:
             raise DuplicateError("matter_exists", "该事项编码已登记为另一事项。", code)
         return matter
+    add_slots(work, code, slots)
+    return matter
+
+
+def check_matter(work: Work, code: str, name: str, purpose: str, slots: tuple[rules.Slot, ...]) -> list[FieldError]:
+    """Every fault of a matter's facts, slots that accept unknown types among them."""
+    errors = rules.check_matter(code, name, purpose, slots)
+    known = set(work.session.scalars(select(CertificateType.code)))
+    for place, slot in enumerate(slots):
+        unknown = [accepted for accepted in slot.accepts if accepted not in known]
+        if unknown:
+            errors.append(FieldError(f"slots[{place}].accepts", "type_unknown", f"类型代码 {unknown[0]} 不在目录中。"))
+    return errors
+
+
+def add_slots(work: Work, matter_code: str, slots: tuple[rules.Slot, ...]) -> None:
+    """Store the slots of a matter that has none, in their order."""
     for position, slot in enumerate(slots):
         values = {**asdict(slot), "accepts": list(slot.accepts), "fields": list(slot.fields)}
-        work.session.add(MatterSlot(matter_code=code, position=position, **values))
+        work.session.add(MatterSlot(matter_code=matter_code, position=position, **values))
     work.session.flush()
-    return matter
 
 
 def find_matter(work: Work, code: str) -> Matter | None:
@@ -196,9 +207,20 @@ def get_matter(work: Work, code: str) -> Matter:
     return found
 
 
-def list_matters(work: Work, department: str | None = None) -> list[Matter]:
-    """Matters by code, of one department if given."""
+def get_live_matter(work: Work, code: str) -> Matter:
+    """A matter for which something may be started. Raises NotFoundError, NotPermittedError (retired)."""
+    found = get_matter(work, code)
+    if found.retired_at is not None:
+        message = "该事项已停用，不能再据以授权或用证，请选择其他事项。"
+        raise NotPermittedError("matter_retired", message, {"matter_code": code})
+    return found
+
+
+def list_matters(work: Work, department: str | None = None, *, live_only: bool = False) -> list[Matter]:
+    """Matters by code, of one department if given, without the retired ones if wanted."""
     query = select(Matter).order_by(Matter.code)
+    if live_only:
+        query = query.where(Matter.retired_at.is_(None))
     return list(work.session.scalars(query if department is None else query.where(Matter.department == department)))
 
 

@@ -52,6 +52,23 @@ class Matter(Base):
     department: Mapped[str] = mapped_column(ForeignKey("departments.code"), index=True)
     purpose: Mapped[str] = mapped_column(String(200))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: Counts the editions, so that nobody changes what they have not seen.
+    revision: Mapped[int] = mapped_column(Integer, server_default="1")
+    #: Since when nothing can be started for it, and why; None while it is in use.
+    retired_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    retired_because: Mapped[str | None] = mapped_column(String(200))
+
+
+class MatterEdition(Base):
+    """What a matter said until it was changed: catalogue.matters.Content. Rows are never changed."""
+
+    __tablename__ = "matter_editions"
+
+    matter_code: Mapped[str] = mapped_column(ForeignKey("matters.code"), primary_key=True)
+    revision: Mapped[int] = mapped_column(Integer, primary_key=True)
+    content: Mapped[Any] = mapped_column(Json)
+    until_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    changed_by: Mapped[str] = mapped_column(String(64))
 
 
 class MatterSlot(Base):

@@ -42,7 +42,7 @@ def grant(work: Work, draft: rules.DelegationDraft, key: SigningKey) -> Delegati
     if errors:
         raise InvalidDraftError(errors)
     for matter in draft.matters or ():
-        catalogue.get_matter(work, matter)
+        catalogue.get_live_matter(work, matter)
     for type_code in draft.types or ():
         catalogue.get_type(work, type_code)
     above = [] if draft.parent_id is None else _above(work, draft)

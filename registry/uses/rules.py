@@ -17,6 +17,7 @@ from verifier.status import CHINESE, Status
 #: Every reason a use can be refused for, and what the person at the window reads.
 REASONS = {
     "matter_unknown": "没有登记该事项，请核对事项编码。",
+    "matter_retired": "该事项已停用，不能再据以用证，请选择其他事项。",
     "not_entitled": "本部门无权为该事项使用此类证照或材料。",
     "type_not_accepted": "该事项的材料项不接受此类证照或材料。",
     "wrong_purpose": "用途与事项或授权登记的用途不一致。",
@@ -85,6 +86,7 @@ class Matter:
     department: str
     purpose: str
     slots: tuple[Slot, ...]
+    retired: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,8 @@ def refusal(request: ReuseRequest, facts: Facts) -> str | None:
     matter = facts.matter
     if matter is None:
         return "matter_unknown"
+    if matter.retired:
+        return "matter_retired"
     if matter.department != facts.department or not facts.scope:
         return "not_entitled"
     if slot_for(matter, request, facts.type_code) is None:

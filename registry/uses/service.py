@@ -87,7 +87,10 @@ def _by_delegation(
 
 def _gather(work: Work, request: ReuseRequest, department: str, item: Item, chain: list[Authorisation]) -> rules.Facts:
     row = catalogue.find_matter(work, request.matter_code)
-    matter = None if row is None else rules.Matter(row.department, row.purpose, catalogue.slots_of(work, row.code))
+    matter = None
+    if row is not None:
+        slots = catalogue.slots_of(work, row.code)
+        matter = rules.Matter(row.department, row.purpose, slots, retired=row.retired_at is not None)
     today = shanghai_day(work.at)
     wanted = authorisation_rules.Wanted(
         department, item.kind, item.id, item.type_code, request.matter_code, request.purpose.strip(), item.holders,

@@ -1,0 +1,100 @@
+"""What the templates of matters see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from api.pages.views import Option, ProblemView
+
+
+@dataclass(frozen=True, slots=True)
+class MatterLine:
+    """A matter in the list."""
+
+    code: str
+    name: str
+    department: str
+    slots: int
+    retired: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MattersPage:
+    """Every matter, those in use first."""
+
+    lines: Sequence[MatterLine]
+
+
+@dataclass(frozen=True, slots=True)
+class SlotLine:
+    """A slot in words."""
+
+    code: str
+    name: str
+    accepts: Sequence[str]
+    required: bool
+    fields: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class EditionLine:
+    """What a matter said before, and until when."""
+
+    revision: int
+    name: str
+    purpose: str
+    slots: int
+    until_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MatterPage:
+    """One matter."""
+
+    code: str
+    name: str
+    department: str
+    purpose: str
+    revision: int
+    slots: Sequence[SlotLine]
+    editions: Sequence[EditionLine]
+    retired_at: datetime | None
+    retired_because: str
+    reason: str = ""
+    errors: Mapping[str, str] = field(default_factory=dict)
+    problem: ProblemView | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SlotRow:
+    """A slot as the form has it: every text as it was typed."""
+
+    code: str = ""
+    name: str = ""
+    accepts: Sequence[str] = ()
+    required: bool = True
+    fields: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MatterForm:
+    """The editor. `fixed`: the matter stands, so that code and department stay."""
+
+    fixed: bool
+    code: str
+    name: str
+    department: str
+    purpose: str
+    revision: int
+    rows: Sequence[SlotRow]
+    departments: Sequence[Option]
+    types: Sequence[Option]
+    errors: Mapping[str, str] = field(default_factory=dict)
+    problem: ProblemView | None = None
+
+    def error_of(self, place: int, column: str) -> str | None:
+        """What is wrong with one column of one slot; what is wrong with all of it stands with its code."""
+        found = self.errors.get(f"slots.{place}.{column}")
+        return found or (self.errors.get(f"slots.{place}") if column == "code" else None)
