@@ -30,6 +30,7 @@ from api.http import (
     delegations,
     departments,
     devices,
+    disputes,
     evidence_sets,
     extracts,
     fallbacks,
@@ -54,6 +55,7 @@ from api.http import (
     signatures,
     status_changes,
     trusted,
+    type_drafts,
     uploads,
     uses,
     venues,
@@ -73,7 +75,7 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     status_changes.router, own_keys.router, signatures.router, proposals.router,
     delegations.router, keys.router, trusted.router, verifications.router, authorisations.router, uses.router,
     venues.router, printouts.router, components.router, posters.router, fallbacks.router, scans.router,
-    quality.router, matters.router,
+    quality.router, matters.router, disputes.router, type_drafts.router,
     public.router, reference.router,
 )  # fmt: skip
 _DESCRIPTION: Final = (

@@ -63,23 +63,23 @@ class Types(Outgoing):
     next_cursor: None = None
 
 
-def _shown(row: CertificateType) -> dict[str, Any]:
+def type_shown(row: CertificateType) -> TypeShown:
+    """A type as it is shown."""
+    return TypeShown(**_facts(row))
+
+
+def _facts(row: CertificateType) -> dict[str, Any]:
     return {
-        "code": row.code,
-        "number": row.number,
-        "kind": row.kind,
-        "name": row.name,
-        "define_authority_code": row.definer_code,
-        "define_authority_name": row.definer_name,
-        "one_time": row.one_time,
-        "version": row.version,
-    }
+        "code": row.code, "number": row.number, "kind": row.kind, "name": row.name,
+        "define_authority_code": row.definer_code, "define_authority_name": row.definer_name,
+        "one_time": row.one_time, "version": row.version,
+    }  # fmt: skip
 
 
 @router.get("/types", summary="证照与材料类型")
 def list_types(call: OfCall) -> Types:
     """全部类型的最新版本。"""
-    return call.read(lambda work: Types(items=[TypeShown(**_shown(row)) for row in catalogue.list_types(work)]))
+    return call.read(lambda work: Types(items=[type_shown(row) for row in catalogue.list_types(work)]))
 
 
 @router.get("/types/{code}", summary="类型详情", responses=problems(404))
@@ -91,7 +91,7 @@ def get_type(code: str, call: OfCall) -> TypeDetail:
         definition = catalogue.definition_of(work, code)
         columns = columns_of(definition) if definition.kind == "certificate" else ()
         return TypeDetail(
-            **_shown(row),
+            **_facts(row),
             holder_code_types=sorted(definition.holder.code_types),
             max_holders=definition.holder.maximum,
             number_hint=definition.number_hint,

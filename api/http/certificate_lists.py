@@ -60,7 +60,7 @@ State = Literal[
 class Narrowing(Incoming):
     """What also narrows a search; all given parts must hold."""
 
-    type_code: str | None = Field(default=None, max_length=21, description="证照类型代码")
+    type_code: str | None = Field(default=None, max_length=21, description="证照类型代码，或对应的本地目录代码")
     state: State | None = Field(default=None, description="现行状态")
     issued_from: date | None = Field(default=None, strict=False, description="颁发日期起（含），yyyy-mm-dd")
     issued_to: date | None = Field(default=None, strict=False, description="颁发日期止（含），yyyy-mm-dd")
@@ -129,7 +129,7 @@ def list_certificates(
     call: OfCall,
     cursor: Cursor = None,
     limit: Limit = 50,
-    type_code: Annotated[str | None, Query(max_length=21, description="证照类型代码")] = None,
+    type_code: Annotated[str | None, Query(max_length=21, description="证照类型代码，或对应的本地目录代码")] = None,
     identifier: Annotated[str | None, Query(max_length=128, description="证照标识")] = None,
     state: Annotated[State | None, Query(description="现行状态")] = None,
     issued_from: Annotated[date | None, Query(description="颁发日期起（含），yyyy-mm-dd")] = None,

@@ -68,8 +68,14 @@ class SlotView:
     """A slot of the matter with what was found for it."""
 
     name: str
+    required: bool
     accepts: Sequence[str]
     items: Sequence[ItemView]
+
+    @property
+    def usable(self) -> int:
+        """How many of them are in force."""
+        return sum(item.in_force for item in self.items)
 
 
 @dataclass(frozen=True, slots=True)

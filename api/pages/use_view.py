@@ -53,7 +53,7 @@ def slots_of(
                 for item, row in zip(items, fitting, strict=True)
             ]
         items.sort(key=lambda item: (not item.in_force, item.authorisation is None))
-        slots.append(SlotView(slot.name, [names.get(code, code) for code in slot.accepts], items))
+        slots.append(SlotView(slot.name, slot.required, [names.get(code, code) for code in slot.accepts], items))
     return slots
 
 

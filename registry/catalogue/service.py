@@ -118,12 +118,16 @@ def find_type(work: Work, code: str) -> CertificateType | None:
 
 def get_type(work: Work, code: str) -> CertificateType:
     """The newest version of a type, by its code or by a code that stands for it locally. Raises NotFoundError."""
-    found = find_type(work, code)
-    if found is None and (local := work.session.get(LocalTypeCode, code)) is not None:
-        found = find_type(work, local.type_code)
+    found = find_type(work, national_code(work, code))
     if found is None:
         raise NotFoundError("type_unknown", "证照类型目录中没有该类型代码。", {"type_code": code})
     return found
+
+
+def national_code(work: Work, code: str) -> str:
+    """The code of the type that a local code stands for; any other code is itself."""
+    local = work.session.get(LocalTypeCode, code)
+    return code if local is None else local.type_code
 
 
 def definition_of(work: Work, code: str) -> rules.TypeDefinition:

@@ -7,6 +7,7 @@ from datetime import date
 
 from sqlalchemy import ColumnElement, Select, select, text, tuple_
 
+from registry.catalogue import service as catalogue
 from registry.certificates.names import normalise_code
 from registry.certificates.tables import Certificate, CertificateHolder, CertificateLookup
 from registry.errors import FieldError, InvalidDraftError
@@ -23,7 +24,8 @@ _BETWEEN = "."
 class Search:
     """What to narrow a list by; all given parts must hold.
 
-    `holder` is (code type, number). `issued_from` and `issued_to` are days of issue, both inclusive.
+    `holder` is (code type, number), `type_code` national or local. `issued_from` and `issued_to` are days of issue,
+    both inclusive.
     """
 
     department: str | None = None
@@ -110,12 +112,13 @@ def _below(search: Search, cursor: str) -> ColumnElement[bool]:
 
 def _narrowed(work: Work, search: Search) -> Select[tuple[Certificate]]:
     query = select(Certificate)
+    type_code = None if search.type_code is None else catalogue.national_code(work, search.type_code)
     if search.holder is not None:
         query = query.join(CertificateHolder, CertificateHolder.certificate_id == Certificate.id)
         query = query.where(CertificateHolder.holder_index == _index_of(work, search.holder))
     for column, value in (
         (Certificate.department, search.department),
-        (Certificate.type_code, search.type_code),
+        (Certificate.type_code, type_code),
         (Certificate.status, search.status),
         (Certificate.number, search.number),
         (Certificate.identifier, search.identifier),
