@@ -53,7 +53,7 @@ _LABELS = {
     "expires_at": "到期时间",
     "recorded_at": "存证时间",
 }
-_PROOF = {"block_number": "区块", "block_at": "出块", "size": "条目数", "engine": "共识", "validators": "验证者"}
+_PROOF = {"block_number": "区块", "block_at": "出块", "size": "条目数"}
 
 
 def write_report(out: TextIO, verdict: Verdict, trust: TrustBundle | None, at: datetime) -> None:
