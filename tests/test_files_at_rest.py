@@ -9,14 +9,16 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from file_house import lying_in, make_store, note, object_path, row_of
-from registry_house import House
+from registry_house import CARE, House, actor
 from sqlalchemy import update
 
 from api.stores.folder import FolderStore
@@ -286,6 +288,28 @@ def test_a_department_hands_in_no_more_than_its_quota(house: House, tmp_path: Pa
     house.clock.pass_by(days=1)
     assert reason_of(lambda: hand_in(three, Quota(total=2_999_999)), LimitError) == "quota_exceeded"
     hand_in(three, Quota(daily=2_000_000, total=3_000_000))
+
+
+def test_those_who_hand_in_at_once_stay_within_the_quota_together(house: House) -> None:
+    quota, ready = Quota(daily=3_000_000), threading.Barrier(6)
+
+    def hand_in(number: int) -> bool:
+        stored = StoredFile(bytes((number,)) * 32, bytes(32), 1_000_000, "text/plain")
+        ready.wait()
+        try:
+            with house.work(actor()) as work:
+                files.check_quota(work, quota, [stored])
+                files.register(work, stored)
+        except LimitError as refused:
+            assert refused.reason == "quota_exceeded"
+            return False
+        return True
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sorted(pool.map(hand_in, range(6))) == [False] * 3 + [True] * 3
+    with house.work(actor(CARE)) as work:
+        # Another department has a quota of its own.
+        files.check_quota(work, quota, [StoredFile(bytes(32 * (99,)), bytes(32), 3_000_000, "text/plain")])
 
 
 def test_a_row_of_an_older_version_is_read_from_its_plain_file(house: House, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -18,7 +19,9 @@ from hypothesis import strategies as st
 from import_files import HEADERS, csv_of, licence_row, xlsx_of, zip_of
 from registry_house import BUSINESS, CARE, MARKET, House, actor
 
+from api.imports.columns import Layout
 from api.imports.csv_sheet import csv_rows
+from api.imports.job_rows import Numbers, survey
 from api.imports.mapping import choices, decide
 from api.imports.reading import read_sheet
 from api.imports.refused import RefusedRow, refused_csv, refused_xlsx
@@ -361,6 +364,41 @@ def test_two_runners_on_one_job_take_every_chunk_once(desk: Desk, monkeypatch: p
     stale(before)
     job = desk.job(job_id)
     assert (job.state, job.done_rows, job.accepted) == ("done", 7, 7)
+
+
+def test_jobs_that_take_turns_are_looked_through_once_each(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.imports.running.CHUNK_ROWS", 1)
+    looked_through: list[str] = []
+
+    def counting(rows: Iterable[SheetRow], layout: Layout) -> Numbers:
+        found = list(rows)
+        looked_through.append(str(found[0].cells[0]))
+        return survey(found, layout)
+
+    monkeypatch.setattr("api.imports.running.survey", counting)
+    files = [[licence_row(10 * job + number) for number in range(3)] for job in range(4)]
+    job_ids = [desk.hand_in(csv_of(*rows, rows[0])) for rows in files]
+    while desk.runner.step():
+        desk.house.clock.pass_by(seconds=1)
+    assert sorted(looked_through) == [rows[0][0] for rows in files]
+    for job_id in job_ids:
+        assert (desk.job(job_id).accepted, desk.results(job_id)[0].faults[0].reason) == (3, "twice_in_file")
+
+
+def test_a_runner_keeps_no_more_jobs_open_than_it_may(sqlite_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.imports.running.CHUNK_ROWS", 1)
+    monkeypatch.setattr("api.imports.running.KEPT_READERS", 2)
+    job_ids = [
+        sqlite_desk.hand_in(
+            zip_of(**{"册.csv": csv_of(*(licence_row(10 * job + n) for n in range(3))), "a.pdf": b"%PDF-1.7"})
+        )
+        for job in range(3)
+    ]
+    while sqlite_desk.runner.step():
+        sqlite_desk.house.clock.pass_by(seconds=1)
+        assert len(sqlite_desk.runner._readers) <= 2
+    assert [sqlite_desk.job(job_id).accepted for job_id in job_ids] == [3, 3, 3]
+    assert not sqlite_desk.runner._readers
 
 
 def test_what_kills_its_process_every_time_is_given_up_and_can_be_tried_again(sqlite_desk: Desk) -> None:

@@ -37,6 +37,8 @@ from registry.work import REGISTRY, Actor, Registry
 
 _SHEET_NAME: Final = "sheet"
 _TOLD_EVERY_ROWS: Final = 10_000
+#: Jobs that take turns without their rows being looked through again, each with its ZIP open.
+KEPT_READERS: Final = 8
 _log = logging.getLogger("suizheng.imports")
 
 
@@ -62,8 +64,8 @@ class ImportRunner:
         self._folder = folder
         self._files = files
         self._begun: _Step | None = None
-        self._reader: tuple[str, RowReader] | None = None
-        self._open = ExitStack()
+        #: By job, the one whose turn is longest ago first, with what closes its files.
+        self._readers: dict[str, tuple[RowReader, ExitStack]] = {}
 
     def step(self) -> bool:
         """Take one step; False if nothing is due. Raises BusyError and sqlalchemy's errors: call again later."""
@@ -93,9 +95,13 @@ class ImportRunner:
         return True
 
     def close(self) -> None:
-        """Let go of the files of the job at hand."""
-        self._reader = None
-        self._open.close()
+        """Let go of the files of all jobs."""
+        for job_id in tuple(self._readers):
+            self._let_go(job_id)
+
+    def _let_go(self, job_id: str) -> None:
+        if job_id in self._readers:
+            self._readers.pop(job_id)[1].close()
 
     def _begin(self, job: ImportJob) -> bool:
         step = _Step(job.id, job.state, job.done_rows + job.undo_done)
@@ -116,6 +122,7 @@ class ImportRunner:
             self._chunk(job)
 
     def _fail(self, job: ImportJob, refused: ProblemError | RegistryError) -> None:
+        self._let_go(job.id)
         errors: list[dict[str, str]] = []
         if isinstance(refused, ProblemError):
             errors = [one.model_dump(include={"field", "reason", "message"}) for one in refused.errors]
@@ -201,26 +208,31 @@ class ImportRunner:
         chunk = chunks.Chunk(job.done_rows, job.position, following, read, stored, reader.tell)
         with self._registry.begin(_actor(job)) as work:
             check_quota(work, self._quota, stored)
-            chunks.take(work, job.id, chunk)
+            taken = chunks.take(work, job.id, chunk)
+        if taken is None or taken.state != State.RUNNING:
+            self._let_go(job.id)
 
     def _reader_of(self, job: ImportJob) -> RowReader:
-        if self._reader is None or self._reader[0] != job.id:
-            self.close()
-            self._reader = (job.id, self._make_reader(job))
+        reader, opened = self._readers.pop(job.id) if job.id in self._readers else self._make_reader(job)
+        self._readers[job.id] = reader, opened
+        if len(self._readers) > KEPT_READERS:
+            self._let_go(next(iter(self._readers)))
         with self._registry.read(REGISTRY) as work:
             # A new version of the type may have come since the last chunk.
             definition = catalogue.definition_of(work, job.type_code)
-        return replace(self._reader[1], definition=definition)
+        return replace(reader, definition=definition)
 
-    def _make_reader(self, job: ImportJob) -> RowReader:
+    def _make_reader(self, job: ImportJob) -> tuple[RowReader, ExitStack]:
         with self._registry.read(REGISTRY) as work:
             definition = catalogue.definition_of(work, job.type_code)
         layout = lay_out(job.header, job_columns(definition), definition.holder.maximum, job.mapping)
         numbers = survey(all_rows(self._folder.job(job.id)), layout)
         store: Callable[[Iterable[bytes]], StoredFile] = looked_at if job.dry_run else self._files.put
-        return RowReader(definition, layout, numbers, self._attachments(job), store)
+        with ExitStack() as opened:
+            attachments = self._attachments(job, opened)
+            return RowReader(definition, layout, numbers, attachments, store), opened.pop_all()
 
-    def _attachments(self, job: ImportJob) -> Attachments | None:
+    def _attachments(self, job: ImportJob, opened: ExitStack) -> Attachments | None:
         path = None
         if job.attachments_sha256 is not None:
             path = self._folder.path_of(job.department, job.attachments_sha256)
@@ -229,8 +241,8 @@ class ImportRunner:
             path = upload if is_bundle(upload) else None
         if path is None:
             return None
-        attachments = Attachments(self._open.enter_context(path.open("rb")))
-        self._open.callback(attachments.close)
+        attachments = Attachments(opened.enter_context(path.open("rb")))
+        opened.callback(attachments.close)
         return attachments
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import func, select, update
 
 from registry import upserts
+from registry.departments.tables import Department
 from registry.errors import FieldError, LimitError, NotFoundError
 from registry.files.store import StoredFile
 from registry.files.tables import StoredFileRow
@@ -33,12 +34,16 @@ NO_QUOTA = Quota()
 
 
 def check_quota(work: Work, quota: Quota, stored: Sequence[StoredFile]) -> None:
-    """Whether the actor's department may hand these in as well; what is stored already costs nothing. Uploads that come
-    at the same moment do not see each other. Raises LimitError.
+    """Whether the actor's department may hand these in as well; what is stored already costs nothing.
+
+    To be called in the transaction that notes the files: others of the department wait for its end, so that together
+    they stay within the quota. Raises LimitError.
     """
     department = work.actor.department
-    if department is None or not (quota.daily or quota.total):
+    if department is None or not stored or not (quota.daily or quota.total):
         return
+    # No key of the row changes: who only refers to the department goes on. On SQLite there is one writer anyway.
+    work.session.execute(select(Department.code).where(Department.code == department).with_for_update(key_share=True))
     sizes = {one.sha256: one.size for one in stored}
     fresh = sum(size for digest, size in sizes.items() if work.session.get(StoredFileRow, digest) is None)
     today = midnight(times.shanghai_day(work.at))
