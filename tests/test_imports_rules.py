@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -432,6 +434,32 @@ def test_an_import_is_taken_back_only_soon_and_forgotten_later(sqlite_desk: Desk
         assert service.kept(work) == (set(), set())
     assert sqlite_desk.job(job.id).forgotten
     assert sqlite_desk.results(job.id, "accepted") == []
+
+
+def test_a_file_is_kept_only_while_somebody_may_need_it(sqlite_desk: Desk) -> None:
+    files = {name: zip_of(**{"册.csv": csv_of(*rows)}) for name, rows in (
+        ("settled", [licence_row(1)]),
+        ("refused", [licence_row(2), licence_row(3, 持证主体="")]),
+        ("tried", [licence_row(4)]),
+    )}  # fmt: skip
+    jobs = {name: sqlite_desk.hand_in(data, dry_run=name == "tried") for name, data in files.items()}
+    for job_id in jobs.values():
+        sqlite_desk.run(job_id)
+    # What was taken out of the ZIP is gone once its rows are read.
+    assert not [path for job_id in jobs.values() for path in sqlite_desk.folder.job(job_id).glob("sheet*")]
+    with sqlite_desk.house.work() as work:
+        kept = service.kept(work)
+    sqlite_desk.folder.sweep(*kept, older_than_seconds=0, now=time.time() + 60)
+    there = {
+        name
+        for name, data in files.items()
+        if sqlite_desk.folder.received(MARKET, hashlib.sha256(data).digest()).complete
+    }
+    assert there == {"refused", "tried"} and kept[0] == {jobs["refused"], jobs["tried"]}
+    again = sqlite_desk.house.do(service.register_tried, jobs["tried"])
+    assert sqlite_desk.run(again.id).accepted == 1
+    undone = sqlite_desk.house.do(undoing.begin, jobs["settled"], "revoke", "误登记")
+    assert sqlite_desk.run(undone.id).state == "undone"
 
 
 def test_another_departments_job_is_unknown(sqlite_desk: Desk) -> None:

@@ -33,12 +33,12 @@ from api.http.uploads import department_of
 from api.imports.columns import labels_of, lay_out
 from api.imports.mapping import choices, job_columns, options_of
 from api.imports.refused import refused_csv, refused_rows, refused_xlsx
-from api.imports.sheets import SheetError
+from api.imports.sheets import SheetError, SheetRow
 from api.imports.spool import read_rows
 from registry.catalogue import service as catalogue
 from registry.errors import NotFoundError
 from registry.imports import service, undoing
-from registry.imports.rules import Outcome, Wish
+from registry.imports.rules import Outcome, State, Wish, is_settled
 from registry.imports.service import JobDraft
 from registry.imports.tables import ImportChunk, ImportJob
 from registry.work import Work
@@ -114,7 +114,9 @@ def columns_shown(call: Call, work: Work, job: ImportJob) -> ColumnsShown:
     if job.header is None or job.forgotten:
         raise NotFoundError("import_unread", "文件尚未读取，或已过保留期。")
     definition = catalogue.definition_of(work, job.type_code)
-    samples, _ = read_rows(call.services.import_folder.job(job.id), 0, SAMPLE_ROWS)
+    samples: list[SheetRow] = []
+    if not is_settled(State(job.state), job.dry_run, job.refused):
+        samples, _ = read_rows(call.services.import_folder.job(job.id), 0, SAMPLE_ROWS)
     found = choices(job.header, definition, job.mapping, [row.cells for row in samples])
     options = options_of(definition)
     return ColumnsShown(

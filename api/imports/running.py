@@ -141,6 +141,8 @@ class ImportRunner:
         with path.open("rb") as file, open_sheet(file, IN_THE_BACKGROUND) as sheet:
             header, total = self._spool(job, sheet, definition)
             form, notes = sheet.form, [*sheet.notes, *notes]
+        # What was taken out of a ZIP: the rows are on disk now.
+        (self._folder.job(job.id) / _SHEET_NAME).unlink(missing_ok=True)
         with self._registry.begin(actor) as work:
             labels = set(labels_of(header).values())
             chosen = job.mapping if job.mapping is not None else service.remembered(work, job.type_code, labels)

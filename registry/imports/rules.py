@@ -20,7 +20,7 @@ CHUNK_ROWS: Final = 2_000
 UNDO_ROWS: Final = 200
 #: A registration by mistake is noticed soon, or it is a case for each certificate of its own.
 UNDO_WITHIN: Final = timedelta(hours=72)
-#: How long the file, its rows and the results of single rows are kept after the end.
+#: How long the results of single rows are kept after the end, and the file with its rows where some were refused.
 KEPT_FOR: Final = timedelta(days=7)
 #: A step that began this often without an end is given up: it kills its process.
 MAX_ATTEMPTS: Final = 4
@@ -87,6 +87,11 @@ def after(state: State, wish: Wish) -> State:
     if following is None:
         raise TransitionError(state, wish, f"导入任务{CHINESE[state]}，不能{_WISHES[wish]}。")
     return following
+
+
+def is_settled(state: State, dry_run: bool, refused: int) -> bool:
+    """Whether nobody needs the file and its rows any more: every row stands, or all was taken back."""
+    return state in (State.DONE, State.UNDONE) and not dry_run and not refused
 
 
 def wishes(state: State) -> frozenset[Wish]:

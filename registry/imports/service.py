@@ -223,9 +223,10 @@ def forget_old(work: Work) -> None:
 
 def kept(work: Work) -> tuple[set[str], set[bytes]]:
     """The ids of jobs whose rows are still needed, and the digests of their uploads."""
-    query = select(ImportJob.id, ImportJob.file_sha256, ImportJob.attachments_sha256)
-    rows = work.session.execute(query.where(ImportJob.forgotten.is_(False))).all()
-    return {row[0] for row in rows}, {digest for row in rows for digest in row[1:] if digest is not None}
+    jobs = [job for job in work.session.scalars(select(ImportJob).where(ImportJob.forgotten.is_(False)))
+            if not rules.is_settled(State(job.state), job.dry_run, job.refused)]  # fmt: skip
+    digests = (digest for job in jobs for digest in (job.file_sha256, job.attachments_sha256))
+    return {job.id for job in jobs}, {digest for digest in digests if digest is not None}
 
 
 def describe(
