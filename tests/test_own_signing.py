@@ -38,6 +38,19 @@ from verifier.key_possession import asked
 from verifier.suites import Suite
 from verifier.verdict import State
 
+#: Points of edwards25519 whose order divides 8, and other spellings of them. Under the first, the signature (1, 0) is
+#: right for every message.
+WEAK = (
+    "01" + "00" * 31,
+    "ec" + "ff" * 30 + "7f",
+    "00" * 32,
+    "00" * 31 + "80",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+    "ee" + "ff" * 30 + "7f",
+    "ec" + "ff" * 31,
+)
+
 
 @pytest.fixture
 def place(database_url: str, tmp_path: Path) -> Iterator[Place]:
@@ -118,6 +131,12 @@ def test_only_who_holds_a_key_registers_it_and_only_once(place: Place) -> None:
         place.do(own.ask_for_proof, MARKET, "ED25519", other.public.raw.hex(), None, None, who=OTHER)
     with refused("public"):
         place.do(own.ask_for_proof, CARE, "ES256", other.public.raw.hex(), None, None, who=SYSTEM)
+
+
+def test_a_key_for_which_everybody_can_sign_is_registered_for_nobody(place: Place) -> None:
+    for point in WEAK:
+        with refused("public"):
+            place.do(own.ask_for_proof, CARE, "ED25519", point, None, None, who=SYSTEM)
 
 
 def test_neither_the_service_nor_its_rotation_signs_for_a_department_that_signs_itself(place: Place) -> None:

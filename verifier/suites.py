@@ -26,6 +26,9 @@ from verifier.errors import MalformedError, SignatureError
 SIGNATURE_BYTES = 64
 KID_BYTES = 8
 
+_P25519 = 2**255 - 19
+_Y_OF_ORDER_8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
+_Y_OF_SMALL_ORDER = frozenset((0, 1, _P25519 - 1, _Y_OF_ORDER_8, _P25519 - _Y_OF_ORDER_8))
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _SHA256 = ec.ECDSA(hashes.SHA256())
 _PEM_BEGIN, _PEM_END = b"-----BEGIN PRIVATE KEY-----", b"-----END PRIVATE KEY-----"
@@ -199,6 +202,13 @@ def _der(signature: bytes) -> bytes:
     return utils.encode_dss_signature(r, s)
 
 
+def _is_weak(raw: bytes) -> bool:
+    """Whether everybody can sign for this Ed25519 key, since its point has an order of 8 at most; or whether it is
+    another spelling of a key, with another id (RFC 8032 5.1.3)."""
+    y = int.from_bytes(raw, "little") & ((1 << 255) - 1)
+    return y >= _P25519 or y in _Y_OF_SMALL_ORDER
+
+
 @lru_cache(maxsize=4096)
 def _load(suite: Suite, raw: bytes) -> ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey | bytes:
     if suite is Suite.SM2:
@@ -207,6 +217,8 @@ def _load(suite: Suite, raw: bytes) -> ed25519.Ed25519PublicKey | ec.EllipticCur
         return sm2.compress(raw)
     try:
         if suite is Suite.ED25519:
+            if _is_weak(raw):
+                raise MalformedError("not_a_key", "公钥是弱点：任何人都能以它的名义签名")
             return ed25519.Ed25519PublicKey.from_public_bytes(raw)
         return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), raw)
     except ValueError as error:
