@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api.access import ANY, OPERATIONS
+from api.pages import exploring
 from verifier.trust import TrustBundle
 
 pytest_plugins = ("api_chained",)
@@ -68,6 +69,16 @@ def test_no_path_leads_out_of_the_log(office: Office, path: str) -> None:
     answer = office.client.get(f"/log/{path}")
     assert answer.status_code == 404
     assert b"SQLite" not in answer.content and b"root:" not in answer.content
+
+
+def test_the_log_is_searched_for_one_leaf_hash_at_a_time_and_indices_are_found_meanwhile(office: Office) -> None:
+    unknown = f"/explore?q={'ab' * 32}"
+    assert office.client.get(unknown).status_code == 404
+    with exploring._SEARCHING:
+        busy = office.client.get(unknown)
+        assert (busy.status_code, busy.headers["retry-after"]) == (503, "2")
+        assert office.client.get("/explore?q=999,999").status_code == 404
+    assert office.client.get(unknown).status_code == 404
 
 
 def test_the_trust_bundle_is_told_unchanged_by_its_tag(office: Office) -> None:

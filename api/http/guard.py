@@ -47,7 +47,7 @@ class GuardedRoute(APIRoute):
             _check_same_site(services, request, rule, caller)
             _check_roles(rule, caller)
             if caller is None and rule.bucket is not None:
-                _check_rate(services, rule, request)
+                check_rate(services, rule.bucket or "verifications", request)
             _check_media_type(request, rule)
             return await handle(Request(request.scope, _bounded(request, rule.limit_bytes)))
 
@@ -140,9 +140,10 @@ def _check_roles(rule: Rule, caller: Caller | None) -> None:
         )
 
 
-def _check_rate(services: Services, rule: Rule, request: Request) -> None:
+def check_rate(services: Services, bucket: str, request: Request) -> None:
+    """Take one request of this address from a bucket. Raises ProblemError."""
     limits = {"verifications": services.verifications, "logins": services.logins, "reports": services.reports}
-    limit = limits[rule.bucket or "verifications"]
+    limit = limits[bucket]
     wait_seconds = limit.take(request.client.host if request.client else "")
     if wait_seconds > 0:
         raise ProblemError(

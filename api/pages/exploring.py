@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from threading import Lock
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -13,7 +14,7 @@ from sqlalchemy.orm import aliased
 
 from api.errors import ProblemError
 from api.http.calls import Call, get_call
-from api.http.guard import GuardedRoute
+from api.http.guard import GuardedRoute, check_rate
 from api.http.public import Standing, standing_of
 from api.pages import times, wording
 from api.pages.exploring_view import Command, EntryPage, EntryRow, ExplorerPage, HeadRow, WitnessLine
@@ -42,6 +43,8 @@ _SHOWN_HEADS: Final = 10
 _MAX_QUERY_CHARACTERS: Final = 80
 _MAX_INDEX: Final = 2**63 - 1
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
+#: Held while the log is searched for a leaf hash.
+_SEARCHING = Lock()
 _FSCK: Final = "go run github.com/transparency-dev/tessera/cmd/fsck@v1.0.4"
 
 
@@ -51,7 +54,9 @@ def explore(request: Request, call: OfCall, q: str = "", before: str = "") -> Re
     t = texts_for(request)
     wanted = q.strip()[:_MAX_QUERY_CHARACTERS]
     if wanted:
-        found = call.read(lambda work: _find(work, wanted))
+        found = (
+            _find_by_hash(request, call, wanted) if _hash_in(wanted) else call.read(lambda work: _find(work, wanted))
+        )
         if found is not None:
             return go(f"/explore/{found}")
     view = _overview(call, t, wanted, before)
@@ -68,16 +73,32 @@ def explore_entry(request: Request, call: OfCall, index: str) -> Response:
     return show(request, "explorer_entry.html", _entry_page(call, texts_for(request), number, entry))
 
 
+def _find_by_hash(request: Request, call: Call, wanted: str) -> int | None:
+    """`_find` for a leaf hash. No index helps there, so that it is limited as verifications are, and one at a time."""
+    check_rate(call.services, "verifications", request)
+    if not _SEARCHING.acquire(blocking=False):
+        raise ProblemError(
+            HTTPStatus.SERVICE_UNAVAILABLE, "search_busy", "正在为他人按叶子哈希查找，请几秒后重试，或按序号查找。",
+            headers={"Retry-After": "2"},
+        )  # fmt: skip
+    try:
+        return call.read(lambda work: _find(work, wanted))
+    finally:
+        _SEARCHING.release()
+
+
 def _find(work: Work, wanted: str) -> int | None:
     """The index of an entry by its index or its leaf hash."""
-    number = _index(wanted.replace(",", ""))
+    number, hashed = _index(wanted.replace(",", "")), _hash_in(wanted)
     query = select(LogEntry.log_index).where(LogEntry.log_index.is_not(None))
-    if number is not None:
-        return work.session.scalar(query.where(LogEntry.log_index == number))
-    hashed = wanted.lower().removeprefix("0x")
-    if not _HASH.fullmatch(hashed):
-        return None
-    return work.session.scalar(query.where(LogEntry.leaf_hash == bytes.fromhex(hashed)))
+    if hashed is not None:
+        return work.session.scalar(query.where(LogEntry.leaf_hash == hashed))
+    return None if number is None else work.session.scalar(query.where(LogEntry.log_index == number))
+
+
+def _hash_in(text: str) -> bytes | None:
+    hashed = text.lower().removeprefix("0x")
+    return bytes.fromhex(hashed) if _HASH.fullmatch(hashed) else None
 
 
 def _index(text: str) -> int | None:
