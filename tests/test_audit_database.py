@@ -341,6 +341,11 @@ IN_THE_DATABASE = {
         "item_facts_differ", application(f"UPDATE venue_applications SET unit = '{house.OTHER_COMPANY}'", "approved")
     ),
     "a hand-in's number of visits altered": Plant("item_facts_differ", every("hand_ins", "visits", 99)),
+    "a visit's decision altered": Plant("visit_differs", every("visits", "admitted", 0)),
+    "a visit's code exchanged": Plant("visit_differs", every("visits", "code_id", "0123456789abcdef")),
+    "a visit's line altered and digested anew": Plant("visit_differs", every("visits", "digest", b"d" * 32)),
+    "a visit deleted": Plant("visit_missing", sql("DELETE FROM visits")),
+    "a visit moved behind others": Plant("visit_missing", every("visits", "sequence", 7)),
     "a copy's purpose altered": Plant("item_facts_differ", every("derived_copies", "purpose", "另一用途")),
     "a copy's end undone": Plant("status_not_latest", every("derived_copies", "revoked_at", None)),
     "an extract's receiver altered": Plant("item_facts_differ", every("extracts", "receiver", house.MARKET)),

@@ -341,7 +341,7 @@ class _Audit:
     # ---- The rest -----------------------------------------------------------------------------------------------
 
     def _compare_database(self) -> None:
-        from api.audit import holdings, lives, records, stored_files
+        from api.audit import holdings, lives, records, stored_files, visits
 
         rows = self._rows()
         assert self._connection is not None and self._records is not None and rows is not None
@@ -356,6 +356,7 @@ class _Audit:
             self._records.check_keys(self._request.trust.content, self._findings)
         holdings.check(self._connection, self._findings)
         lives.check(self._connection, self._findings)
+        visits.check(self._connection, self._findings)
         records.check(self._connection, self._findings)
         if self._request.files is not None:
             files, keys, plain = self._request.files, self._request.file_keys, self._request.plain_files

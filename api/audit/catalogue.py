@@ -81,6 +81,8 @@ FAULTS: Final[Mapping[str, Fault]] = {
     "item_facts_differ": Fault("登记字段与存证不符", "类型、状态位置等与签名条目或内容不同。", _ROW),
     "status_sequence_broken": Fault("状态事件不连续", "状态事件的顺序号或前后状态接不上，有事件被删除或插入。", _ROW),
     "status_not_latest": Fault("现行状态与事件不符", "证照、材料或状态列表所写的状态不是最后一次事件的结果。", _ROW),
+    "visit_missing": Fault("通行记录缺少或多出", "上交时有的通行记录被删除、改挂，或添加了没有上交过的。", _ROW),
+    "visit_differs": Fault("通行记录被改动", "由它重算不出闸口日志中的那一行，或上交时签署的最后一行。", _ROW),
     "use_unconsumed": Fault("一次性用证没有占用记录", "条目是一次性用证，但占用记录被删除，可被再次使用。", _ROW),
     "consumption_differs": Fault("占用记录不符", "占用记录与用证的承诺、部门或材料不同。", _ROW),
     "consumption_not_on_chain": Fault("占用记录与链上不符", "链上的首次使用与数据库所写不同。", _CHAIN),

@@ -258,6 +258,7 @@ def _row(visit: Visit, hand_in_id: str) -> dict[str, Any]:
         "decided_at": visit.decided_at, "admitted": visit.admitted, "reason": visit.reason,
         "code_id": None if visit.code_id is None else visit.code_id.hex(), "trust_version": visit.trust_version,
         "trust_age_seconds": visit.trust_age_seconds, "digest": visit.digest(), "hand_in_id": hand_in_id,
+        "code_issued_at": visit.code_issued_at, "previous": visit.previous,
     }  # fmt: skip
 
 

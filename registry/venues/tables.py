@@ -95,4 +95,7 @@ class VisitRow(Base):
     trust_age_seconds: Mapped[int] = mapped_column(BigInteger)
     #: SHA-256 of the visit's line, which the next line of the gate carries.
     digest: Mapped[bytes] = mapped_column(Digest)
+    #: The rest of the line; without `previous` (32 bytes) where an earlier release did not keep it.
+    code_issued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    previous: Mapped[bytes | None] = mapped_column(Digest)
     hand_in_id: Mapped[str] = mapped_column(ForeignKey("hand_ins.id"), index=True)
