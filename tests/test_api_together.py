@@ -42,14 +42,19 @@ pytest_plugins = ("registry_fixtures",)
 # Groups of anything.
 
 
-def run_all(together: Together[int, str], items: Sequence[int], first_is_held: threading.Event) -> list[object]:
+def run_all(
+    together: Together[int, str], items: Sequence[int], first_is_held: threading.Event, groups: list[list[int]]
+) -> list[object]:
     """The outcomes of items that all come while the first one is being handled."""
+    handled_before = len(groups)
 
     async def run() -> list[object]:
         first = asyncio.create_task(together.do(items[0]))
-        await asyncio.sleep(0.05)
+        while len(groups) == handled_before:
+            await asyncio.sleep(0.001)
         others = [asyncio.create_task(together.do(item)) for item in items[1:]]
-        await asyncio.sleep(0.05)
+        # Each has its turn, and then waits for its outcome.
+        await asyncio.sleep(0)
         first_is_held.set()
         return list(await asyncio.gather(first, *others, return_exceptions=True))
 
@@ -64,7 +69,7 @@ def holding(handle: Callable[[Sequence[int]], list[str | Exception]], most: int)
 
     def handle_when_told(group: Sequence[int]) -> list[str | Exception]:
         groups.append(list(group))
-        assert go.wait(5)
+        assert go.wait(60)
         return handle(group)
 
     return Together("test", handle_when_told, most), go, groups
@@ -72,15 +77,15 @@ def holding(handle: Callable[[Sequence[int]], list[str | Exception]], most: int)
 
 def test_what_comes_while_a_group_is_handled_makes_the_next_groups_in_order() -> None:
     together, go, groups = holding(lambda group: [f"{item} of {len(group)}" for item in group], 3)
-    assert run_all(together, range(6), go) == ["0 of 1", "1 of 3", "2 of 3", "3 of 3", "4 of 2", "5 of 2"]
+    assert run_all(together, range(6), go, groups) == ["0 of 1", "1 of 3", "2 of 3", "3 of 3", "4 of 2", "5 of 2"]
     assert groups == [[0], [1, 2, 3], [4, 5]]
     together.close()
 
 
 def test_an_exception_reaches_the_one_it_is_for_and_no_other() -> None:
     wrong = InvalidDraftError([])
-    together, go, _ = holding(lambda group: [wrong if item == 2 else str(item) for item in group], 9)
-    assert run_all(together, range(4), go) == ["0", "1", wrong, "3"]
+    together, go, groups = holding(lambda group: [wrong if item == 2 else str(item) for item in group], 9)
+    assert run_all(together, range(4), go, groups) == ["0", "1", wrong, "3"]
     together.close()
 
 
@@ -93,13 +98,13 @@ def test_a_handler_that_fails_fails_its_group_and_the_next_group_is_handled() ->
         return [str(item) for item in group]
 
     together, go, groups = holding(handle, 2)
-    assert run_all(together, range(4), go) == ["0", failed, failed, "3"]
+    assert run_all(together, range(4), go, groups) == ["0", failed, failed, "3"]
     assert groups == [[0], [1, 2], [3]]
     together.close()
 
 
 def test_the_end_handles_what_waits_and_a_new_beginning_is_possible() -> None:
-    together, go, _ = holding(lambda group: [str(item) for item in group], 9)
+    together, go, groups = holding(lambda group: [str(item) for item in group], 9)
 
     async def run() -> list[str]:
         waiting = [asyncio.create_task(together.do(item)) for item in range(3)]
@@ -109,7 +114,7 @@ def test_the_end_handles_what_waits_and_a_new_beginning_is_possible() -> None:
         return [await one for one in waiting]
 
     assert asyncio.run(run()) == ["0", "1", "2"]
-    assert run_all(together, [7], go) == ["7"]
+    assert run_all(together, [7], go, groups) == ["7"]
     together.close()
 
 
