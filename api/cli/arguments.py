@@ -6,9 +6,12 @@ import argparse
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Any, Final, NoReturn
 
 from api.cli.errors import EXIT_USAGE
+
+SUITES: Final = ("ED25519", "ES256", "SM2")
 
 # What argparse says in English, where people meet it.
 _CHINESE = {
@@ -76,6 +79,44 @@ def positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"应为正整数，得到 {text}")
     return int(text)
+
+
+def add_server(parser: argparse.ArgumentParser) -> None:
+    """Which server, and the token for it."""
+    parser.add_argument("--server", metavar="网址", required=True, help="服务器地址，例如 https://suizheng.example")
+    parser.add_argument("--token-file", metavar="文件", type=Path, help="存放令牌的文件")
+    parser.add_argument("--allow-http", action="store_true", help="允许在可信网络上用 http 发送令牌")
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """The data folder of this machine's server."""
+    parser.add_argument("--data", metavar="目录", type=Path, help="数据目录，默认取自 SUIZHENG_DATA")
+
+
+def add_time_of_verdict(parser: argparse.ArgumentParser) -> None:
+    """The moment for which a verdict is asked."""
+    parser.add_argument("--at", metavar="时间", type=moment, help="按此时间核验（ISO 8601，须带时区），默认现在")
+
+
+def add_clock(parser: argparse.ArgumentParser) -> None:
+    """A time instead of the machine's."""
+    parser.add_argument("--at", metavar="时间", type=moment, help="以此时间代替本机时钟（ISO 8601，须带时区）")
+
+
+def add_suite(parser: argparse.ArgumentParser) -> None:
+    """The suite of a new key."""
+    parser.add_argument("--suite", choices=SUITES, default=SUITES[0], help="签名套件")
+
+
+def add_new_key(parser: argparse.ArgumentParser) -> None:
+    """A new key, and where it is written."""
+    add_suite(parser)
+    parser.add_argument("--out", metavar="文件", type=Path, required=True, help="私钥写到这个文件（PEM）")
+
+
+def add_out(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """The file to write."""
+    parser.add_argument("--out", metavar="文件", type=Path, required=required, help="写到这个文件")
 
 
 def now() -> datetime:

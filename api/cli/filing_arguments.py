@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from api.cli.arguments import Parser, positive
+from api.cli.arguments import Parser, add_data, positive
 
 
 def add_files(commands: argparse._SubParsersAction[Parser]) -> None:
@@ -37,5 +36,5 @@ def add_files(commands: argparse._SubParsersAction[Parser]) -> None:
         help="只看写入已满几小时的，默认 24；较新的或正在登记",
     )
     for action in (*every, sweep):
-        action.add_argument("--data", metavar="目录", type=Path, help="数据目录，默认取自 SUIZHENG_DATA")
+        add_data(action)
     files.set_defaults(module="filing")

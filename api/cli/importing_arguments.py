@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from api.cli.arguments import Parser
+from api.cli.arguments import Parser, add_server
 
 
 def add_import(commands: argparse._SubParsersAction[Parser]) -> None:
@@ -19,12 +19,10 @@ def add_import(commands: argparse._SubParsersAction[Parser]) -> None:
         "3 须确认列对应或任务被暂停，64 命令有误或服务器拒绝，130 不再等待（服务器仍在继续）。",
     )
     command.add_argument("file", metavar="文件", type=Path, help="CSV、XLSX 或 ZIP")
-    command.add_argument("--server", metavar="网址", required=True, help="服务器地址，例如 https://suizheng.example")
+    add_server(command)
     command.add_argument("--type", metavar="代码", help="证照类型代码；不给出时列出可选的")
     command.add_argument("--attachments", metavar="ZIP", type=Path, help="表格“附件”列所列文件的 ZIP")
     command.add_argument("--dry-run", action="store_true", help="只检查，不登记")
     command.add_argument("--mapping", metavar="文件", type=Path, help="列标题与字段的对应（JSON）")
-    command.add_argument("--token-file", metavar="文件", type=Path, help="存放令牌的文件")
-    command.add_argument("--allow-http", action="store_true", help="允许在可信网络上用 http 发送令牌")
     command.add_argument("--json", action="store_true", help="输出任务的最后状态（JSON）")
     command.set_defaults(module="importing")

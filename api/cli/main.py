@@ -11,7 +11,17 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from api.cli.arguments import Parser, moment, positive
+from api.cli.arguments import (
+    SUITES,
+    Parser,
+    add_clock,
+    add_data,
+    add_new_key,
+    add_out,
+    add_server,
+    add_time_of_verdict,
+    positive,
+)
 from api.cli.errors import EXIT_INTERRUPTED, EXIT_SOFTWARE, EXIT_USAGE, CommandError
 from api.cli.filing_arguments import add_files
 from api.cli.governing_arguments import add_governance
@@ -114,7 +124,7 @@ def _add_verify(commands: argparse._SubParsersAction[Parser]) -> None:
     )
     verify.add_argument("--receiver", metavar="代码", help="摘录件：核验单位的统一社会信用代码，须为接收单位")
     verify.add_argument("--nonce", metavar="随机数", help="摘录件：请持证人手机签署的随机数，与 --receiver 同用")
-    verify.add_argument("--at", metavar="时间", type=moment, help="按此时间核验（ISO 8601，须带时区），默认现在")
+    add_time_of_verdict(verify)
     verify.add_argument("--json", action="store_true", help="每个结论输出一行 JSON")
     verify.set_defaults(module="verifying")
 
@@ -130,7 +140,7 @@ def _add_scan(commands: argparse._SubParsersAction[Parser]) -> None:
         "pictures", metavar="图片", nargs="+", help="PNG、JPEG、WebP 图片；- 为标准输入，每行一个码（扫码枪）"
     )
     scan.add_argument("--trust", metavar="信任包", type=Path, help="信任包文件；不给出时只读不判")
-    scan.add_argument("--at", metavar="时间", type=moment, help="按此时间核验（ISO 8601，须带时区），默认现在")
+    add_time_of_verdict(scan)
     scan.add_argument("--json", action="store_true", help="每个结论输出一行 JSON")
     scan.set_defaults(module="scanning")
 
@@ -152,7 +162,7 @@ def _add_inspect(commands: argparse._SubParsersAction[Parser]) -> None:
         default=[],
         help="信任包，或可信的根证书、制章人证书（PEM、DER）；可以多次给出",
     )
-    inspect.add_argument("--at", metavar="时间", type=moment, help="按此时间核验（ISO 8601，须带时区），默认现在")
+    add_time_of_verdict(inspect)
     inspect.add_argument("--json", action="store_true", help="每个文件输出一行 JSON")
     inspect.set_defaults(module="inspecting")
 
@@ -167,7 +177,7 @@ def _add_gate(commands: argparse._SubParsersAction[Parser]) -> None:
     gate.add_argument("--trust", metavar="信任包", type=Path, required=True, help="信任包文件；文件更新后自动换用")
     gate.add_argument("--journal", metavar="文件", type=Path, help="通行记录文件，默认 gate-<场所>.jsonl")
     gate.add_argument("--json", action="store_true", help="每个结论输出一行 JSON")
-    gate.add_argument("--at", metavar="时间", type=moment, help="以此时间代替本机时钟（ISO 8601，须带时区）")
+    add_clock(gate)
     gate.set_defaults(module="gating")
 
 
@@ -179,9 +189,7 @@ def _add_hand_in(commands: argparse._SubParsersAction[Parser]) -> None:
         "令牌取自环境变量 SUIZHENG_TOKEN 或 --token-file。",
     )
     hand_in.add_argument("--journal", metavar="文件", type=Path, required=True, help="通行记录文件")
-    hand_in.add_argument("--server", metavar="网址", required=True, help="服务器地址，例如 https://suizheng.example")
-    hand_in.add_argument("--token-file", metavar="文件", type=Path, help="存放令牌的文件")
-    hand_in.add_argument("--allow-http", action="store_true", help="允许在可信网络上用 http 发送令牌")
+    add_server(hand_in)
     hand_in.set_defaults(module="handing_in")
 
 
@@ -210,12 +218,12 @@ def _add_keys(commands: argparse._SubParsersAction[Parser]) -> None:
     rotate.add_argument(
         "--lead-hours", metavar="小时", type=int, default=24, help="先公布多少小时再启用，默认 24；0 为立即"
     )
-    rotate.add_argument("--suite", choices=("ED25519", "ES256", "SM2"), help="套件，默认按设置")
+    rotate.add_argument("--suite", choices=SUITES, help="套件，默认按设置")
     rotate.add_argument("--reason", metavar="理由", required=True, help="为何在服务器上更换、由谁办理；记入变更记录")
     for action in (listing, show):
         action.add_argument("--json", action="store_true", help="每个密钥输出一行 JSON")
     for action in (listing, show, rotate):
-        action.add_argument("--data", metavar="目录", type=Path, help="数据目录，默认取自 SUIZHENG_DATA")
+        add_data(action)
     keys.set_defaults(module="keeping")
 
 
@@ -229,7 +237,7 @@ def _add_administrator(commands: argparse._SubParsersAction[Parser]) -> None:
     administrator.add_argument("username", metavar="用户名", help="3 至 32 位小写字母、数字或 . _ -")
     administrator.add_argument("--name", metavar="姓名", default="", help="姓名，新增时必填")
     administrator.add_argument("--reason", metavar="理由", required=True, help="为何在服务器上办理")
-    administrator.add_argument("--data", metavar="目录", type=Path, help="数据目录，默认取自 SUIZHENG_DATA")
+    add_data(administrator)
     administrator.set_defaults(module="appointing")
 
 
@@ -241,13 +249,12 @@ def _add_delegation(commands: argparse._SubParsersAction[Parser]) -> None:
     )
     actions = delegation.add_subparsers(title="命令", dest="action", required=True, metavar="命令", parser_class=Parser)
     key = actions.add_parser("key", help="生成设备密钥并显示公钥")
-    key.add_argument("--suite", choices=("ED25519", "ES256", "SM2"), default="ED25519", help="签名套件")
-    key.add_argument("--out", metavar="文件", type=Path, required=True, help="私钥写到这个文件（PEM）")
+    add_new_key(key)
     sign = actions.add_parser("sign", help="签署一项下级委托")
     sign.add_argument("bytes", metavar="待签字节", help="登记机构给出的待签字节（十六进制）")
     show = actions.add_parser("show", help="出示：输出企业授权码，一分钟内有效")
     show.add_argument("--chain", metavar="文件", type=Path, required=True, help="委托链文件")
-    show.add_argument("--at", metavar="时间", type=moment, help="以此时间代替本机时钟（ISO 8601，须带时区）")
+    add_clock(show)
     for action in (sign, show):
         action.add_argument("--key", metavar="密钥", type=Path, required=True, help="设备私钥（PEM）")
     delegation.set_defaults(module="delegating")
@@ -280,7 +287,7 @@ def _add_network(commands: argparse._SubParsersAction[Parser]) -> None:
     genesis.add_argument("--validator", metavar="地址", action="append", required=True, help="验证节点地址，可重复")
     genesis.add_argument("--chain-id", metavar="编号", type=positive, required=True, help="链标识，网络内唯一")
     genesis.add_argument("--period", metavar="秒", type=positive, default=1, help="出块间隔，默认 1")
-    genesis.add_argument("--out", metavar="文件", type=Path, required=True, help="写到这个文件")
+    add_out(genesis)
     network.set_defaults(module="networking")
 
 
@@ -304,7 +311,7 @@ def _add_audit(commands: argparse._SubParsersAction[Parser]) -> None:
     audit.add_argument("--resume", metavar="文件", type=Path, help="进度文件：中断后从此继续，日志增长后只查新增")
     audit.add_argument("--all", action="store_true", help="列出全部分歧，默认只指出第一处")
     audit.add_argument("--jobs", metavar="个数", type=int, help="验签的进程数，默认与处理器相同")
-    audit.add_argument("--at", metavar="时间", type=moment, help="以此时间代替本机时钟（ISO 8601，须带时区）")
+    add_clock(audit)
     audit.add_argument("--json", action="store_true", help="输出一行 JSON")
     audit.set_defaults(module="auditing")
 

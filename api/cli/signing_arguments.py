@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from api.cli.arguments import Parser, moment, positive
+from api.cli.arguments import Parser, add_new_key, add_server, moment, positive
 
 _TOKEN = "令牌取自环境变量 SUIZHENG_TOKEN 或 --token-file。"  # noqa: S105 (a sentence)
 
@@ -17,8 +17,7 @@ def add_signing(commands: argparse._SubParsersAction[Parser]) -> None:
     )
     actions = keys.add_subparsers(title="命令", dest="action", required=True, metavar="命令", parser_class=Parser)
     new = actions.add_parser("new", help="生成密钥并显示公钥")
-    new.add_argument("--suite", choices=("ED25519", "ES256", "SM2"), default="ED25519", help="签名套件")
-    new.add_argument("--out", metavar="文件", type=Path, required=True, help="私钥写到这个文件（PEM）")
+    add_new_key(new)
     register = actions.add_parser(
         "register", help="证明持有并申请登记", description="用私钥签署登记处的质询，然后由管理员批准。" + _TOKEN
     )
@@ -45,6 +44,4 @@ def add_signing(commands: argparse._SubParsersAction[Parser]) -> None:
 def _add_server(parser: Parser) -> None:
     parser.add_argument("--key", metavar="密钥", type=Path, required=True, help="部门的私钥（PEM）")
     parser.add_argument("--department", metavar="代码", required=True, help="本部门的统一社会信用代码")
-    parser.add_argument("--server", metavar="网址", required=True, help="服务器地址，例如 https://suizheng.example")
-    parser.add_argument("--token-file", metavar="文件", type=Path, help="存放令牌的文件")
-    parser.add_argument("--allow-http", action="store_true", help="允许在可信网络上用 http 发送令牌")
+    add_server(parser)

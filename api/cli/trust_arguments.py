@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from api.cli.arguments import Parser, positive
+from api.cli.arguments import Parser, add_out, add_suite, positive
 
 
 def add_trust(commands: argparse._SubParsersAction[Parser]) -> None:
@@ -20,7 +20,7 @@ def add_trust(commands: argparse._SubParsersAction[Parser]) -> None:
     source = export.add_mutually_exclusive_group(required=True)
     source.add_argument("--server", metavar="网址", help="服务器地址")
     source.add_argument("--data", metavar="目录", type=Path, help="数据目录（需要服务器组件）")
-    export.add_argument("--out", metavar="文件", type=Path, required=True, help="写到这个文件")
+    add_out(export)
     export.add_argument("--root", metavar="指纹", help="根文件的指纹（64 位十六进制），不符则不写入")
     export.add_argument("--since", metavar="信任包", type=Path, help="只写出自这个信任包以来的更新，供离线携带")
     export.set_defaults(module="trusting", allow_http=True, update=None)
@@ -62,7 +62,7 @@ def _add_trust_making(actions: argparse._SubParsersAction[Parser]) -> None:
     issuer.add_argument("--name", metavar="名称", help="签发者的称呼，默认取证书的主体")
     issuer.add_argument("--trust", metavar="信任包", type=Path, help="要扩充的信任包")
     for action in (new, sign, issuer):
-        action.add_argument("--out", metavar="文件", type=Path, required=True, help="写到这个文件")
+        add_out(action)
         action.add_argument("--key", metavar="密钥", type=Path, required=action is sign, help="根密钥（PEM）")
     for action in (show, new, sign, issuer):
         action.set_defaults(module="trust_making")
@@ -76,7 +76,7 @@ def _add_root(actions: argparse._SubParsersAction[Parser]) -> None:
     )
     steps = root.add_subparsers(title="命令", dest="ceremony", required=True, metavar="命令", parser_class=Parser)
     key = steps.add_parser("key", help="生成一个根密钥并显示公钥（在离线的机器上）")
-    key.add_argument("--suite", choices=("ED25519", "ES256", "SM2"), default="ED25519", help="签名套件")
+    add_suite(key)
     new = steps.add_parser("new", help="起草第一版根文件")
     new.add_argument("--registry", metavar="名称", required=True, help="登记机构的名称（信任包中的 registry）")
     following = steps.add_parser("next", help="起草下一版根文件；没有指明的与上一版相同")
@@ -104,5 +104,5 @@ def _add_root(actions: argparse._SubParsersAction[Parser]) -> None:
     install.add_argument("file", metavar="根文件", type=Path)
     install.add_argument("--data", metavar="目录", type=Path, required=True, help="数据目录")
     for writer in (key, new, following, sign):
-        writer.add_argument("--out", metavar="文件", type=Path, required=writer is not sign, help="写到这个文件")
+        add_out(writer, required=writer is not sign)
     root.set_defaults(module="rooting")

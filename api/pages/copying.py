@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime, time, timedelta
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
@@ -13,8 +12,9 @@ from api.http.copies import evidence_of, make_copy, pdf_of
 from api.http.guard import GuardedRoute
 from api.pages import wording
 from api.pages.copy_views import CopiesPage, CopyLine
+from api.pages.ends import end_of, errors_of, latest_day, usual_day
 from api.pages.forms import Form, get_form
-from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
+from api.pages.problems import SHOWN_ERRORS, problem_view, status_of
 from api.pages.rendering import go, show, texts_for
 from api.pages.texts import Texts
 from api.pages.views import ProblemView
@@ -22,22 +22,19 @@ from registry.catalogue import service as catalogue
 from registry.certificates import service as certificates
 from registry.certificates.tables import Certificate
 from registry.copies import service as copies
-from registry.copies.rules import LONGEST, CopyRequest
+from registry.copies.rules import CopyRequest
 from registry.copies.tables import DerivedCopy
-from registry.errors import FieldError, InvalidDraftError, NotFoundError
+from registry.errors import NotFoundError
 from registry.uses import service as uses
 from registry.uses.tables import Use
 from registry.work import Work
 from verifier.status import Status
-from verifier.times import SHANGHAI, shanghai_day
+from verifier.times import shanghai_day
 
 router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 OfCall = Annotated[Call, Depends(get_call)]
 OfForm = Annotated[Form, Depends(get_form)]
 OfUse = Annotated[str, Query(max_length=26)]
-
-#: What the form proposes.
-_USUAL_DAYS: Final = 30
 
 
 @router.get("/certificates/{certificate_id}/copies")
@@ -57,8 +54,8 @@ def make(request: Request, certificate_id: str, call: OfCall, form: OfForm) -> R
     except SHOWN_ERRORS as refused:
         if isinstance(refused, NotFoundError) and refused.reason == "certificate_unknown":
             raise
-        errors = {{"expires_at": "expires_on"}.get(name, name): said for name, said in field_errors(refused, t).items()}
-        view = _page(call, certificate_id, form, t, form.text("use_id"), problem_view(refused, t), errors)
+        problem = problem_view(refused, t)
+        view = _page(call, certificate_id, form, t, form.text("use_id"), problem, errors_of(refused, t))
         return show(request, "copies.html", view, status=status_of(refused))
     query = {"use": form.text("use_id")} if form.text("use_id") else {}
     return go(f"/certificates/{certificate_id}/copies", done="copy", **query)
@@ -71,16 +68,6 @@ def _request(certificate_id: str, form: Form) -> CopyRequest:
         masked=form.text("whole") != "yes", use_id=form.text("use_id") or None,
         authorisation_id=form.text("authorisation_id") or None,
     )  # fmt: skip
-
-
-def end_of(text: str) -> datetime:
-    """The end of a day (2026-11-22) in Shanghai. Raises InvalidDraftError for the field `expires_at`."""
-    try:
-        on = date.fromisoformat(text) + timedelta(days=1)
-    except (ValueError, OverflowError) as wrong:
-        fault = FieldError("expires_at", "date_does_not_exist", "请填写存在的日期。")
-        raise InvalidDraftError([fault]) from wrong
-    return datetime.combine(on, time.min, SHANGHAI)
 
 
 @router.get("/copies/{copy_id}/file")
@@ -123,12 +110,8 @@ def _page(
         use = _use(work, row, use_id)
         is_issuer = work.actor.department == row.department
         names = wording.department_names(work)
-        today = shanghai_day(work.at)
-        latest = today + LONGEST - timedelta(days=1)
-        if row.valid_to_on is not None:
-            latest = min(latest, row.valid_to_on)
         proposed = {
-            "expires_on": min(today + timedelta(days=_USUAL_DAYS), latest).isoformat(),
+            "expires_on": usual_day(work, row).isoformat(),
             "receiver": names.get(use.department, "") if use else "",
         }
         return CopiesPage(
@@ -138,7 +121,7 @@ def _page(
             is_issuer=is_issuer, may_show_whole=is_issuer and work.actor.has_role("registrar"),
             use_id=use.id if use else "", basis=f"{use.purpose} · {use.case_no}" if use else "",
             matters=[(matter.code, matter.name) for matter in catalogue.list_matters(work, live_only=True)],
-            earliest=today.isoformat(), latest=latest.isoformat(),
+            earliest=shanghai_day(work.at).isoformat(), latest=latest_day(work, row).isoformat(),
             values={**proposed, **{name: form.text(name) for name in form.texts}}, errors=errors or {},
             problem=problem,
         )  # fmt: skip

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
-from typing import Final
 
 from api.pages import wording
+from api.pages.ends import latest_day, usual_day
 from api.pages.extract_views import ExtractLine, ExtractsPage, GoingField, Offer, Staying
 from api.pages.forms import Form
 from api.pages.texts import Texts
@@ -16,7 +15,6 @@ from registry.catalogue import service as catalogue
 from registry.catalogue.rules import TypeDefinition
 from registry.certificates import service as certificates
 from registry.certificates.tables import Certificate
-from registry.copies.rules import LONGEST
 from registry.departments import service as departments
 from registry.errors import NotFoundError
 from registry.extracts import rules
@@ -27,9 +25,6 @@ from registry.uses.tables import Use
 from registry.work import Work
 from verifier.extract import OPEN_FIELDS, contents
 from verifier.times import shanghai_day
-
-#: What the form proposes.
-_USUAL_DAYS: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +53,7 @@ def extracts_page(
     use = _use(work, row, wish.use_id)
     matter, receiver = (use.matter_code if use else wish.matter), wish.receiver or work.actor.department or ""
     offer = _offer(work, row, matter, receiver, use, form, t) if may_make and matter else None
-    proposed = {"expires_on": min(shanghai_day(work.at) + timedelta(days=_USUAL_DAYS), _latest(work, row)).isoformat()}
+    proposed = {"expires_on": usual_day(work, row).isoformat()}
     return ExtractsPage(
         certificate_id=row.id, title=definition.name,
         lines=[_line(work, one, definition, names, t) for one in extracts.list_of(work, row.id)], may_make=may_make,
@@ -76,11 +71,6 @@ def _use(work: Work, row: Certificate, use_id: str) -> Use | None:
     if use.department != work.actor.department or use.item_id != row.id:
         raise NotFoundError("use_unknown", "本部门没有对该证照的这次用证，请核对编号。")
     return use
-
-
-def _latest(work: Work, row: Certificate) -> date:
-    latest = shanghai_day(work.at) + LONGEST - timedelta(days=1)
-    return latest if row.valid_to_on is None else min(latest, row.valid_to_on)
 
 
 def _matters(work: Work, row: Certificate) -> list[Option]:
@@ -113,7 +103,7 @@ def _offer(
         always=[rules.FIELD_CHINESE[name] for name in OPEN_FIELDS],
         going=[GoingField(part, titles[part], part in ticked) for part in choice.going],
         staying=[Staying(why, [titles[part] for part in parts]) for why, parts in staying if parts],
-        earliest=shanghai_day(work.at).isoformat(), latest=_latest(work, row).isoformat(),
+        earliest=shanghai_day(work.at).isoformat(), latest=latest_day(work, row).isoformat(),
     )  # fmt: skip
 
 

@@ -10,10 +10,10 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from api.http.calls import Call, get_call
 from api.http.extracts import file_of, key_of
 from api.http.guard import GuardedRoute
-from api.pages.copying import end_of
+from api.pages.ends import end_of, errors_of
 from api.pages.extract_view import Wish, extracts_page
 from api.pages.forms import Form, get_form
-from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
+from api.pages.problems import SHOWN_ERRORS, problem_view, status_of
 from api.pages.rendering import go, show, texts_for
 from api.pages.using import device_of
 from registry.catalogue import service as catalogue
@@ -62,9 +62,7 @@ def make(request: Request, certificate_id: str, call: OfCall, form: OfForm) -> R
     except SHOWN_ERRORS as refused:
         if isinstance(refused, NotFoundError) and refused.reason == "certificate_unknown":
             raise
-        renamed = {"expires_at": "expires_on"}
-        errors = {renamed.get(name, name): said for name, said in field_errors(refused, t).items()}
-        problem = problem_view(refused, t)
+        problem, errors = problem_view(refused, t), errors_of(refused, t)
         view = call.read(lambda work: extracts_page(work, certificate_id, wish, form, t, problem, errors))
         return show(request, "extracts.html", view, status=status_of(refused))
     return go(f"/certificates/{certificate_id}/extracts", done="extract")
