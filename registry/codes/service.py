@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from registry.certificates import service as certificates
@@ -316,11 +316,6 @@ def list_page(work: Work, department: str | None = None, limit: int = 50) -> lis
         .limit(max(1, min(limit, 200)))
     )
     return list(work.session.scalars(query if department is None else query.where(Code.department == department)))
-
-
-def count(work: Work) -> int:
-    """How many codes were ever issued."""
-    return work.session.scalar(select(func.count(Code.id))) or 0
 
 
 def _unknown() -> NotFoundError:
