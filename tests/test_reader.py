@@ -36,7 +36,7 @@ VECTORS: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
 #: Judges texts by a trust bundle at times: [[text, seconds]] -> [[state, reason]].
 JUDGE = """async ([trust, cases]) => {
   const { openTrust } = await import('/static/js/core/trust.js');
-  const { verify } = await import('/static/js/core/code.js');
+  const { verify } = await import('/static/js/core/presented.js');
   const opened = await openTrust(trust), found = [];
   for (const [text, at] of cases) { const one = await verify(text, opened, at); found.push([one.state, one.reason]); }
   return found;

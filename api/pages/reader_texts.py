@@ -6,6 +6,7 @@ from typing import Any
 
 from api.pages.texts import TEXTS, Texts
 from verifier.code import CodeKind
+from verifier.delegation import Role
 from verifier.errors import Check
 
 
@@ -26,7 +27,15 @@ def reader_texts(t: Texts) -> dict[str, Any]:
         "outcomes": {
             "passed": t("check.passed"), "failed": t("check.failed"), "not_checked": t("check.not_checked"),
         },
-        "kinds": {kind.name.lower(): t.find(f"codes.{kind.name.lower()}") for kind in CodeKind},
+        "kinds": {
+            **{kind.name.lower(): t.find(f"codes.{kind.name.lower()}") for kind in CodeKind},
+            "delegated": t("codes.delegated"), "eu-dcc": t("foreign.eu_dcc"),
+        },
+        "roles": {role.name.lower(): t.find(f"delegations.role.{role.name.lower()}") for role in Role},
+        "unlimited": t("delegations.unlimited"),
+        "records": {
+            "vaccination": t("foreign.vaccination"), "test": t("foreign.test"), "recovery": t("foreign.recovery"),
+        },
         "labels": _labels(t), "door": _door(t), "camera": _camera(t),
         "holds": t("gate.holds"), "anywhere": t("gate.anywhere"),
         "trust": t("gate.trust"), "noTrust": t("gate.no_trust"), "badTrust": t("gate.bad_trust"),
@@ -46,6 +55,9 @@ def _labels(t: Texts) -> dict[str, str]:
         "kind": t("codes.kind"), "name": t("codes.name"), "place": t("fact.place"), "grants": t("fact.grants"),
         "until": t("codes.until"), "certificate": t("fact.certificate_name"), "number": t("fact.certificate_number"),
         "authority": t("fact.issuer"), "issued": t("fact.issued"), "validTo": t("fact.valid_to"),
+        "uscc": t("codes.uscc"), "chain": t("delegations.chain"), "scope": t("delegations.scope"),
+        "country": t("foreign.country"), "bearer": t("foreign.bearer"), "day": t("foreign.day"),
+        "doses": t("foreign.doses"),
         "copyNumber": t("reader.copy_number"), "purpose": t("reader.purpose"), "receiver": t("reader.receiver"),
         "holder_name": t("reader.holder_name"), "holder_code": t("reader.holder_code"),
         "certificate_number": t("fact.certificate_number"), "area_code": t("reader.area_code"),

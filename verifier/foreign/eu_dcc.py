@@ -56,11 +56,13 @@ class EuDcc:
 def _inflate(data: bytes) -> bytes:
     inflater = zlib.decompressobj()
     try:
-        plain = inflater.decompress(data, _MAX_BYTES)
+        plain = inflater.decompress(data, _MAX_BYTES + 1)
     except zlib.error as error:
         raise MalformedError("not_compressed", "码的内容无法解压") from error
+    if len(plain) > _MAX_BYTES:
+        raise MalformedError("too_long", f"码的内容解压后超过 {_MAX_BYTES} 字节")
     if not inflater.eof or inflater.unused_data:
-        raise MalformedError("too_long", f"码的内容不完整，或解压后超过 {_MAX_BYTES} 字节")
+        raise MalformedError("not_compressed", "码的内容不完整，或其后还有多余字节")
     return plain
 
 

@@ -3,7 +3,7 @@
 import { toHex } from "./bytes.js";
 import * as cbor from "./cbor.js";
 import * as cose from "./cose.js";
-import { malformed, notHere, outOfForce, outOfTime, wrongKind } from "./errors.js";
+import { malformed, outOfForce, outOfTime, wrongKind } from "./errors.js";
 import { examineFreshness } from "./freshness.js";
 import * as payload from "./payload.js";
 import { checkProof, deviceKey, openShown } from "./presentation.js";
@@ -20,8 +20,8 @@ export const POLICY = {
   proofSkew: 10,
 };
 
-const MAX_BYTES = 2048, MAX_GRANTS = 16, MAX_GRANTS_SHOWN = 1, CODE_ID_BYTES = 8, ID_BYTES = 16, CLOCK_SKEW = 60, YEAR_9999 = 253402300799;
-const DELEGATED = 65008, FOREIGN = ["HC1:"];
+export const MAX_BYTES = 2048, CLOCK_SKEW = 60;
+const MAX_GRANTS = 16, MAX_GRANTS_SHOWN = 1, CODE_ID_BYTES = 8, ID_BYTES = 16, YEAR_9999 = 253402300799;
 const EXPIRES = 4, ISSUED = 6, PRIVATE = -65537;
 const BASE32 = "0123456789abcdefghjkmnpqrstvwxyz";
 
@@ -29,8 +29,6 @@ const BASE32 = "0123456789abcdefghjkmnpqrstvwxyz";
 export function open(text) {
   const shown = openShown(payload.decode(text), MAX_BYTES);
   const typ = shown.message.header.get(cose.TYP), kind = KINDS.get(typ);
-  // Delegated codes and codes of other systems are judged by the server alone.
-  if (typ === DELEGATED) throw notHere("kind_unavailable", "format");
   if (!kind) throw wrongKind("unknown_kind");
   const claims = claimsOf(kind, cose.requireTyped(shown.message, typ));
   claims.shownAt = shown.proof?.shownAt ?? null;
@@ -38,7 +36,8 @@ export function open(text) {
   return { kind, shown, claims };
 }
 
-function claimsOf(kind, bytes) {
+// What a code of a kind says, from its payload.
+export function claimsOf(kind, bytes) {
   const claims = cbor.requireMap(cbor.decode(bytes, MAX_BYTES), [EXPIRES, ISSUED, PRIVATE]);
   const needsMore = kind === "component" || kind === "derived", parts = cbor.requireList(claims.get(PRIVATE), 8, needsMore ? 8 : 7);
   const isBound = parts.length === 8 && !needsMore, limit = isBound ? MAX_GRANTS_SHOWN : MAX_GRANTS;
@@ -106,26 +105,15 @@ function checkKind(kind, kinds) {
   if (!kinds.includes(kind)) throw wrongKind("wrong_kind");
 }
 
-function checkTimes(claims, at) {
+export function checkTimes(claims, at) {
   if (at < claims.issuedAt - CLOCK_SKEW) throw outOfTime("not_yet_valid");
   if (at >= claims.expiresAt) throw outOfTime("expired");
 }
 
-function checkStatus(claims, trust) {
+export function checkStatus(claims, trust) {
   // A copy is nothing without its original.
   for (const [list, index] of [[claims.statusList, claims.statusIndex], ...(claims.original ? [claims.original] : [])]) {
     const state = trust.status(list, index);
     if (state !== "valid") throw outOfForce(`status_${state}`);
   }
-}
-
-// The verdict on whatever a scan holds; only our own codes can be judged in the browser.
-export async function verify(typed, trust, at, policy = POLICY) {
-  const text = payload.normaliseScanned(typed);
-  if (payload.isCode(text)) return (await examine(text, trust, at, undefined, policy)).verdict;
-  const exam = new Examination(at);
-  await exam.run("format", () => {
-    throw FOREIGN.some((prefix) => text.startsWith(prefix)) ? notHere("kind_unavailable", "format") : malformed("not_ours");
-  });
-  return exam.conclude(policy);
 }

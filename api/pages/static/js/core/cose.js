@@ -3,18 +3,31 @@
 import { join } from "./bytes.js";
 import * as cbor from "./cbor.js";
 import { malformed, wrongKind } from "./errors.js";
-import { KID_BYTES, SIGNATURE_BYTES, check as checkSignature } from "./suites.js";
+import { ES256, KID_BYTES, SIGNATURE_BYTES, check as checkSignature, compressed, kidOf as kidOfKey, sign } from "./suites.js";
 
 export const ALG = 1, KID = 4, TYP = 16;
-export const POSSESSION = 65006, STATUS_DELTA = 65011;
+export const POSSESSION = 65006, DELEGATION = 65007, DELEGATED_CODE = 65008, STATUS_DELTA = 65011;
 
 const TAG = 0xd2, MAX_HEADER_BYTES = 512;
 const CONTEXT = Uint8Array.of(0x84, 0x6a, ...new TextEncoder().encode("Signature1"));
-const NOTHING = Uint8Array.of(0x40);
+const NOTHING = new Uint8Array();
 const headers = new Map();
 
-export function toBeSigned(protectedBytes, payload) {
-  return join(CONTEXT, cbor.byteString(protectedBytes), NOTHING, cbor.byteString(payload));
+export function toBeSigned(protectedBytes, payload, external = NOTHING) {
+  return join(CONTEXT, ...[protectedBytes, external, payload].map(cbor.byteString));
+}
+
+// A tagged message over the payload, by a phone's keys of P-256.
+export async function sign1(payload, keys, typ) {
+  const header = protectedOf(ES256, await kidOfKey(ES256, await compressed(keys.publicKey)), typ);
+  return assemble(header, payload, await sign(keys.privateKey, toBeSigned(header, payload)));
+}
+
+function assemble(protectedBytes, payload, signature) {
+  return join(
+    Uint8Array.of(TAG, 0x84), cbor.byteString(protectedBytes), Uint8Array.of(0xa0), cbor.byteString(payload),
+    cbor.byteString(signature),
+  );
 }
 
 // {protectedBytes, header, payload, signature} of a tagged message; nothing is verified yet.
@@ -35,11 +48,7 @@ export function fromParts(protectedBytes, payload, signature) {
   cbor.requireBytes(payload);
   cbor.requireBytes(signature, SIGNATURE_BYTES);
   const message = { protectedBytes, header: headerOf(protectedBytes), unprotected: new Map(), payload, signature };
-  const bytes = join(
-    Uint8Array.of(TAG, 0x84), cbor.byteString(protectedBytes), Uint8Array.of(0xa0), cbor.byteString(payload),
-    cbor.byteString(signature),
-  );
-  return { message, bytes };
+  return { message, bytes: assemble(protectedBytes, payload, signature) };
 }
 
 export function requireTyped(message, typ) {

@@ -16,6 +16,7 @@ export const wrongKind = (reason) => new VerificationError(INVALID, "kind", reas
 export const wrongSignature = (reason = "wrong_signature") => new VerificationError(INVALID, "signature", reason);
 export const outOfScope = (reason) => new VerificationError(INVALID, "issuer", reason);
 export const noProof = (reason) => new VerificationError(INVALID, "possession", reason);
+export const tooWide = (reason) => new VerificationError(INVALID, "delegation", reason);
 export const outOfTime = (reason, check = "validity") => new VerificationError(NOT_IN_FORCE, check, reason);
 export const outOfForce = (reason) => new VerificationError(NOT_IN_FORCE, "status", reason);
 export const unlike = (reason, check = "commitment") => new VerificationError(INVALID, check, reason);

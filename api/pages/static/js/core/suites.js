@@ -77,6 +77,12 @@ function isHigh(signature) {
   return false;
 }
 
+// Throws unless the bytes are a key of its suite.
+export async function checkKey({ suite, raw }) {
+  if (suite === SM2) unfold(raw, SM2_CURVE);
+  else await load(suite, raw);
+}
+
 async function load(suite, raw) {
   const name = `${suite}:${raw}`;
   let key = imported.get(name);

@@ -1,8 +1,9 @@
 // From a text to what the reader shows: judged here, without a network, by the kept trust bundle.
 
-import { POLICY, examine, verify } from "../core/code.js";
+import { POLICY, examine } from "../core/code.js";
 import { UNDECIDED } from "../core/errors.js";
-import { isCode, normaliseScanned } from "../core/payload.js";
+import { normaliseScanned } from "../core/payload.js";
+import { examineText } from "../core/presented.js";
 
 const TOLERANCE = 60, PATIENCE = 3000;
 // What a server can do and this browser cannot.
@@ -25,9 +26,7 @@ export async function judge(typed, trust, at) {
 // {verdict, claims} on a text where only some kinds are wanted.
 export async function judgeText(typed, trust, at, kinds) {
   const text = normaliseScanned(typed);
-  const { verdict, claims } = isCode(text) || kinds
-    ? await examine(text, trust, at, kinds, POLICY)
-    : { verdict: await verify(text, trust, at), claims: null };
+  const { verdict, claims } = kinds ? await examine(text, trust, at, kinds, POLICY) : await examineText(text, trust, at);
   const isForServer = verdict.state === UNDECIDED && FOR_THE_SERVER.includes(verdict.reason);
   return { verdict: isForServer ? await askServer(text, verdict) : verdict, claims };
 }

@@ -51,6 +51,8 @@ export class Panel {
   facts({ claims, face, isCopy, told }, trust) {
     const { labels, kinds } = this.texts;
     if (told) return this.told(told, trust);
+    if (claims?.kind === "delegated") return this.delegation(claims, trust);
+    if (claims?.record) return this.foreign(claims);
     if (claims) {
       const grants = claims.grants.map((grant) => trust.venues.get(grant.ref)?.name ?? trust.types.get(grant.ref) ?? grant.ref);
       const venue = claims.kind === "venue" ? trust.venues.get(claims.subject) : null;
@@ -81,6 +83,25 @@ export class Panel {
       ...fields.map(([name, title, value]) => [title ?? labels[name] ?? name, value]),
       [labels.issued, this.day(certificate.issue_date)], [labels.validTo, this.day(certificate.valid_to)],
       [labels.purpose, `${claims.purpose} · ${claims.matter.name}`], [labels.receiver, receiver], [labels.until, this.moment(claims.exp)],
+    ];
+  }
+
+  // Who acts for whom, how far and how long; the code names no person.
+  delegation({ kind, name, subject, links, reach }, trust) {
+    const { labels, kinds, roles, unlimited } = this.texts, matters = trust.content.matters ?? {};
+    const scope = [...(reach?.matters ?? []).map((code) => matters[code] ?? code), ...(reach?.types ?? []).map((code) => trust.types.get(code) ?? code)];
+    return [
+      [labels.kind, kinds[kind]], [labels.name, name], [labels.uscc, subject], [labels.chain, links.map((link) => roles[link.role]).join(" → ")],
+      [labels.scope, scope.join(" · ") || unlimited], [labels.until, reach && this.moment(reach.endsAt)],
+    ];
+  }
+
+  // Of another system's code as little as the verifier tells: whose it may be, in initials.
+  foreign({ kind, record, country, issuer, name, day, doses, expiresAt }) {
+    const { labels, kinds, records } = this.texts;
+    return [
+      [labels.kind, `${kinds[kind]} · ${records[record]}`], [labels.country, country], [labels.authority, issuer], [labels.bearer, name],
+      [labels.day, day], [labels.doses, doses], [labels.until, this.moment(expiresAt)],
     ];
   }
 
