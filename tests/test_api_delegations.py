@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,8 @@ from api_office import COMPANY, ISSUER, LICENCE, PERSON, USER, OpenOffice, open_
 
 from api.cli.main import main
 from codes import payload
+from verifier.device_request import sign_request
+from verifier.suites import SoftwareKey, Suite
 
 MATTER = {
     "code": "CN-0001", "name": "食品经营许可延续", "department": USER, "purpose": "办理食品经营许可延续",
@@ -126,3 +129,63 @@ def test_a_device_signs_nothing_but_delegations(tmp_path: Path, capsys: pytest.C
     for asked in ("00ff", "zz", "846a5369676e617475726531404040"):
         assert main(["delegation", "sign", asked, "--key", str(key)]) == 64
     assert main(["delegation", "key", "--out", str(key)]) == 64
+
+
+def ask(office: OpenOffice, phone: SoftwareKey, action: str, *arguments: str | bytes, path: str = "") -> Any:
+    """What a delegate's phone asks, signed by its key."""
+    request = sign_request(action, (phone.public.raw, *arguments), phone, datetime.now(UTC))
+    body = {"request": base64.b64encode(request).decode()}
+    return office.client.post(f"/api/v1/devices/delegations{path}", json=body)
+
+
+def named(phone: SoftwareKey) -> str:
+    return f"{phone.public.suite.name}:{phone.public.raw.hex()}"
+
+
+def test_a_phone_gets_its_own_delegations_by_its_key_and_signs_only_what_hangs_on_them(office: OpenOffice) -> None:
+    manager, handler, stranger = (SoftwareKey.generate(Suite.ES256) for _ in range(3))
+    first = grant(office, named(manager))
+    second = grant(office, named(handler), role="handler", name="李四", parent_id=first["id"], document=None)
+    got = ask(office, manager, "delegations").json()
+    assert [(one["id"], one["state"]) for one in got["items"]] == [(first["id"], "live")]
+    assert [(one["id"], one["to_be_signed"]) for one in got["to_sign"]] == [(second["id"], second["to_be_signed"])]
+    waiting = ask(office, handler, "delegations").json()["items"]
+    assert [(one["state"], one["chain"]) for one in waiting] == [("awaiting", None)]
+    assert ask(office, stranger, "delegations").json() == {"items": [], "to_sign": []}
+    asked = bytes.fromhex(second["to_be_signed"])
+    good, bad = manager.sign(asked), stranger.sign(asked)
+    sign = lambda phone, signature: ask(  # noqa: E731
+        office, phone, "sign-delegation", second["id"], signature, path="/signature"
+    )
+    assert reason(sign(stranger, bad), 404) == reason(sign(handler, good), 404) == "delegation_unknown"
+    assert reason(sign(manager, bad), 422) == "invalid_draft"
+    assert sign(manager, good).json()["to_sign"] == []
+    assert sign(manager, good).status_code == 200
+    held = ask(office, handler, "delegations").json()["items"][0]
+    assert held["state"] == "live" and len(held["chain"]["links"]) == 2
+    assert "张*丰 证照管理员 → 李* 经办人" in held["words"] and PERSON not in str(held)
+    ending = {"reason": "离职"}
+    path = f"/api/v1/delegations/{first['id']}/revoke"
+    assert office.send("POST", path, "window", USER, json=ending).status_code == 200
+    ended = ask(office, handler, "delegations").json()["items"][0]
+    assert (ended["state"], ended["reason"], ended["chain"]) == ("revoked", "离职", None)
+
+
+def test_a_request_for_delegations_is_good_for_its_key_its_action_and_its_time(office: OpenOffice) -> None:
+    phone, other = (SoftwareKey.generate(Suite.ES256) for _ in range(2))
+    now = datetime.now(UTC)
+
+    def send(data: bytes) -> Any:
+        return office.client.post("/api/v1/devices/delegations", json={"request": base64.b64encode(data).decode()})
+
+    assert send(sign_request("delegations", (phone.public.raw,), phone, now)).status_code == 200
+    for data in (
+        sign_request("delegations", (other.public.raw,), phone, now),
+        sign_request("renew", (phone.public.raw,), phone, now),
+        sign_request("delegations", (phone.public.raw,), phone, now - timedelta(minutes=3)),
+        sign_request("delegations", (), phone, now),
+        sign_request("delegations", (b"short",), phone, now),
+        b"",
+    ):
+        answer = send(data)
+        assert answer.status_code in (400, 422) and answer.json()["reason"], answer.text

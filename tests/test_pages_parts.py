@@ -261,7 +261,8 @@ def test_every_write_of_a_page_is_a_form_and_no_page_is_open_to_all_by_mistake()
         "GET /", "GET /login", "POST /login", "GET /verify", "POST /verify", "GET /status", "POST /settings",
         "GET /explore", "GET /explore/{index}", "GET /components/{code}", "POST /components/{code}/faults",
         "POST /posters/{code_id}/reports",
-        "GET /wallet", "GET /wallet.webmanifest", "GET /sw.js", "GET /gate", "GET /gate.webmanifest",
+        "GET /wallet", "GET /wallet/delegated", "GET /wallet.webmanifest", "GET /sw.js", "GET /gate",
+        "GET /gate.webmanifest",
     }  # fmt: skip
     assert all(rule.body == "form" for operation, rule in PAGE_ACCESS.items() if operation.startswith("POST"))
 

@@ -97,7 +97,10 @@ def test_of_several_things_the_phone_shows_the_one_that_is_chosen_and_remembers_
         text = shown(page)
         assert judged(site, text) == (State.VALID, "ok")
         assert [grant.ref for grant in open_code(text)[2].grants] == refs
+    before = shown(page)
     page.get_by_role("radio", name="虹桥图书馆").check()
+    # The choice is kept before the code is shown under it.
+    expect(page.locator("[data-part=code]")).not_to_have_attribute("data-text", before)
     page.reload()
     expect(page.get_by_role("radio", name="虹桥图书馆")).to_be_checked()
     page.locator("[data-part=code][data-text]").wait_for()

@@ -186,25 +186,26 @@ def end(device_id: str, body: Ending, call: OfCall) -> Response:
 )
 def enrol(body: SignedRequest, call: OfCall) -> Response:
     """由手机提交：凭条、口令与公钥，由新密钥签名；同一请求重发无妨。"""
-    request, key = _request(body), signing_key(call)
-    return _written(call, lambda work: wallet_code(work, *devices.enrol(work, request, key)), HTTPStatus.CREATED)
+    request, key = asked_by(body), signing_key(call)
+    return written(call, lambda work: wallet_code(work, *devices.enrol(work, request, key)), HTTPStatus.CREATED)
 
 
 @router.post("/devices/code", response_model=WalletCode, summary="换发手机上的码", responses=problems(404, 409, 429))
 def renew(body: SignedRequest, call: OfCall) -> Response:
     """由手机提交，设备签名；到期前换发，内容变化时立即换发。"""
-    request, key = _request(body), signing_key(call)
-    return _written(call, lambda work: wallet_code(work, *devices.renew(work, request, key)))
+    request, key = asked_by(body), signing_key(call)
+    return written(call, lambda work: wallet_code(work, *devices.renew(work, request, key)))
 
 
 @router.post("/devices/uses", response_model=Seen, summary="本人证照与码的使用记录", responses=problems(404, 409, 429))
 def seen(body: SignedRequest, call: OfCall) -> Response:
     """由手机提交，设备签名；列出每次用证与每次通行。"""
-    request = _request(body)
-    return _written(call, lambda work: _seen(work, devices.seen_by(work, request)))
+    request = asked_by(body)
+    return written(call, lambda work: _seen(work, devices.seen_by(work, request)))
 
 
-def _request(body: SignedRequest) -> DeviceRequest:
+def asked_by(body: SignedRequest) -> DeviceRequest:
+    """What a phone asks; nothing is believed of it yet. Raises MalformedError."""
     try:
         data = base64.b64decode(body.request, validate=True)
     except (binascii.Error, ValueError) as error:
@@ -212,7 +213,7 @@ def _request(body: SignedRequest) -> DeviceRequest:
     return open_request(data)
 
 
-def _written(call: Call, act: Callable[[Work], BaseModel], status: int = HTTPStatus.OK) -> Response:
+def written(call: Call, act: Callable[[Work], BaseModel], status: int = HTTPStatus.OK) -> Response:
     """Do what a phone asks: repeating any of it is harmless, so no Idempotency-Key is due."""
     with call.services.registry.begin(_PHONE) as work:
         body = act(work)

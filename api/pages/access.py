@@ -37,6 +37,7 @@ PAGE_ACCESS: Final[Mapping[str, Rule]] = {
     "POST /verify": Rule(PUBLIC, limit_bytes=17 * _MIB, body="form", asks=True, bucket="verifications"),
     "GET /status": Rule(PUBLIC),
     "GET /wallet": Rule(PUBLIC),
+    "GET /wallet/delegated": Rule(PUBLIC),
     "GET /wallet.webmanifest": Rule(PUBLIC),
     "GET /gate": Rule(PUBLIC),
     "GET /gate.webmanifest": Rule(PUBLIC),

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
+from markupsafe import Markup
 
 from api.http.calls import Call, get_call
 from api.http.codes import signing_key
@@ -21,6 +22,7 @@ from api.pages.rendering import go, show, texts_for
 from api.pages.texts import Texts
 from api.pages.times import SHANGHAI
 from api.pages.views import Fact, Option, ProblemView, Tone
+from codes import picture
 from registry.catalogue import service as catalogue
 from registry.certificates.names import normalise_code
 from registry.codes import service as codes
@@ -68,7 +70,9 @@ def grant(request: Request, call: OfCall, form: OfForm) -> Response:
         errors, status = field_errors(refused, t), status_of(refused)
         problem = problem_view(refused, t)
         if parent is not None:
-            view = call.read(lambda work: _page(work, parent, t, form, problem, errors))
+            view = call.read(
+                lambda work: _page(work, parent, t, call.services.settings.public_url, form, problem, errors)
+            )
             return show(request, "delegation.html", view, status=status)
         enterprise = normalise_code(form.text("enterprise"))
         listed = call.read(lambda work: _list(work, enterprise, form, t, problem, errors))
@@ -178,13 +182,18 @@ def _form(work: Work, form: Form, enterprise: str, parent: Delegation | None, t:
 def show_delegation(request: Request, delegation_id: str, call: OfCall) -> Response:
     """一项委托：委托链、待签字节、下级、撤销的影响。"""
     t = texts_for(request)
-    return show(request, "delegation.html", call.read(lambda work: _page(work, delegation_id, t, Form({}, {}))))
+    return show(
+        request,
+        "delegation.html",
+        call.read(lambda work: _page(work, delegation_id, t, call.services.settings.public_url, Form({}, {}))),
+    )
 
 
 def _page(
     work: Work,
     delegation_id: str,
     t: Texts,
+    base: str,
     form: Form,
     problem: ProblemView | None = None,
     errors: Mapping[str, str] | None = None,
@@ -211,15 +220,22 @@ def _page(
         facts.append(Fact(t("delegations.reason"), row.revoked_reason or ""))
     falling = [one for one in delegations.cascade(work, row.id) if one.revoked_at is None]
     may_act = work.actor.has_role("registrar", "window")
+    has_chain, link = state == "live" and may_act, f"{base}/wallet/delegated#{row.id}"
     may_delegate = may_act and state == "live" and bool(rules.may_delegate_to(Role(row.role)))
     return DelegationPage(
         id=row.id, enterprise=row.enterprise, title=f"{row.name or ''} {_role_name(Role(row.role), t)}".strip(),
         words=words, tone=_TONES[state], state=t(f"delegations.state.{state}"), facts=facts,
         to_be_signed=delegations.to_be_signed(work, row).hex() if state == "awaiting" and may_act else "",
-        has_chain=state == "live" and may_act, falling=[_line(one, 0, names, t) for one in falling[1:]],
+        has_chain=has_chain, link=link if has_chain else "", svg=_drawn(link, t) if has_chain else Markup(),
+        falling=[_line(one, 0, names, t) for one in falling[1:]],
         may_revoke=may_act and state != "revoked" and work.actor.department == row.department,
         form=_form(work, form, row.enterprise, row, t) if may_delegate else None, errors=errors or {}, problem=problem,
     )  # fmt: skip
+
+
+def _drawn(link: str, t: Texts) -> Markup:
+    # Drawn here from an address of our own: markup by its making.
+    return Markup(picture.draw_link_svg(link, title=t("delegate.qr")))  # noqa: S704
 
 
 @router.get("/delegations/{delegation_id}/chain.json")
@@ -261,6 +277,8 @@ def _after(request: Request, call: Call, delegation_id: str, act: Callable[[Work
         raise
     except SHOWN_ERRORS as refused:
         problem, errors = problem_view(refused, t), field_errors(refused, t)
-        view = call.read(lambda work: _page(work, delegation_id, t, Form({}, {}), problem, errors))
+        view = call.read(
+            lambda work: _page(work, delegation_id, t, call.services.settings.public_url, Form({}, {}), problem, errors)
+        )
         return show(request, "delegation.html", view, status=status_of(refused))
     return go(f"/delegations/{delegation_id}", done=done)

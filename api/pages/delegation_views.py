@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from markupsafe import Markup
+
 from api.pages.views import Fact, Option, ProblemView, Tone
 
 
@@ -66,6 +68,9 @@ class DelegationPage:
     facts: Sequence[Fact]
     to_be_signed: str
     has_chain: bool
+    #: The link for the delegate's phone and its QR, empty where there is no chain.
+    link: str
+    svg: Markup
     falling: Sequence[DelegationLine]
     may_revoke: bool
     form: DelegationForm | None

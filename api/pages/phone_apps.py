@@ -18,7 +18,7 @@ from api.pages.rendering import show, static_address, static_folder, texts_for
 router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 
 #: Pages that the service worker keeps. They are the same for everybody who has the same settings.
-_PAGES: Final = ("/wallet", "/gate")
+_PAGES: Final = ("/wallet", "/wallet/delegated", "/gate")
 _KEPT: Final = (
     "js/print.js", "js/core/*.js", "js/wallet/*.js", "js/reader/*.js", "vendor/*.js", "vendor/*.wasm",
     "*.css", "art/logo.svg", "icons.svg",
@@ -30,6 +30,12 @@ _BRAND: Final = "#0b566f"
 def wallet(request: Request) -> Response:
     """随身码：手机上的动态码。"""
     return show(request, "wallet.html")
+
+
+@router.get("/wallet/delegated")
+def delegated(request: Request) -> Response:
+    """企业授权码：被委托人手机上的码。"""
+    return show(request, "delegate.html")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 // What the phone asks of the registry: requests signed by its key (verifier/device_request.py).
 
-import { join, toBase64 } from "../core/bytes.js";
+import { toBase64 } from "../core/bytes.js";
 import * as cbor from "../core/cbor.js";
 import * as cose from "../core/cose.js";
-import { ES256, compressed, kidOf, sign } from "../core/suites.js";
+import { compressed } from "../core/suites.js";
 
 const TYPE = "application/vnd.suizheng.device-request";
 const ACTION = 1, MADE_AT = 2, ARGUMENTS = 3;
@@ -15,13 +15,8 @@ export function makeKey() {
 
 export const publicKeyOf = (keys) => compressed(keys.publicKey);
 
-async function signed(keys, action, args, at) {
-  const header = cose.protectedOf(ES256, await kidOf(ES256, await publicKeyOf(keys)), TYPE);
-  const payload = cbor.encode(new Map([[ACTION, action], [MADE_AT, at], [ARGUMENTS, args]]));
-  const signature = await sign(keys.privateKey, cose.toBeSigned(header, payload));
-  return join(
-    Uint8Array.of(0xd2, 0x84), cbor.byteString(header), Uint8Array.of(0xa0), cbor.byteString(payload), cbor.byteString(signature),
-  );
+function signed(keys, action, args, at) {
+  return cose.sign1(cbor.encode(new Map([[ACTION, action], [MADE_AT, at], [ARGUMENTS, args]])), keys, TYPE);
 }
 
 export class Refused extends Error {
@@ -57,3 +52,12 @@ export async function enrol(keys, ticket, pin, skew) {
 
 export const renew = (wallet) => ask("/api/v1/devices/code", wallet.keys, "renew", [wallet.deviceId], wallet.skew);
 export const uses = (wallet) => ask("/api/v1/devices/uses", wallet.keys, "uses", [wallet.deviceId], wallet.skew);
+
+// What this phone's key was delegated, and what it may sign; both answer the same.
+export async function delegationsOf(keys, skew) {
+  return ask("/api/v1/devices/delegations", keys, "delegations", [await publicKeyOf(keys)], skew);
+}
+
+export async function signDelegation(keys, id, signature, skew) {
+  return ask("/api/v1/devices/delegations/signature", keys, "sign-delegation", [await publicKeyOf(keys), id, signature], skew);
+}

@@ -5,41 +5,15 @@ import { present } from "../core/presentation.js";
 import * as store from "../core/store.js";
 import { watchPrint } from "../print.js";
 import { Refused, enrol, makeKey, renew, uses } from "./registry.js";
+import { choiceOf, drawing, keepAwake, moment, part, put, show, showAge, showLine, showRest, texts } from "./screen.js";
 
 const WINDOW = 30, RENEW_EVERY = 600, NAME = "wallet", PENDING = "wallet-pending";
-const texts = JSON.parse(document.getElementById("texts").dataset.texts);
-const part = (name) => document.querySelector(`[data-part="${name}"]`);
-const put = (name, text) => { part(name).textContent = text; };
-
-let wallet = null, drawCode = null, shownAt = 0, askedAt = 0, lock = null;
+let wallet = null, drawCode = null, shownAt = 0, askedAt = 0;
 
 // ---- What the page shows ------------------------------------------------------------------------------------------
 
-function show(state) {
-  document.body.dataset.state = state;
-  for (const section of document.querySelectorAll("[data-when]")) section.hidden = !section.dataset.when.split(" ").includes(state);
-}
-
-function showLine(text, tone = "") {
-  const line = part("line");
-  line.hidden = !text;
-  line.textContent = text;
-  line.className = `wallet-line ${tone}`;
-}
-
 const now = () => Date.now() / 1000 + (wallet?.skew ?? 0);
 const stateOf = () => (!wallet ? "none" : wallet.ended ? "ended" : now() >= wallet.expiresAt ? "expired" : "ready");
-
-function moment(seconds) {
-  const form = { year: "numeric", month: "long", day: "numeric", hour: "2-digit", minute: "2-digit", timeZone: "Asia/Shanghai" };
-  return new Intl.DateTimeFormat(document.documentElement.lang, form).format(new Date(seconds * 1000));
-}
-
-function age(seconds) {
-  const form = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" });
-  if (seconds < 3600) return form.format(-Math.round(seconds / 60), "minute");
-  return seconds < 86400 ? form.format(-Math.round(seconds / 3600), "hour") : form.format(-Math.round(seconds / 86400), "day");
-}
 
 function showWallet() {
   const state = stateOf();
@@ -48,7 +22,7 @@ function showWallet() {
   if (!wallet) return;
   showChoice();
   put("until", texts.codeUntil.replace("{at}", moment(wallet.expiresAt)));
-  showAge();
+  showAge(now() - wallet.renewedAt, RENEW_EVERY * 2);
 }
 
 // One thing a showing: whoever scans the code sees that one, and the QR stays small.
@@ -63,15 +37,8 @@ function settleChoice() {
 }
 
 function showChoice() {
-  part("grants").replaceChildren(...choices().map((grant) => {
-    const item = document.createElement("label"), box = document.createElement("input"), said = document.createElement("span");
-    Object.assign(box, { type: "radio", name: "grant", value: keyOf(grant), checked: keyOf(grant) === wallet.chosen });
-    box.addEventListener("change", () => choose(box.value));
-    said.append(Object.assign(document.createElement("b"), { textContent: grant.name }), document.createElement("br"), aboutOf(grant));
-    item.className = "choice";
-    item.append(box, said);
-    return item;
-  }));
+  part("grants").replaceChildren(...choices().map((grant) =>
+    choiceOf("grant", keyOf(grant), grant.name, aboutOf(grant), keyOf(grant) === wallet.chosen, choose)));
   part("no-grants").hidden = wallet.grants.length > 0;
   part("choose-first").hidden = chosen() !== null;
   part("code-card").hidden = stateOf() !== "ready" || chosen() === null;
@@ -92,12 +59,6 @@ async function choose(key) {
   await tick();
 }
 
-function showAge() {
-  const old = now() - wallet.renewedAt;
-  part("age").textContent = navigator.onLine && old < RENEW_EVERY * 2 ? texts.fresh : texts.offline.replace("{age}", age(old));
-  document.body.dataset.offline = navigator.onLine ? "no" : "yes";
-}
-
 // ---- The code, anew every half minute -----------------------------------------------------------------------------
 
 async function showCode() {
@@ -116,9 +77,8 @@ async function tick() {
   const left = WINDOW - (now() - shownAt);
   if (left <= 0 || left > WINDOW + 1) await showCode();
   const rest = Math.max(0, WINDOW - (now() - shownAt));
-  part("ring").style.strokeDashoffset = String(1 - rest / WINDOW);
-  put("seconds", String(Math.ceil(rest)));
-  showAge();
+  showRest(rest, WINDOW);
+  showAge(now() - wallet.renewedAt, RENEW_EVERY * 2);
   if (now() - askedAt > RENEW_EVERY && navigator.onLine) await refresh(false);
 }
 
@@ -199,14 +159,6 @@ async function showUses() {
 
 // ---- The page -----------------------------------------------------------------------------------------------------
 
-async function keepAwake() {
-  try {
-    if (!document.hidden && document.body.dataset.state === "ready") lock = await navigator.wakeLock?.request("screen");
-  } catch {
-    lock = null;
-  }
-}
-
 async function leave() {
   if (!window.confirm(texts.sureToRemove)) return;
   await store.remove(NAME);
@@ -237,9 +189,7 @@ async function begin() {
     shownAt = 0;
     keepAwake();
   });
-  // Missing where the parts of others were not installed: everything else works, and the page says so.
-  drawCode = await import("./draw.js").then((module) => module.drawCode, () => null);
-  if (!drawCode) showLine(texts.cannotDraw, "bad");
+  drawCode = await drawing();
   wallet = (await store.get(NAME)) ?? null;
   askedAt = wallet ? wallet.renewedAt : 0;
   window.addEventListener("hashchange", takeTicket);
