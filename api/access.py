@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 ADMINISTRATOR, REGISTRAR, WINDOW, VENUE, AUDITOR = "administrator", "registrar", "window", "venue", "auditor"
-ROLES = frozenset({ADMINISTRATOR, REGISTRAR, WINDOW, VENUE, AUDITOR})
+#: A gate's token: it hands visits in. Trust bundles, with the rules of venues in them, are public.
+GATE = "gate"
+ROLES = frozenset({ADMINISTRATOR, REGISTRAR, WINDOW, VENUE, AUDITOR, GATE})
 
 #: No account is needed.
 PUBLIC = frozenset({"public"})
-#: Whoever has proved who they are, whatever the roles.
+#: Whoever has proved who they are, whatever the roles; but no mere gate.
 ANY = frozenset({"any"})
 
 _KIB, _MIB = 1024, 1024 * 1024
@@ -43,7 +45,9 @@ class Rule:
 
     def allows(self, roles: frozenset[str]) -> bool:
         """Whether an authenticated caller with these roles may call the operation."""
-        return self.is_public or self.roles == ANY or not self.roles.isdisjoint(roles)
+        if self.is_public:
+            return True
+        return roles != {GATE} if self.roles == ANY else not self.roles.isdisjoint(roles)
 
 
 def may(*roles: str) -> frozenset[str]:
@@ -217,7 +221,7 @@ OPERATIONS: Mapping[str, Rule] = {
     "POST /api/v1/venues": Rule(may(VENUE, ADMINISTRATOR)),
     "GET /api/v1/venues": Rule(may(VENUE, ADMINISTRATOR, AUDITOR)),
     "POST /api/v1/venues/{venue_id}/passes": _HOSTING,
-    "POST /api/v1/venues/{venue_id}/visits": Rule(may(VENUE), limit_bytes=16 * _MIB),
+    "POST /api/v1/venues/{venue_id}/visits": Rule(may(VENUE, GATE), limit_bytes=16 * _MIB),
     "POST /api/v1/venue-applications": Rule(may(WINDOW, VENUE, ADMINISTRATOR)),
     "GET /api/v1/venue-applications": Rule(may(WINDOW, VENUE, ADMINISTRATOR, AUDITOR)),
     "POST /api/v1/venue-applications/{application_id}/decision": _HOSTING,

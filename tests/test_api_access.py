@@ -102,6 +102,21 @@ def _token(office: OpenOffice, name: str, lasts: timedelta, *, revoke: bool) -> 
     return str(made["secret"])
 
 
+def test_a_gates_token_opens_the_handing_in_of_visits_and_what_is_public() -> None:
+    rules = {**OPERATIONS, **PAGE_ACCESS}
+    gate = {operation for operation, rule in rules.items() if rule.allows(frozenset({"gate"})) and not rule.is_public}
+    assert gate == {"POST /api/v1/venues/{venue_id}/visits"}
+    assert OPERATIONS["GET /api/v1/trust"].is_public
+    # With another role it opens what that opens.
+    assert rules["GET /api/v1/types"].allows(frozenset({"gate", "venue"}))
+
+
+def test_nobody_is_given_the_role_of_a_gate(office: OpenOffice) -> None:
+    body = {"username": "gatekeeper", "name": "示例", "department": ISSUER, "roles": ["gate"]}
+    answer = office.send("POST", "/api/v1/accounts", "administrator", json=body)
+    assert (answer.status_code, answer.json()["errors"][0]["reason"]) == (422, "role_of_tokens")
+
+
 def test_only_a_handful_of_operations_are_public() -> None:
     public = {operation for operation, rule in OPERATIONS.items() if rule.is_public}
     assert public == {

@@ -97,7 +97,7 @@ def test_visits_are_the_verifiers_own_and_reach_the_registry_once_though_the_ans
             route.continue_()
 
     page.route("**/visits", lose)
-    give_token(page, own_token(site, "venue"))
+    give_token(page, own_token(site, "gate"))
     expect(page.locator("[data-part=door]")).to_have_attribute("data-state", "waiting")
     assert len(rows_of(site, venue)) == 3 and waiting(page) == "3"
     page.get_by_role("button", name="立即上交").click()
@@ -119,7 +119,7 @@ def test_a_gate_records_without_a_network_and_hands_in_when_it_is_back(
     venue, page = own_venue(site), door.page
     static = own_code(site, venue, phone)
     open_gate(page, venue)
-    give_token(page, own_token(site, "venue"))
+    give_token(page, own_token(site, "gate"))
     door.context.set_offline(True)
     assert type_code(page, now_shown(static, phone)) == ("valid", "pass")
     page.keyboard.press("Escape")
@@ -142,7 +142,7 @@ def test_a_refused_token_loses_nothing_and_another_one_helps(door: Watched, site
     expect(page.locator("[data-part=door-line]")).to_contain_text("登记处没有接收")
     assert len(page.evaluate(KEPT)) == 1 and rows_of(site, venue) == []
     page.get_by_role("button", name="删除令牌").click()
-    give_token(page, own_token(site, "venue"))
+    give_token(page, own_token(site, "gate"))
     expect(page.locator("[data-part=door]")).to_have_attribute("data-state", "done")
     assert len(rows_of(site, venue)) == 1
 
@@ -203,7 +203,7 @@ def test_what_was_decided_before_the_browser_was_killed_is_known_after_it(
         expect(page.locator("[data-part=recorded]")).to_have_text("1")
         assert type_code(page, shown) == ("invalid", "replayed")
         page.keyboard.press("Escape")
-        give_token(page, own_token(site, "venue"))
+        give_token(page, own_token(site, "gate"))
         wait_until(lambda: len(rows_of(site, venue)) == 2, 20)
         assert [row.reason for row in rows_of(site, venue)] == ["pass", "replayed"]
     finally:

@@ -29,14 +29,14 @@ class NewAccount(Incoming):
     username: str = Field(max_length=64, description="用户名：3 至 32 位小写字母、数字或 . _ -")
     name: str = Field(max_length=100, description="姓名")
     department: str | None = Field(default=None, max_length=18, description="所属部门的统一社会信用代码")
-    roles: list[str] = Field(max_length=5, description="角色")
+    roles: list[str] = Field(max_length=6, description="角色")
     reason: str = Field(default="", max_length=200, description="理由；实行双人复核时必填")
 
 
 class Roles(Incoming):
     """Other roles for an account."""
 
-    roles: list[str] = Field(max_length=5, description="角色")
+    roles: list[str] = Field(max_length=6, description="角色")
     reason: str = Field(default="", max_length=200, description="理由；实行双人复核时必填")
 
 
@@ -64,7 +64,7 @@ class NewToken(Incoming):
 
     name: str = Field(max_length=100, description="令牌名称，说明由哪个系统使用")
     department: str | None = Field(default=None, max_length=18, description="所属部门的统一社会信用代码")
-    roles: list[str] = Field(max_length=5, description="角色")
+    roles: list[str] = Field(max_length=6, description="角色")
     expires_at: Moment = Field(description="到期时间（带时区），最长 400 天", strict=False)
     reason: str = Field(default="", max_length=200, description="理由；实行双人复核时必填")
 

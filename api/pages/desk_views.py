@@ -361,6 +361,7 @@ class AccountsPage:
     tokens: Sequence[TokenLine]
     departments: Sequence[Option]
     roles: Sequence[Option]
+    token_roles: Sequence[Option]
     form: AccountForm
     secret: Secret | None = None
     errors: Mapping[str, str] = field(default_factory=dict)

@@ -150,6 +150,7 @@ def _page(
             staff=[_staff(row, names, work, t) for row in accounts.list_staff(work)],
             tokens=[_token(row, names, work, t) for row in tokens.list_tokens(work)],
             departments=list(names.items()), roles=wording.role_options(t),
+            token_roles=wording.token_role_options(t),
             form=form or AccountForm(expires_on=in_a_year.isoformat()), secret=secret, errors=errors or {},
             problem=problem, problem_in=place, dual=control.binding_since(work) is not None,
         )  # fmt: skip

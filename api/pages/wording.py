@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from api.pages.texts import Texts
 from api.pages.views import Option, Tone
-from registry.accounts.rules import ROLES
+from registry.accounts.rules import ROLES, TOKEN_ROLES
 from registry.authorisations.rules import ROUTES
 from registry.catalogue import field_rows
 from registry.catalogue import service as catalogue
@@ -51,7 +51,12 @@ def suite_name(name: str) -> str:
 
 
 def role_options(t: Texts) -> list[Option]:
-    """Every role, to give."""
+    """Every role that people may have, to give."""
+    return [(role, role_name(role, t)) for role in ROLES if role not in TOKEN_ROLES]
+
+
+def token_role_options(t: Texts) -> list[Option]:
+    """Every role that a token may have."""
     return [(role, role_name(role, t)) for role in ROLES]
 
 

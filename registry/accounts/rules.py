@@ -19,7 +19,10 @@ ROLES = {
     "window": "综合窗口",
     "venue": "场所管理员",
     "auditor": "审计员",
+    "gate": "闸口",
 }
+#: A gate is a machine that anybody may pick up: the role is for tokens, and opens what a gate needs and nothing else.
+TOKEN_ROLES = frozenset({"gate"})
 
 #: Wrong passwords in a row until the account is locked, and for how long.
 MAX_FAILURES = 5
@@ -52,6 +55,8 @@ def check_staff(username: str, name: str, roles: Iterable[str], department: str 
     """Every fault of an account's facts."""
     chosen = list(roles)
     errors = check_roles(chosen)
+    if not TOKEN_ROLES.isdisjoint(chosen):
+        errors.append(FieldError("roles", "role_of_tokens", "“闸口”角色只用于令牌，不能给人员。"))
     if not _USERNAME.fullmatch(username):
         errors.append(FieldError("username", "wrong_form", "用户名应为 3 至 32 位小写字母、数字或 . _ -，以字母开头。"))
     if not 0 < len(name.strip()) <= 50 or not name.isprintable():
