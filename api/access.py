@@ -172,6 +172,7 @@ OPERATIONS: Mapping[str, Rule] = {
     "POST /api/v1/disputes/{dispute_id}/decision": _ISSUING,
     "POST /api/v1/disputes/{dispute_id}/closing": _HANDLING,
     "POST /api/v1/materials": Rule(may(REGISTRAR, WINDOW), limit_bytes=256 * _KIB),
+    "GET /api/v1/materials": _READING,
     "POST /api/v1/invoices": _HANDLING,
     "GET /api/v1/materials/{material_id}": _READING,
     "GET /api/v1/materials/{material_id}/receipt": _READING,

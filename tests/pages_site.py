@@ -323,6 +323,7 @@ def pages_of(site: Site) -> dict[str, str]:
         "codes": "/codes?kind=person", "code": f"/codes/{site.code_id}", "venues": "/venues",
         "phones": "/devices",
         "venue": f"/venues/{site.venue_id}", "accounts": "/accounts", "keys": "/keys",
+        "materials": "/materials", "material-new": f"/materials/new?type={site.types[902]}",
         "matters": "/matters", "matter": "/matters/CN-FOOD-01", "matter-edit": "/matters/CN-FOOD-01/edit",
         "departments": "/departments", "types": "/types", "type": f"/types/{site.types[3]}",
         "type-draft": f"/types/drafts/{site.type_draft_id}?check=1",

@@ -156,7 +156,7 @@ FAMILIES = {
         "type_saved", "type_published", "type_taken_back", "type_discarded", "type_restored", "local_code",
         "local_code_removed",
         "department_registered", "department_suspended", "department_reinstated", "scope_granted", "scope_ended",
-        "matter_registered", "matter_changed", "matter_retired", "matter_restored",
+        "material", "matter_registered", "matter_changed", "matter_retired", "matter_restored",
         "key_ended", "key_held", "key_served", "proposal_approved", "proposal_refused", "proposal_withdrawn",
         "proposed", "roles",
     ),

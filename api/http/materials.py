@@ -6,13 +6,13 @@ from datetime import date, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
 
 from api.http import receipts
 from api.http.calls import Answer, Call, get_call
 from api.http.certificates import Attachment, Holder
-from api.http.forms import USUAL, Incoming, Outgoing, problems
+from api.http.forms import USUAL, Cursor, Incoming, Limit, Outgoing, problems
 from api.http.guard import GuardedRoute
 from registry.catalogue import service as catalogue
 from registry.certificates import masking
@@ -74,6 +74,28 @@ class MaterialShown(Outgoing):
     index: int | None
 
 
+class MaterialLine(Outgoing):
+    """A material in a list."""
+
+    id: str
+    type_code: str
+    title: str
+    department: str
+    matter_code: str | None
+    case_no: str | None
+    status: int = Field(description="状态，0 为有效")
+    valid_from_on: date
+    valid_to_on: date | None
+    registered_at: datetime
+
+
+class Materials(Outgoing):
+    """Materials, newest first."""
+
+    items: list[MaterialLine]
+    next_cursor: str | None
+
+
 @router.post(
     "/materials", status_code=202, response_model=MaterialAccepted, summary="登记材料", responses=problems(404)
 )
@@ -97,6 +119,28 @@ def register(body: NewMaterial, call: OfCall) -> Response:
         return Answer(HTTPStatus.ACCEPTED, accepted)
 
     return call.answer(act)
+
+
+@router.get("/materials", summary="材料列表")
+def list_materials(
+    call: OfCall,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+    type_code: Annotated[str | None, Query(max_length=21, description="材料类型代码，或对应的本地目录代码")] = None,
+    case_no: Annotated[str | None, Query(max_length=64, description="办件编号")] = None,
+) -> Materials:
+    """本部门登记的，新登记的在前；审计员可见全部。"""
+
+    def ask(work: Work) -> Materials:
+        page = materials.list_page(work, materials.Search(seen_of(work), type_code, case_no), cursor, limit)
+        return Materials(items=[MaterialLine.model_validate(row) for row in page.materials], next_cursor=page.cursor)
+
+    return call.read(ask)
+
+
+def seen_of(work: Work) -> str | None:
+    """The department whose materials the actor lists; None for auditors, who list all."""
+    return None if work.actor.has_role("auditor") else work.actor.department or ""
 
 
 @router.get("/materials/{material_id}", summary="材料详情", responses=problems(404))

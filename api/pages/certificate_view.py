@@ -29,8 +29,6 @@ from verifier.code import CodeKind
 from verifier.entry import Kind
 from verifier.status import Status
 
-_KIB = 1024
-
 
 def sees_whole(work: Work, row: Certificate) -> bool:
     """Whether the actor is a registrar of the issuer, who sees faces whole."""
@@ -143,16 +141,10 @@ def _files(work: Work, row: Certificate, face: Mapping[str, Any], whole: bool, t
         FileLine(
             href=f"/certificates/{row.id}/files/{place}" if whole else "",
             name=str(file["name"]),
-            note=f"{_size(int(file['size']))} · {file['media_type']}",
+            note=f"{wording.file_size(int(file['size']))} · {file['media_type']}",
         )
         for place, file in enumerate(shown)
     ]
-
-
-def _size(count: int) -> str:
-    if count < _KIB * _KIB:
-        return f"{max(1, round(count / _KIB))} KB"
-    return f"{count / _KIB / _KIB:.1f} MB"
 
 
 def operations_of(work: Work, row: Certificate) -> list[Operation]:

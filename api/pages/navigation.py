@@ -53,6 +53,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Way, ...]], ...]] = (
         "nav.group_serve",
         (
             _way("/use", "nav.use", "briefcase", WINDOW, also=("/uses",)),
+            _way("/materials", "nav.materials", "files", REGISTRAR, WINDOW, AUDITOR),
             _way("/invoices", "nav.invoices", "file", REGISTRAR, WINDOW),
             _way("/codes", "nav.codes", "qr", REGISTRAR, WINDOW, VENUE, also=("/relatives",)),
             _way("/delegations", "nav.delegations", "users", REGISTRAR, WINDOW, AUDITOR),

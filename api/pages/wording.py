@@ -108,6 +108,11 @@ def type_options(work: Work) -> list[Option]:
     return [(row.code, row.name) for row in catalogue.list_types(work, "certificate")]
 
 
+def file_size(count: int) -> str:
+    """So many bytes, as KB or MB."""
+    return f"{max(1, round(count / 1024))} KB" if count < 1024 * 1024 else f"{count / 1024 / 1024:.1f} MB"
+
+
 def department_names(work: Work) -> dict[str, str]:
     """The names of all departments by code."""
     rows = work.session.execute(select(Department.code, Department.name)).tuples()

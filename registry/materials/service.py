@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, time
 from typing import Any
 
@@ -32,6 +33,8 @@ from verifier.entry import Entry, Kind
 from verifier.errors import MalformedError
 from verifier.status import Status
 from verifier.times import SHANGHAI, shanghai_day
+
+MAX_PAGE_ROWS = 200
 
 
 def register(work: Work, draft: rules.MaterialDraft, files: Sequence[AttachedFile] = ()) -> Material:
@@ -214,12 +217,35 @@ def of_holder(work: Work, holder_index: bytes) -> list[Material]:
     return list(work.session.scalars(query))
 
 
-def list_page(work: Work, department: str | None = None, cursor: str | None = None, limit: int = 50) -> list[Material]:
-    """Materials, newest first, of one department if given; `cursor` is the last id of the page before."""
-    query = select(Material).order_by(Material.id.desc()).limit(max(1, min(limit, 200)))
-    if department is not None:
-        query = query.where(Material.department == department)
-    return list(work.session.scalars(query if cursor is None else query.where(Material.id < cursor)))
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What to narrow a list by; all given parts must hold. `type_code` may be a local one."""
+
+    department: str | None = None
+    type_code: str | None = None
+    case_no: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some materials, newest first; `cursor` continues the list, None at its end."""
+
+    materials: list[Material]
+    cursor: str | None
+
+
+def list_page(work: Work, search: Search, cursor: str | None = None, limit: int = 50) -> Page:
+    """One page of materials, newest first. A page stays the same when others are added meanwhile."""
+    limit = max(1, min(limit, MAX_PAGE_ROWS))
+    query = select(Material).order_by(Material.id.desc()).limit(limit + 1)
+    if search.department is not None:
+        query = query.where(Material.department == search.department)
+    if search.type_code is not None:
+        query = query.where(Material.type_code == catalogue.national_code(work, search.type_code))
+    if search.case_no is not None:
+        query = query.where(Material.case_no == search.case_no)
+    found = list(work.session.scalars(query if cursor is None else query.where(Material.id < cursor)))
+    return Page(found[:limit], found[limit - 1].id if len(found) > limit else None)
 
 
 def _unknown() -> NotFoundError:
