@@ -30,7 +30,7 @@ def _session_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Netwo
         missing("geth (make tools)")
     network = Network.make(tmp_path_factory.mktemp("network"), draw=drawing("four validators"))
     try:
-        network.up()
+        network.up(HANGS_AFTER_SECONDS)
         yield network
     finally:
         network.down()
@@ -71,7 +71,7 @@ def _an_operator_at_hand(network: Network) -> Iterator[None]:
 def _make_whole(network: Network) -> None:
     states = network.status()
     if any((one.state, one.peers) != ("running", network.size - 1) for one in states):
-        network.up()
+        network.up(HANGS_AFTER_SECONDS)
         network.heal()
         highest = max(one.height or 0 for one in network.status())
         network.wait_for_agreement(highest, timeout_seconds=HANGS_AFTER_SECONDS)
@@ -94,7 +94,7 @@ def _lone_validator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Networ
         missing("geth (make tools)")
     network = Network.make(tmp_path_factory.mktemp("lone"), validators=1, draw=drawing("lone"))
     try:
-        network.up()
+        network.up(HANGS_AFTER_SECONDS)
         yield network
     finally:
         network.down()

@@ -167,7 +167,7 @@ def test_two_dead_validators_are_waited_for_and_a_higher_price_that_cannot_be_pa
     with post.sending(3) as answers:
         time.sleep(5)
         assert _believed(answers) == []
-        four_validators.up()
+        four_validators.up(HANGS_AFTER_SECONDS)
     post.until_settled()
     assert post.sent() == 3
     assert post.outbox.backlog().open == 0

@@ -127,7 +127,7 @@ def test_nothing_that_was_anchored_is_lost_when_all_validators_are_killed_at_onc
         four_validators.kill(number)
     with pytest.raises(ChainUnavailableError):
         world.anchors.latest()
-    four_validators.up()
+    four_validators.up(HANGS_AFTER_SECONDS)
     assert world.anchors.find(5, uniform_root(5)) == anchor
     assert world.anchors.anchor(9, uniform_root(9), 5, uniform_proof(5, 9)).size == 9
     world.close()
@@ -186,7 +186,7 @@ def another_network(tmp_path_factory: pytest.TempPathFactory, _session_network: 
     """A network of one validator with the same chain id and another genesis."""
     network = Network.make(tmp_path_factory.mktemp("another"), validators=1, draw=drawing("another"))
     try:
-        network.up()
+        network.up(HANGS_AFTER_SECONDS)
         yield network
     finally:
         network.down()
