@@ -101,7 +101,9 @@ def test_what_a_department_signs_is_valid_by_its_own_key_and_the_service_signs_n
     listed = [one for one in lite.bundle().content.keys if one.owner == CARE]
     assert [one.public == key.public for one in listed] == [False, True]
     assert listed[0].valid_to == listed[1].valid_from
-    assert [one.purposes for one in listed] == [("entries", "extract"), ("entries",)]
+    # SM2 has no name in JOSE, in which extracts are signed.
+    own_purposes = ("entries",) if suite is Suite.SM2 else ("entries", "extract")
+    assert [one.purposes for one in listed] == [("entries", "extract"), own_purposes]
 
 
 def test_only_who_holds_a_key_registers_it_and_only_once(place: Place) -> None:

@@ -16,7 +16,7 @@ can show that what is told is what the log committed to. Written out for outside
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -25,7 +25,7 @@ from verifier.canonical import canonicalise
 from verifier.entry import Entry, Kind
 from verifier.errors import MalformedError
 from verifier.evidence import open_entry
-from verifier.jws import decode, encode, jwk_of, sign_jws
+from verifier.jws import decode, encode, jwk_of, parse_object, signing_input
 from verifier.key_binding import holder_key
 from verifier.sd_jwt import ALGORITHM, SHA_256, Concealer, SdJwt, assemble, open_sd_jwt, without_gaps
 from verifier.suites import PublicKey, SigningKey
@@ -73,6 +73,27 @@ class OpenExtract:
     original: Entry
 
 
+@dataclass(frozen=True, slots=True)
+class Unsigned:
+    """An extract before its issuer has signed it. claims: RFC 8785 bytes of those of the JWT."""
+
+    claims: bytes
+    disclosures: tuple[str, ...]
+
+    def dated(self, made_at: datetime) -> Unsigned:
+        """The same, made at another time."""
+        claims = {**parse_object(self.claims), "iat": int(made_at.timestamp())}
+        return replace(self, claims=canonicalise(claims))
+
+    def to_be_signed(self, key: PublicKey) -> bytes:
+        """What the issuer's key signs. Raises MalformedError where its suite has no name in JOSE."""
+        return signing_input(parse_object(self.claims), key, TYPE, kid=key.kid.hex()).encode()
+
+    def signed(self, key: PublicKey, signature: bytes) -> str:
+        """The SD-JWT with this signature, which nobody has checked."""
+        return assemble(f"{self.to_be_signed(key).decode()}.{encode(signature)}", self.disclosures)
+
+
 def sign_extract(
     shown: Mapping[str, Any],
     signed_entry: bytes,
@@ -82,10 +103,20 @@ def sign_extract(
     draw: Callable[[int], bytes],
     device: PublicKey | None = None,
 ) -> str:
-    """The SD-JWT of `shown`, a part of a certificate's face with at least OPEN_FIELDS, by its issuer's `key`.
+    """The SD-JWT of `shown`, as `draft_extract` has it, by its issuer's `key`. Raises MalformedError."""
+    unsigned = draft_extract(shown, signed_entry, occasion, origin, draw, device)
+    return unsigned.signed(key.public, key.sign(unsigned.to_be_signed(key.public)))
 
-    Raises MalformedError, also for keys whose suite has no name in JOSE.
-    """
+
+def draft_extract(
+    shown: Mapping[str, Any],
+    signed_entry: bytes,
+    occasion: Occasion,
+    origin: str,
+    draw: Callable[[int], bytes],
+    device: PublicKey | None = None,
+) -> Unsigned:
+    """What is signed of `shown`, a part of a certificate's face with at least OPEN_FIELDS. Raises MalformedError."""
     _, entry = open_entry(signed_entry)
     concealer = Concealer(draw)
     claims = {
@@ -96,8 +127,7 @@ def sign_extract(
         "evidence": {"entry": encode(signed_entry)}, "certificate": _conceal(shown, concealer), ALGORITHM: SHA_256,
         **({} if device is None else {"cnf": {"jwk": jwk_of(device)}}),
     }  # fmt: skip
-    jwt = sign_jws(claims, key, TYPE, kid=key.public.kid.hex())
-    return assemble(jwt, concealer.disclosures)
+    return Unsigned(canonicalise(claims), tuple(concealer.disclosures))
 
 
 def _conceal(shown: Mapping[str, Any], concealer: Concealer) -> dict[str, Any]:

@@ -104,12 +104,17 @@ def _committed(opened: OpenExtract, evidence: bytes) -> EvidenceBundle:
     bundle = EvidenceBundle.from_bytes(evidence)
     if bundle.signed_entry != decode(opened.claims["evidence"]["entry"]):
         raise CommitmentError("other_entry", "证据包是另一件证照的")
-    face = parse_object(bundle.face)
-    if reseal(bundle.face, bundle.salts, face).digest != opened.original.digest:
-        raise CommitmentError("digest_differs", "照面数据与存证时的内容不一致")
-    if not _is_part(opened.sd_jwt.claims["certificate"], face):
-        raise CommitmentError("field_differs", "所示字段与存证的照面数据不一致")
+    check_told(opened, bundle.face, bundle.salts)
     return bundle
+
+
+def check_told(opened: OpenExtract, face: bytes, salts: bytes) -> None:
+    """Raises CommitmentError unless the original's entry commits to these and what is told is part of them."""
+    fields = parse_object(face)
+    if reseal(face, salts, fields).digest != opened.original.digest:
+        raise CommitmentError("digest_differs", "照面数据与存证时的内容不一致")
+    if not _is_part(opened.sd_jwt.claims["certificate"], fields):
+        raise CommitmentError("field_differs", "所示字段与存证的照面数据不一致")
 
 
 def _is_part(told: Any, whole: Any) -> bool:

@@ -58,13 +58,18 @@ class Jws:
         key.check(signature, self.signed)
 
 
-def sign_jws(claims: dict[str, Any], key: SigningKey, typ: str, **header: str) -> str:
-    """The compact serialisation of claims. Raises MalformedError where the key's suite has no name in JOSE."""
-    algorithm = ALGORITHMS.get(key.public.suite)
+def signing_input(claims: dict[str, Any], key: PublicKey, typ: str, **header: str) -> str:
+    """What `key` signs of claims (RFC 7515 5.1). Raises MalformedError where its suite has no name in JOSE."""
+    algorithm = ALGORITHMS.get(key.suite)
     if algorithm is None:
         raise MalformedError("suite_without_jose", "国密 SM2 没有登记的 JOSE 算法名称，不能签署 JWT")
     protected = canonicalise({"alg": algorithm, "typ": typ, **header})
-    signed = f"{encode(protected)}.{encode(canonicalise(claims))}"
+    return f"{encode(protected)}.{encode(canonicalise(claims))}"
+
+
+def sign_jws(claims: dict[str, Any], key: SigningKey, typ: str, **header: str) -> str:
+    """The compact serialisation of claims. Raises MalformedError as `signing_input` does."""
+    signed = signing_input(claims, key.public, typ, **header)
     return f"{signed}.{encode(key.sign(signed.encode()))}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,7 +11,12 @@ from verifier import cose
 from verifier.commitment import parse_object, reseal
 from verifier.entry import Entry, Kind
 from verifier.errors import CommitmentError, MalformedError
-from verifier.suites import PublicKey
+from verifier.extract import TYPE as EXTRACT
+from verifier.extract import OpenExtract, open_extract
+from verifier.extract_verdict import check_told
+from verifier.jws import encode
+from verifier.sd_jwt import assemble, open_sd_jwt
+from verifier.suites import SIGNATURE_BYTES, PublicKey
 
 #: How far the registry's clock may be from the signer's own.
 CLOCKS_DIFFER_BY = timedelta(minutes=10)
@@ -33,6 +39,40 @@ class Examined:
 
     entry: Entry
     fields: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractRequest:
+    """An extract to be signed: the JWS signing input, its disclosures, and the face with its salts it is a part of."""
+
+    to_be_signed: bytes
+    disclosures: tuple[str, ...]
+    face: bytes
+    salts: bytes
+
+
+def examine_extract(
+    request: ExtractRequest, key: PublicKey, department: str, at: datetime, is_ours: Callable[[cose.Sign1, Entry], bool]
+) -> OpenExtract:
+    """The extract, if it is the department's, of this moment, for this key, and tells nothing that is not in the face.
+
+    is_ours: whether the department's own key, then in force, signed that entry. Raises MalformedError, KindError,
+    CommitmentError.
+    """
+    unsigned = b".".join((request.to_be_signed, encode(bytes(SIGNATURE_BYTES)).encode()))
+    text = assemble(unsigned.decode("ascii", "replace"), request.disclosures).encode()
+    origin = str(open_sd_jwt(text, EXTRACT).claims.get("vct")).rpartition("/types/")[0]
+    opened = open_extract(text, origin)
+    if opened.claims["iss"] != department:
+        raise MalformedError("other_department", f"摘录件以 {opened.claims['iss']} 的名义，不是本部门，不予签署")
+    if opened.sd_jwt.jwt.kid != key.kid:
+        raise MalformedError("other_key", "摘录件写明由另一把密钥签署，不予签署")
+    if abs(opened.made_at - at) > CLOCKS_DIFFER_BY:
+        raise MalformedError("clocks_differ", f"摘录件的时间 {opened.made_at.isoformat()} 与本机时钟相差超过 10 分钟")
+    if not is_ours(opened.original_message, opened.original):
+        raise CommitmentError("entry_not_ours", "所附的存证条目不是用本部门的密钥签署的，请用 --trust 给出信任包核对")
+    check_told(opened, request.face, request.salts)
+    return opened
 
 
 def examine(request: Request, key: PublicKey, department: str, at: datetime) -> Examined:

@@ -28,13 +28,16 @@ def add_signing(commands: argparse._SubParsersAction[Parser]) -> None:
     keys.set_defaults(module="department_keys")
     sign = commands.add_parser(
         "sign-entries",
-        help="部门自行签署存证条目",
-        description="领取待签条目，逐条核对内容与摘要，用部门自己的密钥签署后提交；可以重复执行。"
+        help="部门自行签署存证条目与摘录件",
+        description="领取待签条目与摘录件，逐条核对内容与摘要，用部门自己的密钥签署后提交；可以重复执行。"
         "退出状态：0 全部签署，1 有条目未签署，64 命令有误。" + _TOKEN,
     )
     _add_server(sign)
     sign.add_argument(
         "--numbers", metavar="文件", type=Path, help="只签署编号在此清单中的证照（每行一个），其余留下不签"
+    )
+    sign.add_argument(
+        "--trust", metavar="信任包", type=Path, help="摘录件：核对原证照的存证条目是本部门此前的密钥签署的"
     )
     sign.add_argument("--limit", metavar="条数", type=positive, default=500, help="每次领取多少条，最多 500")
     sign.add_argument("--follow", metavar="秒", type=positive, help="不退出，每隔这么多秒再签一次")

@@ -14,13 +14,17 @@ from api.cli.arguments import now
 from api.cli.department_client import DepartmentClient
 from api.cli.department_keys import load_key, open_client
 from api.cli.errors import CommandError
+from api.cli.reading import read_given
+from api.cli.signing_extracts import ExtractSigner
 from api.gate.errors import cause_of
 from verifier.entry import Kind
 from verifier.errors import VerificationError
 from verifier.signing_request import Request, examine
 from verifier.suites import SoftwareKey
+from verifier.trust import TrustBundle
 
 EXIT_LEFT = 1
+_MAX_TRUST_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -91,12 +95,15 @@ def run(options: argparse.Namespace) -> int:
         key = load_key(options.key)
     except VerificationError as error:
         raise CommandError(error.message) from error
-    signer = Signer(open_client(options), key, options.department, _numbers(options.numbers), options.limit)
+    client = open_client(options)
+    signer = Signer(client, key, options.department, _numbers(options.numbers), options.limit)
+    extracts = ExtractSigner(client, key, options.department, _trust(options.trust))
     while True:
-        tally = signer.run()
+        tally, (signed, refused) = signer.run(), extracts.run()
         _tell(tally)
+        _tell_extracts(signed, refused)
         if options.follow is None:
-            return EXIT_LEFT if tally.refused or tally.left else 0
+            return EXIT_LEFT if tally.refused or tally.left or refused else 0
         time.sleep(options.follow)
 
 
@@ -104,6 +111,20 @@ def _tell(tally: Tally) -> None:
     for row, why in sorted(tally.refused.items()):
         sys.stderr.write(f"✗ 条目 {row} 未签署：{why}\n")
     print(f"✓ 已签署 {tally.signed} 条，尚余 {tally.left} 条", flush=True)
+
+
+def _tell_extracts(signed: int, refused: dict[str, str]) -> None:
+    for one, why in sorted(refused.items()):
+        sys.stderr.write(f"✗ 摘录件 {one} 未签署：{why}\n")
+    if signed:
+        print(f"✓ 已签署摘录件 {signed} 份", flush=True)
+
+
+def _trust(path: Path | None) -> TrustBundle | None:
+    try:
+        return None if path is None else TrustBundle.open(read_given(str(path), _MAX_TRUST_BYTES))
+    except VerificationError as error:
+        raise CommandError(f"信任包 {path} 不能使用：{error.message}") from error
 
 
 def _numbers(path: Path | None) -> frozenset[str] | None:

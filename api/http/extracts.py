@@ -15,7 +15,7 @@ from api.http.guard import GuardedRoute
 from registry.extracts import service as extracts
 from registry.extracts.rules import ExtractRequest
 from registry.extracts.service import KeyOf
-from registry.extracts.tables import Extract
+from registry.extracts.tables import Extract, ExtractDraft
 from registry.keys.rules import department_purpose
 from registry.uses import service as uses
 from registry.work import Work
@@ -49,9 +49,11 @@ class ExtractShown(Outgoing):
     purpose: str
     fields: list[str] = Field(description="给出的字段；证照名称、颁发机构、颁发日期与有效期总是给出")
     bound: bool = Field(description="是否绑定持证人的手机")
-    made_at: datetime
+    made_at: datetime = Field(description="出具时间；等待签署时为申请时间")
     expires_at: datetime
-    state: str = Field(description="valid 有效，expired 已到期，其他为原证照的状态")
+    state: str = Field(
+        description="valid 有效，expired 已到期，awaiting_signature 等待发证部门签署，其他为原证照的状态"
+    )
     file_url: str
 
 
@@ -67,7 +69,7 @@ def key_of(call: Call) -> KeyOf:
 
 
 def file_of(call: Call, extract_id: str) -> Response:
-    """The SD-JWT as a download. Raises NotFoundError."""
+    """The SD-JWT as a download. Raises NotFoundError, TransitionError (its issuer has not signed it yet)."""
     text = call.read(lambda work: extracts.get(work, extract_id).text)
     headers = {"Content-Disposition": f'attachment; filename="{extract_id}.sd-jwt"'}
     return Response(text.encode(), media_type=EXTRACT_MEDIA_TYPE, headers=headers)
@@ -81,7 +83,10 @@ def file_of(call: Call, extract_id: str) -> Response:
     responses=problems(404, 409, 503),
 )
 def make(certificate_id: str, body: NewExtract, call: OfCall) -> Response:
-    """依一次用证，只给出该事项的材料项所需的字段（SD-JWT，RFC 9901），由发证部门签名。原证照失效，摘录件同时失效。"""
+    """依一次用证，只给出该事项的材料项所需的字段（SD-JWT，RFC 9901），由发证部门签名。原证照失效，摘录件同时失效。
+
+    自行签署的发证部门签署之后才能下载（state 为 awaiting_signature）。
+    """
 
     def act(work: Work) -> Answer:
         receiver = body.receiver or work.actor.department or ""
@@ -103,18 +108,21 @@ def list_extracts(certificate_id: str, call: OfCall) -> Extracts:
     "/extracts/{extract_id}/file",
     summary="摘录件文件",
     response_class=Response,
-    responses={200: {"content": {EXTRACT_MEDIA_TYPE: {}}}, **problems(404)},
+    responses={200: {"content": {EXTRACT_MEDIA_TYPE: {}}}, **problems(404, 409)},
 )
 def get_file(extract_id: str, call: OfCall) -> Response:
     """出具部门、接收部门与颁发部门可以下载；可离线核验（suizheng verify）。"""
     return file_of(call, extract_id)
 
 
-def _shown(work: Work, row: Extract) -> ExtractShown:
-    state = extracts.state_of(work, row)
+def _shown(work: Work, row: Extract | ExtractDraft) -> ExtractShown:
+    state, is_draft = extracts.state_of(work, row), isinstance(row, ExtractDraft)
+    named = "expired" if state is None else state.name.lower()
     return ExtractShown(
         id=row.id, certificate_id=row.certificate_id, use_id=row.use_id, department=row.department,
         receiver=row.receiver, matter_code=row.matter_code, purpose=row.purpose, fields=row.fields,
-        bound=row.device_id is not None, made_at=row.made_at, expires_at=row.expires_at,
-        state="expired" if state is None else state.name.lower(), file_url=f"/api/v1/extracts/{row.id}/file",
+        bound=row.device_id is not None,
+        made_at=row.asked_at if isinstance(row, ExtractDraft) else row.made_at, expires_at=row.expires_at,
+        state="awaiting_signature" if is_draft and named == "valid" else named,
+        file_url=f"/api/v1/extracts/{row.id}/file",
     )  # fmt: skip

@@ -19,11 +19,12 @@ from registry.departments import service as departments
 from registry.errors import NotFoundError
 from registry.extracts import rules
 from registry.extracts import service as extracts
-from registry.extracts.tables import Extract
+from registry.extracts.tables import Extract, ExtractDraft
 from registry.uses import service as uses
 from registry.uses.tables import Use
 from registry.work import Work
 from verifier.extract import OPEN_FIELDS, contents
+from verifier.status import Status
 from verifier.times import shanghai_day
 
 
@@ -125,13 +126,18 @@ def _title(part: str, definition: TypeDefinition | None) -> str:
     return part if definition is None else rules.title_of(part, definition)
 
 
-def _line(work: Work, row: Extract, definition: TypeDefinition, names: Mapping[str, str], t: Texts) -> ExtractLine:
+def _line(
+    work: Work, row: Extract | ExtractDraft, definition: TypeDefinition, names: Mapping[str, str], t: Texts
+) -> ExtractLine:
     state, matter = extracts.state_of(work, row), catalogue.find_matter(work, row.matter_code)
+    is_draft = isinstance(row, ExtractDraft)
+    waits = is_draft and state is Status.VALID
     return ExtractLine(
         id=row.id, matter=matter.name if matter else row.matter_code, receiver=names.get(row.receiver, row.receiver),
         maker=names.get(row.department, row.department),
-        fields=[rules.title_of(part, definition) for part in row.fields], made_at=row.made_at,
-        expires_at=row.expires_at, tone="dormant" if state is None else wording.tone_of(state),
-        state=t("copies.over") if state is None else wording.status_name(state, t),
-        may_take=work.actor.has_role("registrar", "window"),
+        fields=[rules.title_of(part, definition) for part in row.fields],
+        made_at=row.asked_at if isinstance(row, ExtractDraft) else row.made_at, expires_at=row.expires_at,
+        tone="dormant" if state is None or waits else wording.tone_of(state),
+        state=t("extracts.awaited") if waits else t("copies.over") if state is None else wording.status_name(state, t),
+        may_take=not is_draft and work.actor.has_role("registrar", "window"),
     )  # fmt: skip

@@ -21,7 +21,7 @@ from registry.certificates import service as certificates
 from registry.errors import NotFoundError, NotPermittedError
 from registry.extracts import service as extracts
 from registry.extracts.rules import ExtractRequest
-from registry.extracts.tables import Extract
+from registry.extracts.tables import Extract, ExtractDraft
 from registry.uses import service as uses
 from registry.uses.rules import REASONS, ReuseRequest
 from registry.uses.tables import Use
@@ -58,20 +58,24 @@ def make(request: Request, certificate_id: str, call: OfCall, form: OfForm) -> R
     """出具一份摘录件；没有用证记录时一并登记用证。"""
     t, wish = texts_for(request), Wish(form.text("matter"), form.text("receiver"), form.text("use_id"))
     try:
-        call.write(_making(call, certificate_id, form, wish, device_of(request)))
+        made = call.write(_making(call, certificate_id, form, wish, device_of(request)))
     except SHOWN_ERRORS as refused:
         if isinstance(refused, NotFoundError) and refused.reason == "certificate_unknown":
             raise
         problem, errors = problem_view(refused, t), errors_of(refused, t)
         view = call.read(lambda work: extracts_page(work, certificate_id, wish, form, t, problem, errors))
         return show(request, "extracts.html", view, status=status_of(refused))
+    if isinstance(made, ExtractDraft):
+        return go(f"/certificates/{certificate_id}/extracts", done="extract_asked")
     return go(f"/certificates/{certificate_id}/extracts", done="extract")
 
 
-def _making(call: Call, certificate_id: str, form: Form, wish: Wish, device: str) -> Callable[[Work], Extract]:
+def _making(
+    call: Call, certificate_id: str, form: Form, wish: Wish, device: str
+) -> Callable[[Work], Extract | ExtractDraft]:
     wanted = ExtractRequest(certificate_id, wish.receiver, end_of(form.text("expires_on")), tuple(form.all("field")))
 
-    def act(work: Work) -> Extract:
+    def act(work: Work) -> Extract | ExtractDraft:
         use = uses.get(work, wish.use_id) if wish.use_id else _use(work, certificate_id, form, wish, device)
         return extracts.make(work, wanted, use, key_of(call))
 

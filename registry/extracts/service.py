@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,20 +25,17 @@ from registry.errors import (
     NotPermittedError,
     TransitionError,
 )
-from registry.extracts import rules
+from registry.extracts import detached, rules
 from registry.extracts.rules import Choice, ExtractRequest
-from registry.extracts.tables import Extract
-from registry.ids import id_bytes, new_id_text
-from registry.log import service as log
+from registry.extracts.storing import Making, store
+from registry.extracts.tables import Extract, ExtractDraft
+from registry.ids import new_id_text
 from registry.log.state import origin_of
 from registry.uses import service as uses
 from registry.uses.rules import REASONS
 from registry.uses.tables import Use
 from registry.work import Work
-from verifier import times
-from verifier.commitment import seal
-from verifier.entry import Entry, Kind
-from verifier.extract import Occasion, sign_extract
+from verifier.extract import Occasion, draft_extract
 from verifier.jws import ALGORITHMS
 from verifier.presentation import device_key
 from verifier.status import Status
@@ -66,10 +62,11 @@ class Source:
     slot: Slot
 
 
-def make(work: Work, request: ExtractRequest, use: Use, key_of: KeyOf) -> Extract:
+def make(work: Work, request: ExtractRequest, use: Use, key_of: KeyOf) -> Extract | ExtractDraft:
     """Make the extract of a certificate for a use of the actor's department, with its log entry.
 
-    It is signed by the certificate's issuer, who must be allowed to issue now. Raises InvalidDraftError, NotFoundError
+    It is signed by the certificate's issuer, who must be allowed to issue now; where the issuer signs itself, it waits
+    for that as a draft (registry.extracts.detached). Raises InvalidDraftError, NotFoundError
     (certificate, receiver), NotPermittedError (another's use; a use that would be refused now; a field that the matter
     does not need or the type does not let go to the receiver; a receiver or an issuer without a right to the type),
     TransitionError (the issuer's key is SM2), NotAnchoredYetError, KeyUnavailableError.
@@ -79,8 +76,10 @@ def make(work: Work, request: ExtractRequest, use: Use, key_of: KeyOf) -> Extrac
     fields = _fields(work, request, source)
     signed_entry = original_entry(work, source.row.id)
     made_at = work.at.replace(microsecond=0)
-    key = key_of(source.row.department, made_at)
-    if key.public.suite not in ALGORITHMS:
+    issuer = source.row.department
+    key = None if detached.signs_itself(work, issuer) else key_of(issuer, made_at)
+    suite = detached.own_key(work, issuer).suite if key is None else key.public.suite
+    if suite not in ALGORITHMS:
         message = "发证部门使用国密 SM2 密钥，尚无登记的 JOSE 算法名称，不能出具摘录件；可以改用加注件。"
         raise TransitionError("sm2", "extract", message, "suite_without_jose")
     device = _device(work, source.row.id)
@@ -89,11 +88,14 @@ def make(work: Work, request: ExtractRequest, use: Use, key_of: KeyOf) -> Extrac
         matter_name=source.matter.name, purpose=use.purpose, case_no=use.case_no, made_at=made_at,
         ends_at=request.expires_at,
     )  # fmt: skip
-    text = sign_extract(
-        rules.select(source.face, fields), signed_entry, occasion, origin_of(work.session.connection()), key,
-        work.draw, None if device is None else device_key(device.public_key),
+    unsigned = draft_extract(
+        rules.select(source.face, fields), signed_entry, occasion, origin_of(work.session.connection()), work.draw,
+        None if device is None else device_key(device.public_key),
     )  # fmt: skip
-    return _store(work, use, occasion, fields, text, device)
+    making = Making(use, occasion, fields, None if device is None else device.id)
+    if key is None:
+        return detached.keep(work, making, issuer, unsigned)
+    return store(work, making, unsigned.signed(key.public, key.sign(unsigned.to_be_signed(key.public))), work.actor.id)
 
 
 def _checked(work: Work, request: ExtractRequest, source: Source) -> ExtractRequest:
@@ -163,43 +165,27 @@ def _device(work: Work, certificate_id: str) -> Device | None:
     return devices.in_use(work, holders[0]) if len(holders) == 1 else None
 
 
-def _store(
-    work: Work, use: Use, occasion: Occasion, fields: tuple[str, ...], text: str, device: Device | None
-) -> Extract:
-    content = {
-        "extract_id": occasion.id, "certificate_id": use.item_id, "use_id": use.id, "made_by": use.department,
-        "receiver": occasion.receiver, "matter_code": occasion.matter_code, "purpose": occasion.purpose,
-        "fields": list(fields), "made_at": times.to_text(occasion.made_at),
-        "expires_at": times.to_text(occasion.ends_at), "sd_jwt_sha256": hashlib.sha256(text.encode()).hexdigest(),
-    }  # fmt: skip
-    sealed = seal(content, work.draw)
-    made = Extract(
-        id=occasion.id, certificate_id=use.item_id, use_id=use.id, department=use.department,
-        receiver=occasion.receiver, matter_code=occasion.matter_code, purpose=occasion.purpose, fields=list(fields),
-        device_id=None if device is None else device.id, text=text, made_at=occasion.made_at, made_by=work.actor.id,
-        expires_at=occasion.ends_at, content=sealed.canonical, salts=sealed.salts, sha256=sealed.digest.sha256,
-        sm3=sealed.digest.sm3,
-    )  # fmt: skip
-    work.session.add(made)
-    work.session.flush()
-    facts: dict[str, int | str | bytes] = {"matter": made.matter_code, "fields": len(fields)}
-    log.submit(work, Entry(Kind.EXTRACT, id_bytes(made.id), made.department, work.at, sealed.digest, facts))
-    return made
-
-
 def get(work: Work, extract_id: str) -> Extract:
-    """An extract that the actor's department made, receives or issued; auditors see all. Raises NotFoundError."""
-    found = work.session.get(Extract, extract_id)
+    """An extract that the actor's department made, receives or issued; auditors see all.
+
+    Raises NotFoundError, TransitionError: its issuer has not signed it yet.
+    """
+    found = work.session.get(Extract, extract_id) or work.session.get(ExtractDraft, extract_id)
     if found is None or not _may_see(work, found, certificates.get(work, found.certificate_id)):
         raise NotFoundError("extract_unknown", "没有这份摘录件，请核对编号。")
+    if isinstance(found, ExtractDraft):
+        message = "这份摘录件正等待发证部门签署，签署后即可下载。"
+        raise TransitionError("draft", "take", message, "awaiting_signature")
     return found
 
 
-def list_of(work: Work, certificate_id: str) -> list[Extract]:
-    """The extracts of a certificate that the actor may see, newest first. Raises NotFoundError."""
+def list_of(work: Work, certificate_id: str) -> list[Extract | ExtractDraft]:
+    """The extracts of a certificate that the actor may see, drafts too, newest first. Raises NotFoundError."""
     row = certificates.get(work, certificate_id)
-    query = select(Extract).where(Extract.certificate_id == certificate_id).order_by(Extract.id.desc())
-    return [one for one in work.session.scalars(query) if _may_see(work, one, row)]
+    found: list[Extract | ExtractDraft] = []
+    for table in (Extract, ExtractDraft):
+        found += work.session.scalars(select(table).where(table.certificate_id == certificate_id))
+    return sorted((one for one in found if _may_see(work, one, row)), key=lambda one: one.id, reverse=True)
 
 
 def fields_by_use(work: Work, use_ids: list[str]) -> dict[str, list[str]]:
@@ -211,12 +197,12 @@ def fields_by_use(work: Work, use_ids: list[str]) -> dict[str, list[str]]:
     return told
 
 
-def _may_see(work: Work, extract: Extract, row: Certificate) -> bool:
+def _may_see(work: Work, extract: Extract | ExtractDraft, row: Certificate) -> bool:
     departments_of = (extract.department, extract.receiver, row.department)
     return work.actor.has_role("auditor") or work.actor.department in departments_of
 
 
-def state_of(work: Work, extract: Extract) -> Status | None:
+def state_of(work: Work, extract: Extract | ExtractDraft) -> Status | None:
     """VALID, the original's state where that is not in force, or None once the extract is past its own end."""
     original = Status(certificates.get(work, extract.certificate_id).status)
     if original is not Status.VALID:

@@ -81,8 +81,8 @@ def prepare(work: Work, limit: int) -> Prepared:
     An entry about an item whose earlier entry is not signed yet comes with a later preparation: it names that one's
     leaf hash. Raises NotPermittedError: no department, suspended, no key of its own in force.
     """
-    department, periods = _acting(work)
-    key = _key(work.session, rules.own_key(periods, work.at))
+    department, periods = acting(work)
+    key = key_of_period(work.session, rules.own_key(periods, work.at))
     may_issue = _issuing(work, department, work.at)
     chosen, held_back = _choose(work.session, department, periods, limit, may_issue)
     preparation = Preparation(
@@ -110,7 +110,7 @@ def commit(work: Work, preparation_id: str, signatures: Sequence[tuple[int, byte
     Repeating it changes nothing, also after the preparation ran out. Raises NotFoundError, NotPermittedError (no
     department, suspended, the key was ended meanwhile), TransitionError (it ran out, and something was not signed yet).
     """
-    department, _ = _acting(work)
+    department, _ = acting(work)
     preparation = work.session.get(Preparation, preparation_id)
     if preparation is None or preparation.department != department:
         raise NotFoundError("preparation_unknown", "没有这次待签请求，请重新领取。")
@@ -118,7 +118,7 @@ def commit(work: Work, preparation_id: str, signatures: Sequence[tuple[int, byte
     row = work.session.get_one(KeyRow, preparation.kid, with_for_update={"read": True})
     key, rows = public_key(row.suite, row.public), _rows(work.session, department, [entry for entry, _ in signatures])
     if any(found.signed is None for found in rows.values()):
-        _check_open(preparation, row, work.at)
+        check_open(preparation, row, work.at)
     examine = _Examination(
         key, preparation.recorded_at, _issuing(work, department, preparation.recorded_at),
         _leaves_before(work.session, [found.id for found in rows.values() if found.signed is None]),
@@ -158,7 +158,8 @@ class _Leaf(NamedTuple):
     digest: bytes
 
 
-def _acting(work: Work) -> tuple[str, list[Period]]:
+def acting(work: Work) -> tuple[str, list[Period]]:
+    """The department that signs, and its keys. Raises NotPermittedError: none, or suspended."""
     department = work.actor.department
     if department is None:
         raise NotPermittedError("no_department", "只有部门可以签署存证条目，请使用部门账号。")
@@ -168,7 +169,8 @@ def _acting(work: Work) -> tuple[str, list[Period]]:
     return department, periods_in(work.session.connection(), key_rules.department_purpose(department))
 
 
-def _key(session: Session, period: Period) -> PublicKey:
+def key_of_period(session: Session, period: Period) -> PublicKey:
+    """The public key of a period."""
     row = session.get_one(KeyRow, period.kid)
     return public_key(row.suite, row.public)
 
@@ -279,7 +281,8 @@ def _rows(session: Session, department: str, ids: Sequence[int]) -> dict[int, An
     return found
 
 
-def _check_open(preparation: Preparation, key: KeyRow, at: datetime) -> None:
+def check_open(preparation: Preparation, key: KeyRow, at: datetime) -> None:
+    """Raises NotPermittedError (the key was ended), TransitionError (the preparation ran out)."""
     if key.ended_as is not None or (key.valid_to is not None and at >= key.valid_to):
         message = "签署所用的密钥已停用，这次待签请求作废；请用现行密钥重新领取。"
         raise NotPermittedError("key_ended", message, {"kid": key.kid.hex()})
@@ -303,7 +306,7 @@ class _Examination:
             return Signed(0, "unknown", None)
         if row.signed is not None:
             present = cose.open1(row.signed, limit=_MAX_LEAF_BYTES)
-            same = present.kid == self.key.kid and present.signature == _in_form(self.key, signature)
+            same = present.kid == self.key.kid and present.signature == in_form(self.key, signature)
             return Signed(row.id, "signed" if same else "signed_before", row.leaf_hash)
         redated = rules.redate(row.payload, self.recorded_at)
         if not self.may_issue(redated.payload):
@@ -311,14 +314,15 @@ class _Examination:
         payload = _linked(redated.payload, self.before.get(row.id))
         protected = cose.protected_header(self.key, cose.Type.ENTRY)
         try:
-            message, signed = cose.from_parts(protected, payload, _in_form(self.key, signature))
+            message, signed = cose.from_parts(protected, payload, in_form(self.key, signature))
             message.check(self.key)
         except (MalformedError, SignatureError):
             return Signed(row.id, "wrong_signature", None)
         return _Leaf(signed, leaf_hash(signed), redated.digest)
 
 
-def _in_form(key: PublicKey, signature: bytes) -> bytes:
+def in_form(key: PublicKey, signature: bytes) -> bytes:
+    """The signature in its one form; nothing where it has none."""
     try:
         return normalised(key, signature)
     except SignatureError:

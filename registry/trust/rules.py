@@ -12,6 +12,7 @@ from registry.keys.rules import next_second, whole_second
 from registry.keys.service import KnownKey
 from verifier import delegation, extract, key_possession
 from verifier.code import CodeKind
+from verifier.jws import ALGORITHMS
 from verifier.times import SHANGHAI
 from verifier.trust import REGISTRY
 from verifier.trust_content import Scope, TrustedKey, TrustedType
@@ -29,8 +30,9 @@ def trusted_key(key: KnownKey) -> TrustedKey | None:
     """A key as verifiers see it; None for root keys, which stand apart."""
     department = key_rules.department_of(key.purpose)
     if department is not None:
-        # A key that the department holds itself is for what it was registered and proved for.
-        purposes = (key_possession.ENTRIES,) if key.vault == key_rules.OWN_VAULT else DEPARTMENT_PURPOSES
+        # A key that the department holds itself signs extracts too where JOSE has a name for its suite.
+        entries_only = key.vault == key_rules.OWN_VAULT and key.public.suite not in ALGORITHMS
+        purposes = (key_possession.ENTRIES,) if entries_only else DEPARTMENT_PURPOSES
         return TrustedKey(key.public, department, purposes, key.valid_from, key.valid_to)
     known = PURPOSES.get(key.purpose)
     return None if known is None else TrustedKey(key.public, REGISTRY, known, key.valid_from, key.valid_to)
