@@ -204,6 +204,7 @@ OPERATIONS: Mapping[str, Rule] = {
     "POST /api/v1/devices/delegations": Rule(PUBLIC, asks=True, bucket="verifications"),
     # A signature that was taken is taken: no key is due.
     "POST /api/v1/devices/delegations/signature": Rule(PUBLIC, asks=True, bucket="verifications"),
+    "POST /api/v1/devices/extracts": Rule(PUBLIC, asks=True, bucket="verifications"),
     "POST /api/v1/delegations": _HANDLING,
     "POST /api/v1/delegations/search": Rule(may(REGISTRAR, WINDOW, AUDITOR), asks=True),
     "GET /api/v1/delegations/{delegation_id}": _READING,

@@ -128,6 +128,7 @@ def test_only_a_handful_of_operations_are_public() -> None:
         "POST /api/v1/devices/uses",
         "POST /api/v1/devices/delegations",
         "POST /api/v1/devices/delegations/signature",
+        "POST /api/v1/devices/extracts",
         "GET /api/v1/components/{code}",
         "POST /api/v1/components/{code}/faults",
         "POST /api/v1/fallbacks",

@@ -39,7 +39,7 @@ from verifier.identifiers import IdentifierError, check_holder_number, is_organi
 from verifier.presentation import device_key
 from verifier.suites import PublicKey, SigningKey
 
-ENROL, RENEW, USES = "enrol", "renew", "uses"
+ENROL, RENEW, USES, EXTRACTS = "enrol", "renew", "uses", "extracts"
 
 #: What an entry says happened to a device.
 EVENTS = {"enrolled": 1, "lost": 2, "withdrawn": 3, "replaced": 4}

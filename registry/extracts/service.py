@@ -45,6 +45,7 @@ from verifier.times import shanghai_day
 #: The key of a department at a time.
 KeyOf = Callable[[str, datetime], SigningKey]
 
+_MOST_HELD = 100
 _REFUSED = {
     "field_not_needed": "该事项的材料项不需要这些字段：{}。",
     "field_not_for_receiver": "证照类型不允许向这一层级的接收单位给出：{}。",
@@ -186,6 +187,13 @@ def list_of(work: Work, certificate_id: str) -> list[Extract | ExtractDraft]:
     for table in (Extract, ExtractDraft):
         found += work.session.scalars(select(table).where(table.certificate_id == certificate_id))
     return sorted((one for one in found if _may_see(work, one, row)), key=lambda one: one.id, reverse=True)
+
+
+def held_by(work: Work, device_id: str) -> list[Extract]:
+    """The extracts that are bound to a phone and hold now, newest first."""
+    query = select(Extract).where(Extract.device_id == device_id, Extract.expires_at > work.at)
+    found = work.session.scalars(query.order_by(Extract.id.desc()).limit(_MOST_HELD))
+    return [one for one in found if state_of(work, one) is Status.VALID]
 
 
 def fields_by_use(work: Work, use_ids: list[str]) -> dict[str, list[str]]:

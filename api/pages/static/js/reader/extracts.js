@@ -7,10 +7,11 @@ import { doubt } from "./judging.js";
 const IN_HEAD = [...OPEN_FIELDS, "holder_code_type_code"];
 
 // {state, reason, checks, told}: `told` is what it says, null where nothing of it is believed.
-export async function judgeExtract(bytes, evidence, trust, at) {
+// asked: {receiver, challenge, evidence}, as far as they are there.
+export async function judgeExtract(bytes, asked, trust, at) {
   const doubted = doubt(trust, at);
   if (doubted) return { state: UNDECIDED, reason: doubted, claims: null, told: null };
-  const { verdict, claims, type } = await examineExtract(bytes, trust, at, { evidence });
+  const { verdict, claims, type } = await examineExtract(bytes, trust, at, asked);
   return { ...verdict, claims: null, told: claims && { claims, fields: fieldsOf(claims.certificate, schemaOf(trust, type)) } };
 }
 

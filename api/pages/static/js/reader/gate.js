@@ -2,6 +2,7 @@
 
 import { isExtract } from "../core/extract.js";
 import { watchPrint } from "../print.js";
+import { Asking } from "./asking.js";
 import { Camera, Decoder, canRead, whyNoCamera } from "./camera.js";
 import { Door } from "./door.js";
 import { judgeExtract } from "./extracts.js";
@@ -14,7 +15,7 @@ const REFRESH_EVERY = 300000, HELD = 1500, VENUE = "suizheng-gate", SOUND = "sui
 const texts = JSON.parse(document.getElementById("texts").dataset.texts);
 const part = (name) => document.querySelector(`[data-part="${name}"]`);
 const now = () => Date.now() / 1000;
-const panel = new Panel(part, texts), door = new Door(part, texts);
+const panel = new Panel(part, texts), door = new Door(part, texts), asking = new Asking(part);
 
 let trust = null, camera = null, decoder = null, last = { text: "", at: 0 }, copyId = null;
 
@@ -50,7 +51,7 @@ async function judged(text, takenAt) {
   if (!trust) return say(texts.noTrust);
   say("");
   const bytes = new TextEncoder().encode(text);
-  if (!door.venueId && isExtract(bytes)) return show(await judgeExtract(bytes, null, trust, now()), takenAt);
+  if (!door.venueId && isExtract(bytes)) return show(await judgeExtract(bytes, asking.take(), trust, now()), takenAt);
   show(door.venueId ? await door.judge(text, trust, now()) : await judge(text, trust, now()), takenAt);
 }
 
@@ -71,7 +72,7 @@ async function takeFiles(files) {
   }
   say("");
   if ((found.bundle || found.extract) && door.venueId) return say(texts.filesElsewhere);
-  if (found.extract) show(await judgeExtract(found.extract, found.bundle ?? null, trust, now()), takenAt);
+  if (found.extract) show(await judgeExtract(found.extract, { ...asking.take(), evidence: found.bundle ?? null }, trust, now()), takenAt);
   else if (found.bundle) show(await judgeBundle(found, copyId, trust, now()), takenAt);
   else if (found.text) await judged(found.text, takenAt);
 }
@@ -87,7 +88,7 @@ async function readPicture(file) {
 function choose() {
   const venue = trust?.venues.get(part("venue").value) ?? null;
   localStorage.setItem(VENUE, venue?.id ?? "");
-  part("files-box").hidden = Boolean(venue);
+  for (const name of ["files-box", "asking-box"]) part(name).hidden = Boolean(venue);
   return door.enter(venue?.id ?? null);
 }
 

@@ -51,6 +51,7 @@ export async function enrol(keys, ticket, pin, skew) {
 }
 
 export const renew = (wallet) => ask("/api/v1/devices/code", wallet.keys, "renew", [wallet.deviceId], wallet.skew);
+export const heldExtracts = (wallet) => ask("/api/v1/devices/extracts", wallet.keys, "extracts", [wallet.deviceId], wallet.skew);
 export const uses = (wallet) => ask("/api/v1/devices/uses", wallet.keys, "uses", [wallet.deviceId], wallet.skew);
 
 // What this phone's key was delegated, and what it may sign; both answer the same.
