@@ -19,8 +19,8 @@ from api.pages.access import PAGE_ACCESS
 from api.pages.faces import face_of
 from api.pages.preferences import Preferences
 from api.pages.proofs import rungs_of
+from api.pages.register_one import facts_of
 from api.pages.rendering import environment, local_path, static_address, static_folder
-from api.pages.single import facts_of
 from api.pages.texts import TEXTS, Texts
 from registry.accounts.rules import ROLES
 from registry.applications.rules import APPLICANTS

@@ -17,7 +17,7 @@ from api.pages.navigation import way_to
 from api.pages.preferences import Preferences
 from api.pages.problems import field_errors, problem_view
 from api.pages.rendering import go, local_path, show, texts_for
-from api.pages.state import figures_of, read_state
+from api.pages.status import figures_of, read_state
 from api.pages.texts import Texts
 from registry.accounts import service as accounts
 from registry.accounts.service import Login

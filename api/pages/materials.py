@@ -17,10 +17,10 @@ from api.imports.cells import LONG_TERM, CellError, value_of
 from api.imports.columns import Column, columns_of
 from api.pages import wording
 from api.pages.forms import Form, get_form
-from api.pages.material_view import material_page, sees_whole
+from api.pages.material_page import material_page, sees_whole
 from api.pages.material_views import MaterialForm, MaterialLine, MaterialsPage, NewMaterialPage
 from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
-from api.pages.registering import column_expected, column_label
+from api.pages.register import column_expected, column_label
 from api.pages.rendering import go, show, texts_for
 from api.pages.texts import Texts
 from api.pages.views import FieldGroup, FormField, Option, ProblemView

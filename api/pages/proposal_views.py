@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from api.pages.desk_views import Secret
+from api.pages.account_views import Secret
 from api.pages.views import ProblemView, Tone
 
 

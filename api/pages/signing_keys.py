@@ -15,7 +15,7 @@ from api.http.own_keys import check_own, kid_in, signature_in
 from api.pages import times, wording
 from api.pages.forms import Form, get_form
 from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
-from api.pages.proposing import wish
+from api.pages.proposals import wish
 from api.pages.rendering import go, show, texts_for
 from api.pages.signing_key_views import AskedKey, OwnKeyLine, SigningKeysPage
 from api.pages.texts import Texts

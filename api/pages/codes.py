@@ -11,7 +11,7 @@ from api.http.calls import Call, get_call
 from api.http.codes import signing_key
 from api.http.guard import GuardedRoute
 from api.pages import times, wording
-from api.pages.desk_views import CodeLine, CodePage, CodesPage
+from api.pages.code_views import CodeLine, CodePage, CodesPage
 from api.pages.forms import Form, get_form
 from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
 from api.pages.rendering import go, show, texts_for

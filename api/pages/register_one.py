@@ -16,9 +16,9 @@ from api.imports.columns import Column, columns_of
 from api.pages import wording
 from api.pages.forms import Form, get_form, whole_number
 from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
-from api.pages.registering import column_expected, column_label
+from api.pages.register import column_expected, column_label
 from api.pages.rendering import go, show, texts_for
-from api.pages.succeeding import successor_values
+from api.pages.successors import successor_values
 from api.pages.texts import Texts
 from api.pages.views import FieldGroup, FormField, Option, ProblemView, SinglePage
 from registry.catalogue import service as catalogue

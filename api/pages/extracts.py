@@ -11,11 +11,11 @@ from api.http.calls import Call, get_call
 from api.http.extracts import file_of, key_of
 from api.http.guard import GuardedRoute
 from api.pages.ends import end_of, errors_of
-from api.pages.extract_view import Wish, extracts_page
+from api.pages.extract_page import Wish, extracts_page
 from api.pages.forms import Form, get_form
 from api.pages.problems import SHOWN_ERRORS, problem_view, status_of
 from api.pages.rendering import go, show, texts_for
-from api.pages.using import device_of
+from api.pages.use import device_of
 from registry.catalogue import service as catalogue
 from registry.certificates import service as certificates
 from registry.errors import NotFoundError, NotPermittedError

@@ -15,7 +15,7 @@ from api.http.guard import GuardedRoute
 from api.http.scans import opened_to
 from api.http.verifications import verify_presented
 from api.pages import times, wording
-from api.pages.extract_view import told_facts
+from api.pages.extract_page import told_facts
 from api.pages.forms import Form, get_form
 from api.pages.problems import SHOWN_ERRORS, problem_view, status_of
 from api.pages.rendering import show, texts_for

@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import quote
 
 from api.pages import proofs, times, wording
-from api.pages.desk_views import AuthorisationView, ItemView, SlotView, UseResult
 from api.pages.texts import Texts
+from api.pages.use_views import AuthorisationView, ItemView, SlotView, UseResult
 from api.pages.views import Fact
 from registry.authorisations import rules as authorisation_rules
 from registry.authorisations import service as authorisations

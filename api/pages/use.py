@@ -14,12 +14,12 @@ from api.http.delegations import digest_of, shown_code
 from api.http.guard import GuardedRoute
 from api.http.verifications import verify_presented
 from api.pages import wording
-from api.pages.desk_views import ChoosePage, RecentUse, UsePage
 from api.pages.forms import Form, get_form
 from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
 from api.pages.rendering import go, show, texts_for
 from api.pages.texts import Texts
-from api.pages.use_view import item_name, receipt_page, refused_page, slots_of
+from api.pages.use_page import item_name, receipt_page, refused_page, slots_of
+from api.pages.use_views import ChoosePage, RecentUse, UsePage
 from api.pages.views import ProblemView
 from codes import payload
 from registry.authorisations import service as authorisations

@@ -12,13 +12,13 @@ from fastapi import APIRouter, Depends, Request, Response
 from api.http.calls import Call, get_call
 from api.http.guard import GuardedRoute
 from api.pages import wording
-from api.pages.cataloguing import kind_name
 from api.pages.forms import Form, get_form, whole_number
 from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
 from api.pages.rendering import go, show, texts_for
 from api.pages.texts import Texts
 from api.pages.type_preview import preview
 from api.pages.type_views import DraftPage, ReviewPage, SchemaPage
+from api.pages.types import kind_name
 from api.pages.views import ProblemView
 from registry.catalogue import drafting, sheets
 from registry.catalogue import service as catalogue

@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 
 from api.imports.columns import columns_of
-from api.pages.certificate_view import sees_whole
+from api.pages.certificate_page import sees_whole
 from registry.catalogue.rules import TypeDefinition
 from registry.certificates import service as certificates
 from registry.certificates.tables import Certificate

@@ -15,7 +15,7 @@ from api.http.keys import MAX_LEAD_HOURS, KeyShown, history
 from api.pages import wording
 from api.pages.forms import Form, get_form, whole_number
 from api.pages.problems import SHOWN_ERRORS, problem_view, status_of
-from api.pages.proposing import wish
+from api.pages.proposals import wish
 from api.pages.rendering import go, show, texts_for
 from api.pages.texts import Texts
 from api.pages.views import Option, ProblemView, Tone

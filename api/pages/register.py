@@ -18,7 +18,7 @@ from api.imports.mapping import job_columns
 from api.imports.sheets import SheetError
 from api.pages import workbooks
 from api.pages.forms import Form, Upload, get_form
-from api.pages.import_view import job_line
+from api.pages.import_page import job_line
 from api.pages.problems import SHOWN_ERRORS, problem_view, status_of
 from api.pages.rendering import go, show, texts_for
 from api.pages.texts import Texts

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from api.http.calls import Call, get_call
 from api.http.guard import GuardedRoute
 from api.pages import times, wording
-from api.pages.certificate_view import operations_of
+from api.pages.certificate_page import operations_of
 from api.pages.forms import Form, get_form
 from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
 from api.pages.rendering import go, show, texts_for

@@ -16,7 +16,7 @@ from api.imports.columns import labels_of, lay_out
 from api.imports.mapping import choices, job_columns, options_of
 from api.imports.sheets import SheetError
 from api.imports.spool import read_rows
-from api.pages import import_view as view
+from api.pages import import_page as view
 from api.pages.forms import Form, get_form
 from api.pages.problems import SHOWN_ERRORS, problem_view, status_of
 from api.pages.rendering import go, show, texts_for

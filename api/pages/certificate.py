@@ -12,7 +12,7 @@ from api.http.calls import Call, get_call
 from api.http.certificates import evidence_response
 from api.http.codes import signing_key
 from api.http.guard import GuardedRoute
-from api.pages.certificate_view import certificate_page, holder_of, sees_whole
+from api.pages.certificate_page import certificate_page, holder_of, sees_whole
 from api.pages.forms import Form, get_form
 from api.pages.problems import SHOWN_ERRORS, problem_view, status_of
 from api.pages.rendering import go, show, texts_for

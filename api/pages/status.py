@@ -15,8 +15,8 @@ from api.http.calls import Call, get_call
 from api.http.guard import GuardedRoute
 from api.http.public import Standing, standing_of
 from api.pages import times
-from api.pages.desk_views import HeadLine, StatusPage, WitnessLine
 from api.pages.rendering import show, texts_for
+from api.pages.status_views import HeadLine, StatusPage, WitnessLine
 from api.pages.texts import Texts
 from api.pages.views import Fact
 from registry.log.tables import AnchorRow, CheckpointRow, LogEntry

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import func, select
 
 from api.pages import times, wording
-from api.pages.desk_views import HoursRow, PassForm, PassLine, VenueCard, VenueForm, VenuePage, VisitLine
 from api.pages.texts import Texts
+from api.pages.venue_views import HoursRow, PassForm, PassLine, VenueCard, VenueForm, VenuePage, VisitLine
 from api.pages.views import Fact, ProblemView
 from registry.venues import service as venues
 from registry.venues.tables import HandIn, Venue, VisitRow

@@ -11,10 +11,10 @@ from fastapi import APIRouter, Depends, Request, Response
 from api.http.calls import Call, get_call
 from api.http.guard import GuardedRoute
 from api.pages import wording
-from api.pages.desk_views import AccountForm, AccountsPage, Secret, StaffLine, TokenLine
+from api.pages.account_views import AccountForm, AccountsPage, Secret, StaffLine, TokenLine
 from api.pages.forms import Form, get_form
 from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
-from api.pages.proposing import wish
+from api.pages.proposals import wish
 from api.pages.rendering import go, show, texts_for
 from api.pages.texts import Texts
 from api.pages.times import SHANGHAI

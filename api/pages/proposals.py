@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from api.http.calls import Call, get_call
 from api.http.guard import GuardedRoute
 from api.pages import times, wording
-from api.pages.desk_views import Secret
+from api.pages.account_views import Secret
 from api.pages.forms import Form, get_form
 from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
 from api.pages.proposal_views import Line, ProposalCard, ProposalsPage

@@ -13,7 +13,7 @@ from api.http.guard import GuardedRoute
 from api.pages.department_views import DepartmentCard, DepartmentsPage, Draft, ScopeLine
 from api.pages.forms import Form, get_form
 from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
-from api.pages.proposing import wish
+from api.pages.proposals import wish
 from api.pages.rendering import go, show, texts_for
 from api.pages.texts import Texts
 from api.pages.views import Option

@@ -11,13 +11,13 @@ from fastapi import APIRouter, Depends, Request, Response
 from api.http.calls import Call, get_call
 from api.http.guard import GuardedRoute
 from api.pages import wording
-from api.pages.desk_views import HoursRow, PassForm, VenueForm, VenuePage, VenuesPage
 from api.pages.forms import Form, get_form, whole_number
 from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
 from api.pages.rendering import go, show, texts_for
 from api.pages.texts import Texts
 from api.pages.times import SHANGHAI, of_shanghai
-from api.pages.venue_view import card_of, form_of, venue_page
+from api.pages.venue_page import card_of, form_of, venue_page
+from api.pages.venue_views import HoursRow, PassForm, VenueForm, VenuePage, VenuesPage
 from api.pages.views import ProblemView
 from registry.errors import FieldError, InvalidDraftError, NotFoundError, NotPermittedError
 from registry.venues import service as venues

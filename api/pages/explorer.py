@@ -1,4 +1,4 @@
-"""The explorer: heads, entries and proofs of the log for everybody. It shows what the published log holds, no more."""
+"""The explorer: heads and entries of the log for everybody. It shows what the published log holds, no more."""
 
 from __future__ import annotations
 
@@ -17,22 +17,18 @@ from api.http.calls import Call, get_call
 from api.http.guard import GuardedRoute, check_rate
 from api.http.public import Standing, standing_of
 from api.pages import times, wording
-from api.pages.exploring_view import Command, EntryPage, EntryRow, ExplorerPage, HeadRow, WitnessLine
-from api.pages.proof_tree import draw, leaf_script, meetings_of, script_of
+from api.pages.explorer_views import Command, EntryRow, ExplorerPage, HeadRow, WitnessLine
 from api.pages.rendering import go, show, texts_for
 from api.pages.texts import Texts
 from api.pages.views import Fact, ProblemView
 from registry.catalogue import service as catalogue
 from registry.keys.rules import LOG
-from registry.log.published import Inclusion
 from registry.log.tables import AnchorRow, AnchorValidatorsRow, CheckpointRow, LogEntry
-from registry.log.tiles import CHECKPOINT, TILE_WIDTH, tile_path, unpack_entries
 from registry.witnesses.tables import CosignatureRow
 from registry.work import Work
 from verifier import cose
 from verifier.entry import Entry, Kind
-from verifier.merkle import leaf_hash
-from verifier.note import Checkpoint, to_vkey
+from verifier.note import to_vkey
 from verifier.trusted_chain import ADDRESS_BYTES
 
 router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
@@ -63,16 +59,6 @@ def explore(request: Request, call: OfCall, q: str = "", before: str = "") -> Re
     return show(request, "explorer.html", view, status=HTTPStatus.NOT_FOUND if wanted else HTTPStatus.OK)
 
 
-@router.get("/explore/{index}")
-def explore_entry(request: Request, call: OfCall, index: str) -> Response:
-    """一个存证条目：公开字段、签名、存证路径图与逐步验算。"""
-    number = _index(index)
-    entry = None if number is None else call.read(lambda work: _entry_at(work, number))
-    if number is None or entry is None:
-        raise ProblemError(HTTPStatus.NOT_FOUND, "no_such_entry", "存证日志没有这个序号的条目。")
-    return show(request, "explorer_entry.html", _entry_page(call, texts_for(request), number, entry))
-
-
 def _find_by_hash(request: Request, call: Call, wanted: str) -> int | None:
     """`_find` for a leaf hash. No index helps there, so that it is limited as verifications are, and one at a time."""
     check_rate(call.services, "verifications", request)
@@ -89,7 +75,7 @@ def _find_by_hash(request: Request, call: Call, wanted: str) -> int | None:
 
 def _find(work: Work, wanted: str) -> int | None:
     """The index of an entry by its index or its leaf hash."""
-    number, hashed = _index(wanted.replace(",", "")), _hash_in(wanted)
+    number, hashed = index_in(wanted.replace(",", "")), _hash_in(wanted)
     query = select(LogEntry.log_index).where(LogEntry.log_index.is_not(None))
     if hashed is not None:
         return work.session.scalar(query.where(LogEntry.leaf_hash == hashed))
@@ -101,22 +87,16 @@ def _hash_in(text: str) -> bytes | None:
     return bytes.fromhex(hashed) if _HASH.fullmatch(hashed) else None
 
 
-def _index(text: str) -> int | None:
+def index_in(text: str) -> int | None:
+    """The index of an entry in what somebody typed or followed; None if it is none."""
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(_MAX_INDEX))):
         return None
     return min(int(text), _MAX_INDEX)
 
 
-def _entry_at(work: Work, number: int) -> LogEntry | None:
-    return work.session.scalars(select(LogEntry).where(LogEntry.log_index == number)).one_or_none()
-
-
-# ---- The overview ---------------------------------------------------------------------------------------------------
-
-
 def _overview(call: Call, t: Texts, wanted: str, before: str) -> ExplorerPage:
     standing = standing_of(call.services)
-    end = min(_index(before) or standing.size, standing.size)
+    end = min(index_in(before) or standing.size, standing.size)
     names, types, rows, heads, anchor = call.read(lambda work: _read_overview(work, end))
     entries = [_row(row, names, types, standing.anchored_size, t) for row in rows]
     newer = min(end + _PAGE_ENTRIES, standing.size)
@@ -166,17 +146,18 @@ def _read_overview(work: Work, end: int) -> tuple[dict[str, str], dict[str, str]
     anchor = work.session.scalars(select(AnchorRow).order_by(AnchorRow.size.desc()).limit(1)).one_or_none()
     session = work.session
     return (
-        wording.department_names(work), _type_names(work), session.execute(shown).all(),
+        wording.department_names(work), type_names(work), session.execute(shown).all(),
         session.execute(heads).all(), anchor,
     )  # fmt: skip
 
 
-def _type_names(work: Work) -> dict[str, str]:
+def type_names(work: Work) -> dict[str, str]:
+    """The names of certificate types by their codes."""
     return {row.code: row.name for row in catalogue.list_types(work)}
 
 
 def _row(row: Any, names: Mapping[str, str], types: Mapping[str, str], anchored: int, t: Texts) -> EntryRow:
-    entry = _open(row.signed)
+    entry = open_entry(row.signed)
     return EntryRow(
         index=row.log_index,
         kind=t(f"kind.{Kind(row.kind).name.lower()}"),
@@ -188,7 +169,8 @@ def _row(row: Any, names: Mapping[str, str], types: Mapping[str, str], anchored:
     )
 
 
-def _open(signed: bytes | None) -> Entry:
+def open_entry(signed: bytes | None) -> Entry:
+    """The entry in its signed bytes."""
     return Entry.from_bytes(cose.open_typed(signed or b"", cose.Type.ENTRY, limit=8192)[1])
 
 
@@ -281,103 +263,3 @@ def _commands(call: Call, t: Texts) -> list[Command]:
 
 def _not_found(t: Texts) -> ProblemView:
     return ProblemView(title=t("explore.none_found"), detail=t("explore.none_found_body"))
-
-
-# ---- One entry ------------------------------------------------------------------------------------------------------
-
-
-def _entry_page(call: Call, t: Texts, number: int, row: LogEntry) -> EntryPage:
-    standing = standing_of(call.services)
-    signed = row.signed or b""
-    names, types = call.read(lambda work: (wording.department_names(work), _type_names(work)))
-    message = cose.open1(signed, limit=8192)
-    entry = _open(signed)
-    inclusion = _inclusion(call, number, standing)
-    leaf = leaf_hash(signed)
-    meetings = meetings_of(number, inclusion.head.size, leaf, inclusion.path) if inclusion else []
-    anchored = number < standing.anchored_size
-    return EntryPage(
-        index=number,
-        title=t(f"kind.{entry.kind.name.lower()}"),
-        progress="anchored" if anchored else "sequenced",
-        facts=_facts(entry, names, types, t),
-        signed=[
-            Fact(t("proof.leaf_hash"), leaf.hex(), mono=True),
-            Fact(t("explore.kid"), message.kid.hex(), mono=True),
-            Fact(t("explore.signature"), message.signature.hex(), mono=True),
-            Fact(t("explore.bytes"), signed.hex(), mono=True),
-        ],
-        head_size=inclusion.head.size if inclusion else 0,
-        head_note=_head_note(call, inclusion, t) if inclusion else "",
-        root=inclusion.head.root.hex() if inclusion else "",
-        leaf=leaf.hex(),
-        drawing=draw(number, inclusion.head.size, leaf, meetings) if inclusion else None,
-        meetings=meetings,
-        script=script_of(leaf, meetings),
-        leaf_script=_leaf_script(call, number, inclusion),
-        newer=f"/explore/{number + 1}" if number + 1 < standing.size else None,
-        older=f"/explore/{number - 1}" if number else None,
-    )
-
-
-def _facts(entry: Entry, names: Mapping[str, str], types: Mapping[str, str], t: Texts) -> list[Fact]:
-    facts = [
-        Fact(t("explore.kind"), t(f"kind.{entry.kind.name.lower()}")),
-        Fact(t("explore.department"), f"{names.get(entry.department, '')} {entry.department}".strip()),
-        Fact(t("explore.recorded"), times.moment(entry.recorded_at, t)),
-    ]
-    code = entry.facts.get("type")
-    if code is not None:
-        facts.append(Fact(t("explore.type"), f"{types.get(_shown(code), '')} {_shown(code)}".strip()))
-    shown = {name: value for name, value in entry.facts.items() if name != "type"}
-    facts += [Fact(name, _shown(value), mono=True) for name, value in shown.items()]
-    facts += [
-        Fact(t("explore.item"), entry.item.hex(), mono=True),
-        Fact("SHA-256", entry.digest.sha256.hex(), mono=True),
-        Fact("SM3", entry.digest.sm3.hex(), mono=True),
-    ]
-    if entry.previous is not None:
-        facts.append(Fact(t("explore.previous"), entry.previous.hex(), mono=True))
-    return facts
-
-
-def _shown(value: int | str | bytes) -> str:
-    return value.hex() if isinstance(value, bytes) else f"{value}"
-
-
-def _inclusion(call: Call, number: int, standing: Standing) -> Inclusion | None:
-    """The proof under the newest anchored head that covers the entry, else under the published one."""
-    log = call.services.pipeline.log
-    size = standing.anchored_size if number < standing.anchored_size else _published_size(call)
-    return log.inclusion(number, size) if number < size else None
-
-
-def _published_size(call: Call) -> int:
-    note = call.services.pipeline.log.serve(CHECKPOINT)
-    return 0 if note is None else Checkpoint.from_text(note.decode().partition("\n\n")[0] + "\n").size
-
-
-def _head_note(call: Call, inclusion: Inclusion, t: Texts) -> str:
-    def ask(work: Work) -> AnchorRow | None:
-        anchors = select(AnchorRow).where(AnchorRow.size == inclusion.head.size).order_by(AnchorRow.recorded_at)
-        return work.session.scalars(anchors.limit(1)).one_or_none()
-
-    anchor = call.read(ask)
-    if anchor is None:
-        return t("explore.head_published", size=f"{inclusion.head.size:,}")
-    at = times.moment(anchor.block_at, t)
-    return t("explore.head_anchored", size=f"{inclusion.head.size:,}", block=f"{anchor.block_number:,}", at=at)
-
-
-def _leaf_script(call: Call, number: int, inclusion: Inclusion | None) -> str:
-    """Where the entry's bytes stand in the published bundle."""
-    services = call.services
-    tile, offset = divmod(number, TILE_WIDTH)
-    size = _published_size(call)
-    path = tile_path("entries", tile, min(TILE_WIDTH, size - tile * TILE_WIDTH)) if number < size else ""
-    bundle = services.pipeline.log.serve(path) if path else None
-    entries = unpack_entries(bundle) if bundle else None
-    if inclusion is None or entries is None or offset >= len(entries):
-        return ""
-    begin = sum(len(entry) + 2 for entry in entries[:offset]) + 2
-    return leaf_script(f"{services.settings.public_url}/log/{path}", begin, len(entries[offset]))
