@@ -7,7 +7,7 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Final
@@ -41,9 +41,11 @@ _LOOKED_FOR: Final = re.compile(
     rb"<(?:\w+:)?f(?:\s[^<>]{0,400})?(?:/>|>[^<]{0,17000}</(?:\w+:)?f>)\s*(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v></(?:\w+:)?v>)?"
     rb"\s*</(?:\w+:)?c>"
 )
+#: A row with its number, or something that a cell holds.
+_ROW_OR_VALUE: Final = re.compile(rb'<(?:\w+:)?row\s[^<>]{0,400}?\br="(?P<row>\d{1,7})"|<(?:\w+:)?(?:v|is)[\s>]')
 MAX_MERGED_RANGES: Final = 2_000
 #: Formulas without a value that are named one by one; a program that writes them writes a column of them.
-MAXEMPTY_FORMULAS: Final = 200_000
+MAX_EMPTY_FORMULAS: Final = 200_000
 
 #: What openpyxl and the libraries under it raise on damaged or hostile files.
 _BROKEN: Final = (
@@ -89,7 +91,7 @@ def open_xlsx(file: BinaryIO, limits: Limits) -> Iterator[tuple[Iterator[SheetRo
         notes = tuple(
             f"工作表“{name}”未读取：只读取第一个可见的工作表。" for name in book.sheetnames if name != sheet.title
         )
-        yield _told_rows(_rows(sheet, marks, limits)), notes[:5]
+        yield _told_rows(_rows(sheet, marks, limits, lambda row: _holds_below(file, path, row))), notes[:5]
     finally:
         book.close()
 
@@ -134,7 +136,9 @@ def _first_sheet(book: Workbook) -> tuple[ReadOnlyWorksheet, str]:
     raise SheetError("no_sheet", "文件中没有可读取的工作表。")
 
 
-def _rows(sheet: ReadOnlyWorksheet, marks: _Marks, limits: Limits) -> Iterator[SheetRow]:
+def _rows(
+    sheet: ReadOnlyWorksheet, marks: _Marks, limits: Limits, holds_below: Callable[[int], bool]
+) -> Iterator[SheetRow]:
     # The file's own statement of its size is not believed: some programs write a wrong one.
     sheet.reset_dimensions()
     last = _last_row(limits)
@@ -143,6 +147,9 @@ def _rows(sheet: ReadOnlyWorksheet, marks: _Marks, limits: Limits) -> Iterator[S
         row = SheetRow(number, _trimmed(values, marks.empty.get(number)), marks.merged.get(number))
         if number > last and not row.is_blank:
             raise too_many_rows(limits.rows)
+        if number > last and holds_below(number):
+            message = f"第 {last} 行以下还有内容，与上面的行隔着大片空行；请删除空行与多余内容后重试。"
+            raise SheetError("rows_far_below", message, status=413)
         yield row
 
 
@@ -151,7 +158,26 @@ def _last_row(limits: Limits) -> int:
     return 2 * limits.rows + HEADER_WITHIN_ROWS
 
 
+def _holds_below(file: BinaryIO, path: str, row: int) -> bool:
+    """Whether any cell below that row holds something. Rows that were only formatted hold nothing."""
+    below, tail = False, b""
+    with zipfile.ZipFile(file) as archive, archive.open(path) as part:
+        while chunk := part.read(_CHUNK_BYTES):
+            window = tail + chunk
+            # What the border cuts is looked at with the next chunk.
+            whole = max(window.rfind(b"<"), len(window) - _OVERLAP_BYTES)
+            for match in _ROW_OR_VALUE.finditer(window, 0, whole):
+                if match["row"]:
+                    below = int(match["row"]) > row
+                elif below:
+                    return True
+            tail = window[whole:]
+    return False
+
+
 def _trimmed(values: tuple[object, ...], empty: set[int] | None) -> tuple[Cell, ...]:
+    if not empty and values.count(None) == len(values):
+        return ()
     cells = [value if isinstance(value, Cell) else str(value) for value in values]
     for place in empty or ():
         cells += [None] * (place + 1 - len(cells))
@@ -180,7 +206,7 @@ def _marks_of(file: BinaryIO, path: str, limits: Limits) -> _Marks:
                 consumed = match.end()
             if len(merged) > MAX_MERGED_RANGES:
                 raise SheetError("merged_cells", "合并单元格过多；请取消全部合并，逐行填写后重试。")
-            if count > MAXEMPTY_FORMULAS:
+            if count > MAX_EMPTY_FORMULAS:
                 raise SheetError("formula_without_value", "公式没有计算结果；请用表格软件打开、保存后重试。")
             tail = window[max(consumed, len(window) - _OVERLAP_BYTES) :]
     return _Marks(_by_row(merged, _last_row(limits)), empty)
