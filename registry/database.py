@@ -7,7 +7,7 @@ import sqlite3
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from sqlalchemy import JSON, DateTime, Dialect, Engine, LargeBinary, MetaData, String, create_engine, event
@@ -15,6 +15,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 #: Milliseconds a writer waits for another writer before the database reports that it is busy.
 BUSY_TIMEOUT_MS = 30_000
@@ -155,13 +158,28 @@ def _begin_postgres(connection: Connection) -> None:
 def migrate(engine: Engine) -> None:
     """Bring the schema of this database to the newest revision; safe to repeat, and to run by two processes at once."""
     from alembic import command
-    from alembic.config import Config
 
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config = _migrations()
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             # Any fixed number: two servers that start together migrate one after the other.
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(726173)")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def schema_revisions(connection: Connection) -> tuple[str | None, str | None]:
+    """The revision of this database's schema, None where there is none, and the one that this code is written for."""
+    from alembic.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    current = MigrationContext.configure(connection).get_current_revision()
+    return current, ScriptDirectory.from_config(_migrations()).get_current_head()
+
+
+def _migrations() -> Config:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config

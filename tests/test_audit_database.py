@@ -396,6 +396,13 @@ def test_an_entry_that_nothing_stored_answers_for_is_found_whatever_its_kind(cop
         copied.execute("DELETE FROM log_entries WHERE id = 99999")
 
 
+def test_a_database_of_another_version_is_refused_by_name(copied: Copy) -> None:
+    copied.execute("UPDATE alembic_version SET version_num = '0001'")
+    report = copied.audit(**DATABASE_ALONE)
+    (blocked,) = [part for part in report.findings.unchecked if part.blocked]
+    assert "0001" in blocked.why and report.state == "incomplete"
+
+
 @pytest.mark.postgres
 def test_on_postgresql_a_clean_registry_passes_and_what_is_changed_is_found(
     postgres_server: str, tmp_path: Path

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from api.audit.entries import ENTRIES, KeyRing, Seen
 from api.audit.findings import Findings
 from api.audit.heads import KnownHead, LogKeys, is_signed, signers
+from registry.database import schema_revisions
 from registry.ids import id_text
 from registry.keys import rules as key_rules
 from registry.keys.tables import KeyRow
@@ -91,6 +92,11 @@ def reading(url: str) -> Iterator[Connection]:
     engine = open_engine(url)
     try:
         with engine.connect() as connection:
+            found, wanted = schema_revisions(connection)
+            if found != wanted:
+                raise DatabaseError(
+                    f"数据库结构的版本是 {found or '（无）'}，本程序只读 {wanted}；请用与服务器同一版本的 suizheng 审计"
+                )
             connection.execution_options(stream_results=True, yield_per=FETCH_ROWS)
             yield connection
     except SQLAlchemyError as error:

@@ -34,7 +34,7 @@ class Delegation(Base):
     #: Blind index of the delegate's number, to find what a person may do.
     delegate_index: Mapped[bytes | None] = mapped_column(Digest, index=True)
     suite: Mapped[int] = mapped_column(Integer)
-    public: Mapped[bytes] = mapped_column(LargeBinary(33))
+    public: Mapped[bytes] = mapped_column(LargeBinary(33), index=True)
     #: Codes in ascending order; None for as much as the parent has.
     matters: Mapped[Any | None] = mapped_column(Json)
     types: Mapped[Any | None] = mapped_column(Json)

@@ -14,7 +14,10 @@ class Material(Base):
     """A registered material. `content` and `salts` are what the log's commitment was made of, byte for byte."""
 
     __tablename__ = "materials"
-    __table_args__ = (Index("ix_materials_department", "department", "id"),)
+    __table_args__ = (
+        Index("ix_materials_department", "department", "id"),
+        Index("ix_materials_case_no", "case_no", "id"),
+    )
 
     id: Mapped[str] = mapped_column(IdText, primary_key=True)
     type_code: Mapped[str] = mapped_column(TypeCodeText)
