@@ -59,7 +59,7 @@ def test_a_department_is_registered_granted_suspended_and_reinstated(desk: Watch
     # The browser itself keeps a day before today.
     card.locator("form").first.evaluate("form => { form.noValidate = true; }")
     card.get_by_role("button", name="提前截止").click()
-    expect(card.locator("#valid_to_on-error")).to_contain_text("不能早于今天")
+    expect(card.locator(".field-error")).to_contain_text("不能早于今天")
     expect(card.get_by_label("理由").first).to_have_value("职责划转。")
     desk.scripted()
     card.get_by_label("最后一天").fill(shanghai_day(desk.site.services.clock()).isoformat())

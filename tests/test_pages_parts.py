@@ -74,7 +74,9 @@ FAMILIES = {
         "pooled", "on_time", "complete", "accurate", "historic", "incremental", "numerator", "denominator",
     ),
     "first.": tuple(
-        step + part for step in ("scope", "registrar", "window", "second") for part in (".title", ".body", ".action")
+        step + part
+        for step in ("scope", "matter", "registrar", "window", "second")
+        for part in (".title", ".body", ".action")
     ),
     "account.": ("open", "locked", "password_due", "disabled"),
     "check.": tuple(Outcome),
