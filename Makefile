@@ -27,7 +27,7 @@ demo: $(READY) $(VENDOR)
 	$(BIN)/suizheng demo
 
 test: $(READY) $(VENDOR)
-	$(BIN)/pytest -q --numprocesses $(PROCESSES) --dist loadgroup
+	$(BIN)/pytest -q --numprocesses $(PROCESSES) --dist loadscope --no-loadscope-reorder
 
 check: $(READY)
 	$(BIN)/ruff format --check .

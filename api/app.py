@@ -64,6 +64,7 @@ from api.http import (
     venues,
     verifications,
 )
+from api.http.batches import BatchForm
 from api.http.guard import GuardedRoute
 from api.http.problems import ProblemPage
 from api.http.rim import Rim
@@ -165,16 +166,16 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def _openapi(app: FastAPI) -> Callable[[], dict[str, Any]]:
-    """The document with the schema of problems in it, which no operation names as its model."""
+    """The document with the schemas in it that no operation names as its model."""
     make = app.openapi
 
     def document() -> dict[str, Any]:
         made = make()
         schemas = made.setdefault("components", {}).setdefault("schemas", {})
-        if Problem.__name__ not in schemas:
-            schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        for model in (Problem, BatchForm):
+            schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas.update(schema.pop("$defs", {}))
-            schemas[Problem.__name__] = schema
+            schemas[model.__name__] = schema
         return made
 
     return document

@@ -6,7 +6,9 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -26,16 +28,31 @@ def missing(service: str) -> None:
     pytest.skip(f"{service} is not installed on this machine")
 
 
+@cache
+def _shares_the_network(file: str) -> bool:
+    return "network_stage" in (Path(__file__).parent / file).read_text()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of the four validators take longest, so that they begin first."""
+    items.sort(key=lambda item: not _shares_the_network(item.path.name))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Tests of one file run in one process, and so do all that share the four validators.
 
     Two such networks at once starve each other on two processors: validators that come late seal rival blocks.
     """
-    for item in items:
-        module = getattr(item, "module", None)
-        shares_the_network = "network_stage" in getattr(module, "pytest_plugins", ())
-        item.add_marker(pytest.mark.xdist_group("network" if shares_the_network else item.path.name))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            name = Path(nodeid.partition("::")[0]).name
+            return "network" if _shares_the_network(name) else name
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -74,7 +74,7 @@ def check(answer: Response, operation: str, sent: object) -> None:
 def sample(schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
     """A value of the schema, as small as it allows."""
     if "$ref" in schema:
-        return sample(schemas[schema["$ref"].rsplit("/", 1)[1]], schemas)
+        return sample(schemas[schema["$ref"].removeprefix("#/components/schemas/")], schemas)
     if "anyOf" in schema:
         return sample(schema["anyOf"][0], schemas)
     if "enum" in schema or "const" in schema:
@@ -93,7 +93,7 @@ def sample(schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
 def worse(schema: dict[str, Any], schemas: dict[str, Any]) -> Iterator[Any]:
     """Hostile values of the same JSON type, as long as the schema lets them be."""
     if "$ref" in schema:
-        yield from worse(schemas[schema["$ref"].rsplit("/", 1)[1]], schemas)
+        yield from worse(schemas[schema["$ref"].removeprefix("#/components/schemas/")], schemas)
     for part in schema.get("anyOf", ()):
         yield from worse(part, schemas)
     if schema.get("format") == "date-time":

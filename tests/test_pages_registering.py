@@ -88,7 +88,7 @@ def test_navigation_shows_only_what_the_roles_allow_and_the_rest_is_refused_on_a
 def test_the_home_page_opens_only_doors_that_the_roles_allow(desk: Watched) -> None:
     doors = desk.page.get_by_role("region", name="选择您的工作").get_by_role("link")
     desk.page.goto("/")
-    expect(doors).to_have_text(["登记证照", "用证办件", "管理场所"])
+    expect(doors).to_have_text(["登记证照", "用证办件", "管理场所", "打开随身码"])
     desk.log_in("wang")
     desk.page.goto("/")
     expect(doors).to_have_text(["用证办件"])

@@ -14,6 +14,7 @@ from registry_house import (
     COMPANY,
     FOOD,
     MARKET,
+    MATTER,
     OTHER_COMPANY,
     PURPOSE,
     House,
@@ -25,6 +26,7 @@ from sqlalchemy import func, select
 
 from registry.authorisations import service as authorisations
 from registry.authorisations.tables import Authorisation
+from registry.catalogue import matters
 from registry.catalogue import service as catalogue
 from registry.catalogue.rules import Slot
 from registry.certificates import service as certificates
@@ -128,9 +130,14 @@ def _sign_itself(house: House, item: str) -> None:
     house.clock.pass_by(seconds=5)
 
 
+def _retire_matter(house: House, item: str) -> None:
+    house.do(matters.retire, MATTER, "不再办理")
+
+
 REFUSALS: list[tuple[str, Callable[[House, str], None] | None, dict[str, Any], dict[str, Any]]] = [
     ("wrong_purpose", None, {"purpose": "另一用途"}, {}),
     ("matter_unknown", None, {"matter_code": "CN-9999"}, {}),
+    ("matter_retired", _retire_matter, {}, {}),
     ("authorisation_missing", None, {"authorisation_id": "0" * 26}, {}),
     ("type_not_accepted", None, {"slot_code": "CL99"}, {}),
     ("wrong_subject", None, {"subject_index": bytes(32)}, {}),

@@ -61,6 +61,7 @@ def office(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             ends_at = work.at + timedelta(days=1)
             office.tokens["registrar", USER] = tokens.create(work, "own", USER, ["registrar"], ends_at).secret
         yield office
+        KEYS.pop(id(office), None)
 
 
 def hold(office: OpenOffice, key: SoftwareKey) -> SoftwareKey:
@@ -107,6 +108,11 @@ def asked(office: OpenOffice, made: dict[str, Any]) -> Any:
 
 
 KEYS: dict[int, SoftwareKey] = {}
+
+
+def key_of(office: OpenOffice) -> SoftwareKey:
+    """The department's own key; it holds one from then on."""
+    return KEYS.get(id(office)) or KEYS.setdefault(id(office), hold(office, SoftwareKey.generate(Suite.ES256)))
 
 
 def sign(office: OpenOffice) -> None:
@@ -156,7 +162,7 @@ def test_an_extract_waits_until_its_issuer_has_looked_at_it_and_signed(office: O
 
 
 def test_what_is_not_signed_rightly_stays_a_draft_and_repeating_changes_nothing(office: OpenOffice) -> None:
-    key, made = KEYS[id(office)], certificate(office, 3)
+    key, made = key_of(office), certificate(office, 3)
     sign(office)
     extract = asked(office, made).json()
 
@@ -193,7 +199,7 @@ def test_what_is_not_signed_rightly_stays_a_draft_and_repeating_changes_nothing(
 
 
 def test_a_draft_whose_use_falls_becomes_no_extract(office: OpenOffice) -> None:
-    key, made = KEYS[id(office)], certificate(office, 4)
+    key, made = key_of(office), certificate(office, 4)
     sign(office)
     extract = asked(office, made).json()
     prepared = office.send("POST", PREPARE, "registrar", USER, json={}).json()
@@ -209,7 +215,7 @@ def test_a_draft_whose_use_falls_becomes_no_extract(office: OpenOffice) -> None:
 
 
 def test_the_department_signs_no_extract_that_is_not_its_own_or_tells_something_else(office: OpenOffice) -> None:
-    key, made = KEYS[id(office)], certificate(office, 5)
+    key, made = key_of(office), certificate(office, 5)
     sign(office)
     assert asked(office, made).status_code == 201
     prepared = office.send("POST", PREPARE, "registrar", USER, json={}).json()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from witness_house import ORIGIN, Department, Tree
 from world import NOON, fixed_key, make_world
@@ -138,6 +138,7 @@ def test_a_wrong_proof_is_refused_whatever_is_wrong_with_it(department: Departme
 
 
 @given(data=st.binary(max_size=400), cut=st.integers(0, 400))
+@example(data=b"\x00\n", cut=194)
 @settings(max_examples=200, deadline=None)
 def test_noise_is_answered_and_never_cosigned(data: bytes, cut: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     noisy = Department(tmp_path_factory.getbasetemp() / "noisy")

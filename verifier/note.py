@@ -114,13 +114,19 @@ def open_checkpoint(note: str, origin: str, key: PublicKey) -> Checkpoint:
 
 
 def split_note(note: str) -> tuple[str, list[str]]:
-    """The signed text with its last newline, and the signature lines without theirs. Raises MalformedError."""
+    """The signed text with its last newline, and the signature lines without theirs; of unknown keys too.
+
+    Raises MalformedError, also for a line that is no signature (C2SP signed-note).
+    """
     if len(note) > MAX_NOTE_BYTES:
         raise MalformedError("too_long", "检查点超过长度上限")
     text, separator, signatures = note.rpartition("\n\n")
     if not separator or not signatures.endswith("\n"):
         raise MalformedError("not_a_note", "不是签名文本（signed note）")
-    return text + "\n", signatures[:-1].split("\n")
+    lines = signatures[:-1].split("\n")
+    for line in lines:
+        read_signature_line(line)
+    return text + "\n", lines
 
 
 def signature_line(name: str, data: bytes) -> str:

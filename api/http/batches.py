@@ -92,7 +92,7 @@ class Batch:
                         },
                     }
                 },
-                "application/json": {"schema": BatchForm.model_json_schema()},
+                "application/json": {"schema": {"$ref": f"#/components/schemas/{BatchForm.__name__}"}},
             },
         }
     },

@@ -134,7 +134,7 @@ class Drafts(Outgoing):
     next_cursor: None = None
 
 
-class Draft(DraftLine):
+class DraftShown(DraftLine):
     """A draft, and what keeps it from being published."""
 
     sheet: dict[str, Any] = Field(description="与修改时的 sheet 同形")
@@ -156,10 +156,10 @@ def _line(row: TypeDraft) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _shown(row: TypeDraft) -> Draft:
+def _shown(row: TypeDraft) -> DraftShown:
     content = sheets.sheet_json(drafting.sheet(row))
     content.pop("based_on")
-    return Draft(**_line(row), sheet=content, faults=_faults(row))
+    return DraftShown(**_line(row), sheet=content, faults=_faults(row))
 
 
 def _faults(row: TypeDraft) -> list[FieldProblem]:
@@ -180,19 +180,19 @@ def list_drafts(call: OfCall) -> Drafts:
     return call.read(lambda work: Drafts(items=[DraftLine(**_line(row)) for row in drafting.list_drafts(work)]))
 
 
-@router.post("/type-drafts", status_code=201, response_model=Draft, summary="编写类型", responses=problems(404))
+@router.post("/type-drafts", status_code=201, response_model=DraftShown, summary="编写类型", responses=problems(404))
 def start_draft(body: NewDraft, call: OfCall) -> Response:
     """新类型，或已有类型的下一版；已有类型正在编写的，就是那一份。"""
     return _answer(call, lambda work: drafting.start(work, body.type_code), HTTPStatus.CREATED)
 
 
 @router.get("/type-drafts/{draft_id}", summary="一份类型草稿", responses=problems(404))
-def get_draft(draft_id: str, call: OfCall) -> Draft:
+def get_draft(draft_id: str, call: OfCall) -> DraftShown:
     """草稿的内容，以及发布之前须改正什么。"""
     return call.read(lambda work: _shown(drafting.get(work, draft_id)))
 
 
-@router.put("/type-drafts/{draft_id}", response_model=Draft, summary="保存类型草稿", responses=problems(404, 409))
+@router.put("/type-drafts/{draft_id}", response_model=DraftShown, summary="保存类型草稿", responses=problems(404, 409))
 def save_draft(draft_id: str, body: ChangedSheet, call: OfCall) -> Response:
     """保存全部内容，有误也先存下；faults 逐项列出须改正的。"""
     wanted = sheets.sheet_from({**body.sheet.model_dump(), "based_on": 0})
@@ -200,7 +200,7 @@ def save_draft(draft_id: str, body: ChangedSheet, call: OfCall) -> Response:
 
 
 @router.put(
-    "/type-drafts/{draft_id}/schema", response_model=Draft, summary="以模式保存字段", responses=problems(404, 409)
+    "/type-drafts/{draft_id}/schema", response_model=DraftShown, summary="以模式保存字段", responses=problems(404, 409)
 )
 def save_schema(draft_id: str, body: ChangedSchema, call: OfCall) -> Response:
     """由 JSON Schema 2020-12 得到各字段；模式本身有误的答复 422。"""
@@ -213,20 +213,24 @@ def save_schema(draft_id: str, body: ChangedSchema, call: OfCall) -> Response:
 
 
 @router.post(
-    "/type-drafts/{draft_id}/take-back", response_model=Draft, summary="撤回上次保存", responses=problems(404, 409)
+    "/type-drafts/{draft_id}/take-back", response_model=DraftShown, summary="撤回上次保存", responses=problems(404, 409)
 )
 def take_back(draft_id: str, call: OfCall) -> Response:
     """撤回上次保存；再撤回一次即恢复。"""
     return _answer(call, lambda work: drafting.take_back(work, draft_id))
 
 
-@router.post("/type-drafts/{draft_id}/discard", response_model=Draft, summary="放弃草稿", responses=problems(404, 409))
+@router.post(
+    "/type-drafts/{draft_id}/discard", response_model=DraftShown, summary="放弃草稿", responses=problems(404, 409)
+)
 def discard(draft_id: str, call: OfCall) -> Response:
     """放弃的草稿可以恢复。"""
     return _answer(call, lambda work: drafting.discard(work, draft_id))
 
 
-@router.post("/type-drafts/{draft_id}/restore", response_model=Draft, summary="恢复草稿", responses=problems(404, 409))
+@router.post(
+    "/type-drafts/{draft_id}/restore", response_model=DraftShown, summary="恢复草稿", responses=problems(404, 409)
+)
 def restore(draft_id: str, call: OfCall) -> Response:
     """恢复已放弃的草稿。"""
     return _answer(call, lambda work: drafting.restore(work, draft_id))

@@ -30,12 +30,14 @@ function headOf(text) {
   return { origin: lines[0], size, root: base64(lines[2], HASH_BYTES) };
 }
 
-// The signed text with its last newline, and the signature lines without theirs.
+// The signed text with its last newline, and the signature lines without theirs; none may be anything else.
 function split(note) {
   if (note.length > MAX_CHARS) throw malformed("too_long");
   const place = note.lastIndexOf("\n\n"), signatures = note.slice(place + 2);
   if (place < 0 || !signatures.endsWith("\n")) throw malformed("not_a_note");
-  return [note.slice(0, place + 1), signatures.slice(0, -1).split("\n")];
+  const lines = signatures.slice(0, -1).split("\n");
+  lines.forEach(readLine);
+  return [note.slice(0, place + 1), lines];
 }
 
 function readLine(line) {
