@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api.access import ANY, OPERATIONS
-from api.pages import exploring
+from api.pages import explorer
 from verifier.trust import TrustBundle
 
 pytest_plugins = ("api_chained",)
@@ -74,7 +74,7 @@ def test_no_path_leads_out_of_the_log(office: Office, path: str) -> None:
 def test_the_log_is_searched_for_one_leaf_hash_at_a_time_and_indices_are_found_meanwhile(office: Office) -> None:
     unknown = f"/explore?q={'ab' * 32}"
     assert office.client.get(unknown).status_code == 404
-    with exploring._SEARCHING:
+    with explorer._SEARCHING:
         busy = office.client.get(unknown)
         assert (busy.status_code, busy.headers["retry-after"]) == (503, "2")
         assert office.client.get("/explore?q=999,999").status_code == 404

@@ -30,13 +30,13 @@ def test_a_file_is_known_by_its_content_and_travels_in_the_evidence(office: Offi
     stored = office.send("POST", "/api/v1/files", "registrar", content=content, headers=kind).json()
     again = office.send("POST", "/api/v1/files", "registrar", content=content, headers=kind).json()
     assert stored == again and stored["size"] == len(content) and stored["media_type"] == "application/pdf"
-    made = register(office, 8, files=[{"sha256": stored["sha256"], "name": "营业执照.pdf"}])
+    made = register(office, 800, files=[{"sha256": stored["sha256"], "name": "营业执照.pdf"}])
     office.settle()
     bundle = office.send("GET", f"{made['status_url']}/evidence", "registrar").content
     assert content in bundle
     verdict = office.client.post("/api/v1/verifications", files={"file": ("x", bundle)}).json()
     assert verdict["state"] == "valid"
-    unknown = licence(9, files=[{"sha256": "0" * 64, "name": "没有.pdf"}])
+    unknown = licence(809, files=[{"sha256": "0" * 64, "name": "没有.pdf"}])
     assert reason(office.send("POST", "/api/v1/certificates", "registrar", json=unknown), 422) == "invalid_draft"
     assert reason(office.send("POST", "/api/v1/files", "registrar", content=b""), 413) == "file_empty"
 

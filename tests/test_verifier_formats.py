@@ -359,8 +359,11 @@ def test_a_checkpoint_is_signed_for_one_log_by_one_key() -> None:
     checkpoint = Checkpoint(ORIGIN, 5, b"r" * 32)
     note = sign_checkpoint(checkpoint, key)
     assert open_checkpoint(note, ORIGIN, key.public) == checkpoint
-    witnessed = note + "— witness.example AAAA\n"
+    witnessed = note + "— witness.example AAAAAAAA\n"
     assert open_checkpoint(witnessed, ORIGIN, key.public) == checkpoint
+    for line in ("\x00", "", "— witness.example AAAA", "— witness.example", "witness.example AAAAAAAA"):
+        with pytest.raises(MalformedError):
+            open_checkpoint(f"{note}{line}\n", ORIGIN, key.public)
     with pytest.raises(SignatureError):
         open_checkpoint(note, "another.example/log", key.public)
     with pytest.raises(SignatureError):
