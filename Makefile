@@ -42,8 +42,8 @@ format: $(READY)
 serve: $(READY) $(VENDOR)
 	$(BIN)/suizheng serve
 
-# make bench ONLY=name runs one entry.
-bench: $(READY)
+# make bench ONLY=name runs one entry. Those of the network need `make tools`.
+bench: $(READY) $(VENDOR)
 	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY),)
 
 # make fuzz N=10000000 SEED=1: altered and random inputs against every reader; a fault stops it and keeps the input.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -48,27 +49,38 @@ BENCHES = {
 
 
 def main() -> None:
-    """Run one bench or all; a goal that is missed is shown, never hidden, and does not change the exit status."""
+    """Run one bench or all.
+
+    A goal that is missed is shown, never hidden, and does not change the exit status; a bench that cannot run is named
+    with its reason, the others go on, and the status is 1.
+    """
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--only", choices=sorted(BENCHES))
     chosen = parser.parse_args().only
     console = Console()
-    fresh: dict[str, Result] = {}
+    table = Table("bench", "value", "limit", "ratio", "min–max", "goal", "met")
+    not_run: dict[str, str] = {}
     for name in [chosen] if chosen else BENCHES:
         module, function = BENCHES[name].split(":")
-        with console.status(f"{name} …"):
-            fresh[name] = getattr(importlib.import_module(module), function)()
-    _write(fresh)
-    table = Table("bench", "value", "limit", "ratio", "min–max", "goal", "met")
-    for result in fresh.values():
+        try:
+            with console.status(f"{name} …"):
+                result: Result = getattr(importlib.import_module(module), function)()
+        # Whatever one of them lacks, the others are worth their time.
+        except Exception as error:  # noqa: BLE001
+            not_run[name] = str(error) or type(error).__name__
+            continue
+        _write(name, result)
         numbers = (f"{result.value:,.6g} {result.unit}", f"{result.limit:,.6g} {result.unit}", f"{result.ratio:.2f}")
         table.add_row(result.name, *numbers, result.spread, result.goal, "yes" if result.met else "[red]no[/red]")
     console.print(table)
+    for name, reason in not_run.items():
+        console.print(f"{name} did not run: {reason}", style="red", markup=False)
+    sys.exit(1 if not_run else 0)
 
 
-def _write(fresh: dict[str, Result]) -> None:
+def _write(name: str, result: Result) -> None:
     kept = {item["name"]: item for item in json.loads(RESULTS.read_text())} if RESULTS.exists() else {}
-    kept |= {name: result.to_json() for name, result in fresh.items()}
+    kept[name] = result.to_json()
     RESULTS.write_text(
         json.dumps([kept[name] for name in BENCHES if name in kept], ensure_ascii=False, indent=2) + "\n"
     )

@@ -24,7 +24,7 @@ ROUNDS, PHONES, FRAMES = 7, 300, 40
 
 _JUDGE_ALL = """async ([trust, texts, at]) => {
   const { openTrust } = await import('/static/js/core/trust.js');
-  const { verify } = await import('/static/js/core/code.js');
+  const { verify } = await import('/static/js/core/presented.js');
   const opened = await openTrust(trust), begun = performance.now();
   for (const text of texts) if ((await verify(text, opened, at)).state !== 'valid') throw new Error('not valid');
   return performance.now() - begun;
