@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -106,3 +107,10 @@ def test_nothing_that_runs_is_under_gpl_or_agpl() -> None:
             if "extra ==" not in requirement or (name == "suizheng" and "extra == 'server'" in requirement):
                 needed.append(re.split(r"[^\w.-]", requirement, maxsplit=1)[0])
     assert len(seen) > 40
+
+
+def test_every_bench_has_its_figures_in_the_results() -> None:
+    names = re.findall(r'^    "(\w+)": "bench\.', (ROOT / "bench/__main__.py").read_text(), re.MULTILINE)
+    results = json.loads((ROOT / "bench/results.json").read_text())
+    assert [one["name"] for one in results] == names != []
+    assert all({"name", "value", "unit", "limit", "ratio"} <= one.keys() for one in results)
