@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import socket
 import threading
 import time
@@ -48,6 +49,8 @@ from verifier.code import CodeKind
 from verifier.delegation import Role
 from verifier.suites import SigningKey, SoftwareKey
 
+#: A folder for pictures of the pages that tests see, to be looked at.
+PICTURES = os.environ.get("SUIZHENG_PICTURES")
 PASSWORD = "Suizheng-2026"
 COMPANY, COMPANY_CODE = "上海长宁虹桥食品有限公司（示例）", "91310105MA1FWT014B"
 PERSON_CODE = "31010518991231999X"
@@ -273,6 +276,12 @@ def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     while not condition():
         assert time.monotonic() < end, "the server did not get there in time"
         time.sleep(0.05)
+
+
+def keep_picture(page: Page, name: str) -> None:
+    """Keep a picture of the whole page where a folder for pictures is given."""
+    if PICTURES:
+        page.screenshot(path=f"{PICTURES}/{name}.png", full_page=True)
 
 
 class Watched:

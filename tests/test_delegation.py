@@ -65,6 +65,9 @@ STORIES: dict[str, Callable[[Office], str]] = {
     "the same period at each link": lambda o: o.show(
         o.chain(MANAGER, replace(HANDLER, issued_at=BEGINS, begins_at=BEGINS, ends_at=ENDS))
     ),
+    "the last second of the manager and the handler": lambda o: o.show(
+        o.chain(replace(MANAGER, ends_at=NOON + SECOND), replace(HANDLER, ends_at=NOON + SECOND))
+    ),
     "the first second of the handler": lambda o: o.show(o.chain(MANAGER, replace(HANDLER, begins_at=NOON))),
     "the last second of the handler": lambda o: o.show(o.chain(MANAGER, replace(HANDLER, ends_at=NOON + SECOND))),
     "a device clock half a minute ahead": lambda o: o.show(o.chain(MANAGER, HANDLER), at=NOON + 30 * SECOND),

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pypdfium2
 import pytest
-from pages_site import DESK, PHONE, Site, Watched
-from playwright.sync_api import Browser, Page, expect
+from pages_site import DESK, PHONE, PICTURES, Site, Watched, keep_picture
+from playwright.sync_api import Browser, expect
 from test_pages import faults_of
 
 pytest_plugins = ("pages_fixtures",)
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-PICTURES = os.environ.get("SUIZHENG_PICTURES")
-
-
-def picture(page: Page, name: str) -> None:
-    """Keep a picture of the whole page where a folder for pictures is given."""
-    if PICTURES:
-        page.screenshot(path=f"{PICTURES}/{name}.png", full_page=True)
 
 
 @pytest.mark.parametrize(("viewport", "name"), [(DESK, "desk"), (PHONE, "phone")])
@@ -38,7 +30,7 @@ def test_a_window_makes_a_copy_from_a_use_and_downloads_it(
     row = page.get_by_role("row").filter(has_text="长宁区食品安全办公室").first
     expect(row.get_by_text("有效", exact=True)).to_be_visible()
     assert faults_of(page) == []
-    picture(page, f"copies-{name}")
+    keep_picture(page, f"copies-{name}")
     with page.expect_download() as download:
         row.get_by_role("link", name="PDF").click()
     download.value.save_as(tmp_path / "copy.pdf")
@@ -47,11 +39,11 @@ def test_a_window_makes_a_copy_from_a_use_and_downloads_it(
     row.locator("summary").click()
     row.get_by_label("作废事由").fill("接收单位填错")
     assert faults_of(page) == []
-    picture(page, f"copies-end-{name}")
+    keep_picture(page, f"copies-end-{name}")
     row.get_by_role("button", name="作废").click()
     expect(page.get_by_text("加注件已作废：")).to_be_visible()
     expect(page.get_by_role("row").filter(has_text="接收单位填错").first.get_by_text("已作废")).to_be_visible()
-    picture(page, f"copies-ended-{name}")
+    keep_picture(page, f"copies-ended-{name}")
     if PICTURES:
         document[0].render(scale=1.2).to_pil().save(f"{PICTURES}/copy-pdf.png")
     assert watched.complaints == []
@@ -71,6 +63,6 @@ def test_a_registrar_makes_one_from_the_certificate_and_is_told_what_is_wrong(br
     page.get_by_role("button", name="制作加注件").click()
     expect(page.get_by_text("加注件最长有效 180 天。").first).to_be_visible()
     assert page.get_by_label("接收单位").input_value() == "接收单位"
-    picture(page, "copies-refused")
+    keep_picture(page, "copies-refused")
     assert watched.complaints == []
     watched.context.close()

@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
-from pages_site import (
-    COMPANY_CODE,
-    DESK,
-    HANDLER_DEVICE,
-    PERSON_CODE,
-    PHONE,
-    Site,
-    Watched,
-)
+from pages_site import COMPANY_CODE, DESK, HANDLER_DEVICE, PERSON_CODE, PHONE, Site, Watched, keep_picture
 from playwright.sync_api import Browser, Page, expect
 from test_pages import faults_of
 
@@ -23,13 +13,6 @@ from verifier.suites import SoftwareKey
 
 pytest_plugins = ("pages_fixtures",)
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-PICTURES = os.environ.get("SUIZHENG_PICTURES")
-
-
-def picture(page: Page, name: str) -> None:
-    """Keep a picture of the whole page where a folder for pictures is given."""
-    if PICTURES:
-        page.screenshot(path=f"{PICTURES}/{name}.png", full_page=True)
 
 
 def find(page: Page) -> None:
@@ -55,11 +38,11 @@ def test_the_tree_and_the_verdict_say_who_acts_for_whom_on_desk_and_phone(
     expect(page.get_by_role("link", name="张*丰 证照管理员")).to_be_visible()
     page.locator("details").evaluate_all("all => all.forEach(one => { one.open = true; })")
     assert faults_of(page) == []
-    picture(page, f"delegations-{name}")
+    keep_picture(page, f"delegations-{name}")
     page.get_by_role("link", name="李* 经办人").first.click()
     expect(page.get_by_text("→ 张*丰 证照管理员 → 李* 经办人，限 食品经营许可变更")).to_be_visible()
     assert faults_of(page) == []
-    picture(page, f"delegation-{name}")
+    keep_picture(page, f"delegation-{name}")
     page.goto("/verify")
     page.get_by_label("用途").fill("受理食品经营许可变更")
     page.locator("#code").fill(shown(site))
@@ -67,7 +50,7 @@ def test_the_tree_and_the_verdict_say_who_acts_for_whom_on_desk_and_phone(
     expect(page.get_by_role("heading", level=1)).to_have_text("有效")
     expect(page.get_by_text("→ 证照管理员 → 经办人，限")).to_be_visible()
     expect(page.get_by_text("张*丰 证照管理员、李* 经办人")).to_be_visible()
-    picture(page, f"verdict-{name}")
+    keep_picture(page, f"verdict-{name}")
     assert watched.complaints == []
     watched.context.close()
 
@@ -81,7 +64,7 @@ def test_a_window_uses_what_the_shown_code_covers_and_sees_why_not_the_rest(desk
     page.locator("#f-text").fill(shown(desk.site))
     page.get_by_role("button", name="查找可用").click()
     expect(page.get_by_text("凭企业授权码办理")).to_be_visible()
-    picture(page, "use-delegated-desk")
+    keep_picture(page, "use-delegated-desk")
     page.get_by_role("button", name="用于本办件").first.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("已用于本办件")
     expect(page.get_by_text("委托授权")).to_be_visible()
@@ -102,7 +85,7 @@ def test_a_manager_is_recorded_delegates_further_and_takes_everything_along_when
     fill(page, "赵六", handler)
     page.get_by_role("button", name="登记委托").click()
     asked = page.locator("#to-be-signed").inner_text()
-    picture(page, "delegation-awaiting-desk")
+    keep_picture(page, "delegation-awaiting-desk")
     page.get_by_label("签名").fill("00" * 64)
     page.get_by_role("button", name="提交签名").click()
     expect(page.locator("#signature-error")).to_contain_text("签名不是上级设备")
@@ -111,7 +94,7 @@ def test_a_manager_is_recorded_delegates_further_and_takes_everything_along_when
     expect(page.get_by_role("link", name="下载委托链文件")).to_be_visible()
     page.goto(manager_page)
     expect(page.get_by_text("以下 1 项下级委托一并失效")).to_be_visible()
-    picture(page, "delegation-revoke-desk")
+    keep_picture(page, "delegation-revoke-desk")
     desk.scripted()
     page.get_by_label("撤销事由").fill("证照管理员离职")
     page.locator("main form[data-confirm] button").click()

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
-from pages_site import DESK, PHONE, Site, Watched, clerk_of, draft
-from playwright.sync_api import Browser, Page, expect
+from pages_site import DESK, PHONE, Site, Watched, clerk_of, draft, keep_picture
+from playwright.sync_api import Browser, expect
 from test_pages import faults_of
 
 from registry.certificates import service as certificates
 
 pytest_plugins = ("pages_fixtures",)
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-PICTURES = os.environ.get("SUIZHENG_PICTURES")
-
-
-def picture(page: Page, name: str) -> None:
-    if PICTURES:
-        page.screenshot(path=f"{PICTURES}/{name}.png", full_page=True)
 
 
 def a_certificate(site: Site, number: int) -> str:
@@ -45,15 +37,15 @@ def test_a_dispute_is_raised_at_a_window_answered_by_the_issuer_and_seen_by_all(
     page.goto(f"/certificates/{item}")
     expect(page.get_by_text("此证照有异议正在处理")).to_be_visible()
     assert faults_of(page) == []
-    picture(page, f"disputed-{name}")
+    keep_picture(page, f"disputed-{name}")
 
     issuer = Watched(browser, site, viewport)
     other = issuer.page
     issuer.log_in("lin")
     expect(other.get_by_role("heading", name="等您处理")).to_be_visible()
-    picture(other, f"home-{name}")
+    keep_picture(other, f"home-{name}")
     other.goto("/notices")
-    picture(other, f"notices-{name}")
+    keep_picture(other, f"notices-{name}")
     other.get_by_role("button", name="有证照异议等本部门答复").first.click()
     expect(other.get_by_role("heading", name="作出处理结果")).to_be_visible()
     other.goto(address)
@@ -63,13 +55,13 @@ def test_a_dispute_is_raised_at_a_window_answered_by_the_issuer_and_seen_by_all(
     other.get_by_role("button", name="已更正", exact=True).click()
     expect(other.get_by_role("alert")).to_contain_text("请先登记更正后的新证照")
     assert faults_of(other) == []
-    picture(other, f"dispute-{name}")
+    keep_picture(other, f"dispute-{name}")
     other.get_by_label("处理结果和理由").fill("经核对营业场所证明，登记无误。")
     other.get_by_role("button", name="异议不成立").click()
     expect(other.get_by_text("已记录，已通知有关部门。")).to_be_visible()
 
     page.goto("/disputes")
-    picture(page, f"disputes-{name}")
+    keep_picture(page, f"disputes-{name}")
     page.goto(address)
     page.get_by_role("button", name="办结").click()
     expect(page.get_by_text("已办结").first).to_be_visible()
@@ -91,7 +83,7 @@ def test_an_administrator_loads_a_year_and_a_wrong_line_changes_nothing(desk: Wa
     page.get_by_label("放假与调休的日子").fill("2031-10-01,休,国庆节（示例）")
     page.get_by_role("button", name="载入").click()
     expect(page.get_by_role("cell", name="国庆节（示例）")).to_be_visible()
-    picture(page, "calendar")
+    keep_picture(page, "calendar")
 
 
 def test_the_recall_list_names_the_case_and_is_for_the_issuer_only(desk: Watched) -> None:
@@ -101,6 +93,6 @@ def test_the_recall_list_names_the_case_and_is_for_the_issuer_only(desk: Watched
     page.get_by_role("link", name="召回清单").click()
     expect(page.get_by_text("CN20261122-0001")).to_be_visible()
     assert faults_of(page) == []
-    picture(page, "recall")
+    keep_picture(page, "recall")
     page.goto("/calendar")
     expect(page.get_by_role("heading", level=1)).to_have_text("没有权限")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from pages_site import DESK, PHONE, Site, Watched
-from playwright.sync_api import Browser, Page, expect
+from pages_site import DESK, PHONE, Site, Watched, keep_picture
+from playwright.sync_api import Browser, expect
 from test_pages import faults_of
 
 from verifier import verify
@@ -17,13 +16,6 @@ from verifier.trust import TrustBundle
 
 pytest_plugins = ("pages_fixtures",)
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-PICTURES = os.environ.get("SUIZHENG_PICTURES")
-
-
-def picture(page: Page, name: str) -> None:
-    """Keep a picture of the whole page where a folder for pictures is given."""
-    if PICTURES:
-        page.screenshot(path=f"{PICTURES}/{name}.png", full_page=True)
 
 
 @pytest.mark.parametrize(("viewport", "name"), [(DESK, "desk"), (PHONE, "phone")])
@@ -35,20 +27,20 @@ def test_a_window_sees_what_goes_out_makes_the_extract_and_downloads_it(
     watched.log_in("wang")
     page.goto(f"/certificates/{site.certificate_id}")
     page.get_by_role("link", name="只给出所需字段").click()
-    picture(page, f"extracts-choose-{name}")
+    keep_picture(page, f"extracts-choose-{name}")
     assert faults_of(page) == []
     page.get_by_role("button", name="看看给出哪些").click()
     expect(page.get_by_label("经营范围")).to_be_checked()
     expect(page.get_by_role("listitem").filter(has_text="法定代表人")).to_contain_text("该事项不需要")
     page.get_by_label("经营范围").uncheck()
     page.get_by_label("办件编号").fill(f"CN-EXTRACT-{name}")
-    picture(page, f"extracts-offer-{name}")
+    keep_picture(page, f"extracts-offer-{name}")
     assert faults_of(page) == []
     page.get_by_role("button", name="出具摘录件").click()
     expect(page.get_by_text("摘录件已出具，可以下载。")).to_be_visible()
     row = page.get_by_role("row").filter(has_text="住所").first
     expect(row.get_by_text("有效", exact=True)).to_be_visible()
-    picture(page, f"extracts-{name}")
+    keep_picture(page, f"extracts-{name}")
     assert faults_of(page) == []
     with page.expect_download() as download:
         row.get_by_role("link").click()
@@ -65,7 +57,7 @@ def test_a_window_sees_what_goes_out_makes_the_extract_and_downloads_it(
     expect(page.get_by_role("heading", name="有效").first).to_be_visible()
     expect(page.locator("main")).to_contain_text("住所（经营场所）")
     expect(page.locator("main")).not_to_contain_text("陆文清")
-    picture(page, f"extracts-verdict-{name}")
+    keep_picture(page, f"extracts-verdict-{name}")
     # And the reader that works without the server.
     page.goto("/gate")
     expect(page.locator("[data-part=trust-line]")).to_have_attribute("data-state", "fresh")
@@ -74,7 +66,7 @@ def test_a_window_sees_what_goes_out_makes_the_extract_and_downloads_it(
         page.locator("[data-part=files-box] input").set_input_files(tmp_path / "two.sd-jwt")
         panel = page.locator("[data-part=verdict]")
         expect(panel).to_have_attribute("data-state", state)
-        picture(page, f"extracts-reader-{state}-{name}")
+        keep_picture(page, f"extracts-reader-{state}-{name}")
         if state == "valid":
             expect(panel).to_contain_text("住所（经营场所）")
             expect(panel).to_contain_text("没有证照的证据包")
@@ -101,7 +93,7 @@ def test_a_use_leads_to_its_extract_and_what_is_wrong_is_told(browser: Browser, 
     page.get_by_label("经营范围").evaluate("(box) => { box.value = 'extend_info.legal_representative'; }")
     page.get_by_role("button", name="出具摘录件").click()
     expect(page.get_by_role("alert")).to_contain_text("该事项的材料项不需要这些字段：法定代表人")
-    picture(page, "extracts-refused")
+    keep_picture(page, "extracts-refused")
     assert [one for one in watched.complaints if "403" not in one and "422" not in one] == []
     watched.context.close()
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from conftest import missing
 from ofd_maker import Maker, make_cast, pack, plain_files, sealer, unpack
-from pages_site import DESK, PHONE, Site, Watched
+from pages_site import DESK, PHONE, Site, Watched, keep_picture
 from playwright.sync_api import Browser, Page, expect
 from test_inspect_invoices import DIGITAL, XBRL
 from test_pages import faults_of
@@ -16,13 +14,6 @@ from verifier import sm2
 
 pytest_plugins = ("pages_fixtures",)
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-PICTURES = os.environ.get("SUIZHENG_PICTURES")
-
-
-def picture(page: Page, name: str) -> None:
-    """Keep a picture of the whole page where a folder for pictures is given."""
-    if PICTURES:
-        page.screenshot(path=f"{PICTURES}/{name}.png", full_page=True)
 
 
 def upload(page: Page, site: Site, data: bytes) -> None:
@@ -49,18 +40,18 @@ def test_a_window_reads_registers_and_meets_an_invoice_again(
     expect(page.get_by_text(number)).to_be_visible()
     expect(page.get_by_text("签章：无法判定")).to_be_visible()
     assert faults_of(page) == []
-    picture(page, f"invoices-read-{name}")
+    keep_picture(page, f"invoices-read-{name}")
     page.get_by_label("持证主体").fill("随甲")
     page.get_by_label("证件类型").select_option("111")
     page.get_by_label("证件号码").fill("310105189901010007")
     page.get_by_role("button", name="登记发票").click()
     expect(page.locator(".field-error")).to_be_visible()
-    picture(page, f"invoices-refused-{name}")
+    keep_picture(page, f"invoices-refused-{name}")
     page.get_by_label("证件号码").fill("310105189901010006")
     page.get_by_role("button", name="登记发票").click()
     expect(page.get_by_text("发票已登记。")).to_be_visible()
     assert faults_of(page) == []
-    picture(page, f"invoices-one-{name}")
+    keep_picture(page, f"invoices-one-{name}")
     upload(page, site, sealed)
     page.get_by_label("持证主体").fill("随甲")
     page.get_by_label("证件号码").fill("310105189901010006")
@@ -69,5 +60,5 @@ def test_a_window_reads_registers_and_meets_an_invoice_again(
     inside = unpack(sealed)
     upload(page, site, pack({**inside, "Doc_0/Attachs/a.xml": XBRL.replace(b"106.00", b"906.00")}))
     expect(page.get_by_role("alert").get_by_text("文件被改动").first).to_be_visible()
-    picture(page, f"invoices-altered-{name}")
+    keep_picture(page, f"invoices-altered-{name}")
     watched.context.close()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from datetime import timedelta
 
 import pytest
-from pages_site import Watched, clerk_of, draft
+from pages_site import PICTURES, Watched, clerk_of, draft
 from playwright.sync_api import expect
 
 from api.pages.times import SHANGHAI
@@ -16,7 +15,6 @@ from verifier.status import Status
 
 pytest_plugins = ("pages_fixtures",)
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-PICTURES = os.environ.get("SUIZHENG_PICTURES")
 
 
 def _picture(desk: Watched, name: str) -> None:

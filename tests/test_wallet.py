@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,9 +10,9 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from conftest import missing
-from pages_site import DESK, PERSON_CODE, PHONE, Site, Watched, clerk_of, start
+from pages_site import DESK, PERSON_CODE, PHONE, Site, Watched, clerk_of, keep_picture, start
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 from wallet_stage import VENDOR, enrol, shown, window_ticket
 
 from codes import picture
@@ -23,7 +22,6 @@ from verifier.code import open_code
 
 pytest_plugins = ("pages_fixtures",)
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-PICTURES = os.environ.get("SUIZHENG_PICTURES")
 
 
 @pytest.fixture(scope="module")
@@ -117,12 +115,6 @@ def second_pass(site: Site) -> str:
         )
         venues.grant_pass(work, venue.id, "111", PERSON_CODE, work.at, work.at + timedelta(days=30))
         return venue.id
-
-
-def keep_picture(page: Page, name: str) -> None:
-    """Keep a picture of the page where a folder for pictures is given."""
-    if PICTURES:
-        page.screenshot(path=f"{PICTURES}/{name}.png", full_page=True)
 
 
 def test_the_key_never_leaves_the_browser_and_survives_a_reload(clerk: Watched, phone: Watched) -> None:

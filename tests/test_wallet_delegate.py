@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from conftest import missing
 from delegation_world import HANDLER
-from pages_site import COMPANY_CODE, DESK, PERSON_CODE, PHONE, Site, Watched, clerk_of
+from pages_site import COMPANY_CODE, DESK, PERSON_CODE, PHONE, PICTURES, Site, Watched, clerk_of
 from playwright.sync_api import Browser, Page, expect
 from wallet_stage import VENDOR, shown
 
@@ -25,7 +24,6 @@ from verifier.suites import Suite, public_key
 
 pytest_plugins = ("pages_fixtures",)
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-PICTURES = os.environ.get("SUIZHENG_PICTURES")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from conftest import missing
-from pages_site import DESK, PERSON_CODE, PHONE, Site, Watched, clerk_of
-from playwright.sync_api import Browser, Page, expect
+from pages_site import DESK, PERSON_CODE, PHONE, Site, Watched, clerk_of, keep_picture
+from playwright.sync_api import Browser, expect
 from test_pages import faults_of
 from wallet_stage import VENDOR, enrol, window_ticket
 
@@ -33,15 +32,8 @@ from verifier.key_binding import Challenge
 
 pytest_plugins = ("pages_fixtures",)
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-PICTURES = os.environ.get("SUIZHENG_PICTURES")
 MATTER, PURPOSE = "CN-WALLET-EXTRACT", "核对老年优待资格"
 FIELDS = ("holders.holder_name", "extend_info.gender")
-
-
-def picture(page: Page, name: str) -> None:
-    """Keep a picture of the whole page where a folder for pictures is given."""
-    if PICTURES:
-        page.screenshot(path=f"{PICTURES}/{name}.png", full_page=True)
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +96,7 @@ def test_the_holder_presents_an_extract_from_the_phone_to_one_reader_once(
     page.locator("[data-part=asking-box] summary").click()
     page.get_by_label("本单位的统一社会信用代码").fill(made.receiver)
     nonce = page.locator("[data-part=asking-nonce]").inner_text()
-    picture(page, "wallet-extracts-reader")
+    keep_picture(page, "wallet-extracts-reader")
     assert faults_of(page) == []
     # The holder types it on the phone.
     box.locator("summary").click()
@@ -112,10 +104,10 @@ def test_the_holder_presents_an_extract_from_the_phone_to_one_reader_once(
     expect(box.get_by_role("listitem")).to_contain_text("用于老年优待")
     box.get_by_role("button", name="出示").click()
     box.get_by_label("对方给出的核验码").fill(nonce)
-    picture(phone.page, "wallet-extracts-present")
+    keep_picture(phone.page, "wallet-extracts-present")
     assert faults_of(phone.page) == []
     box.get_by_role("button", name="用这部手机签名").click()
-    picture(phone.page, "wallet-extracts-signed")
+    keep_picture(phone.page, "wallet-extracts-signed")
     with phone.page.expect_download() as download:
         box.get_by_role("link", name="保存文件").click()
     presented = tmp_path / "presented.sd-jwt"
@@ -125,7 +117,7 @@ def test_the_holder_presents_an_extract_from_the_phone_to_one_reader_once(
     expect(panel).to_have_attribute("data-state", "valid")
     expect(panel).to_contain_text("随甲")
     expect(panel).not_to_contain_text("没有指明核验单位")
-    picture(page, "wallet-extracts-verdict")
+    keep_picture(page, "wallet-extracts-verdict")
     # The same file again, and what was never bound: the check code has changed.
     for file, why in ((presented, "wrong_nonce"), (tmp_path / "bare.sd-jwt", "key_binding_missing")):
         page.locator("[data-part=close]").click()
