@@ -12,7 +12,6 @@ from verifier.times import shanghai_day
 LONGEST = timedelta(days=180)
 MAX_RECEIVER_CHARACTERS = 60
 MAX_PURPOSE_CHARACTERS = 100
-MAX_REASON_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +30,6 @@ class CopyRequest:
     masked: bool = True
     use_id: str | None = None
     authorisation_id: str | None = None
-
-
-def check_reason(reason: str) -> list[FieldError]:
-    """Faults of the reason for which a copy is revoked."""
-    if 0 < len(reason.strip()) <= MAX_REASON_CHARACTERS and reason.isprintable():
-        return []
-    return [FieldError("reason", "reason_missing", f"请填写作废事由，最多 {MAX_REASON_CHARACTERS} 个字。")]
 
 
 def check_request(request: CopyRequest, now: datetime, valid_to_on: date | None) -> list[FieldError]:

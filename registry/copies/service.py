@@ -23,6 +23,7 @@ from registry.copies import rules
 from registry.copies.rules import CopyRequest
 from registry.copies.tables import DerivedCopy
 from registry.departments import service as departments
+from registry.departments.rules import check_reason
 from registry.errors import (
     BusyError,
     InvalidDraftError,
@@ -238,7 +239,7 @@ def revoke(work: Work, copy_id: str, reason: str) -> DerivedCopy:
     copy = work.session.scalars(query.execution_options(populate_existing=True)).one()
     if not _may_end(work, copy, certificates.get(work, copy.certificate_id)):
         raise NotPermittedError("not_the_maker", "只有制作部门和颁发部门可以作废加注件。")
-    errors = rules.check_reason(reason)
+    errors = check_reason(reason)
     if errors:
         raise InvalidDraftError(errors)
     if copy.revoked_at is not None:
