@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import shutil
-import socket
 import statistics
 import subprocess
 import tempfile
@@ -21,6 +20,7 @@ from sqlalchemy import text
 
 from api.composition import now
 from bench.measure import Result, seconds
+from chain.network.ports import free_ports
 from registry.blind import BlindIndex
 from registry.certificates.searching import Search, list_page
 from registry.certificates.tables import CertificateHolder
@@ -200,9 +200,7 @@ def _cluster() -> Iterator[str]:
     owner = "postgres" if os.geteuid() == 0 else None
     if owner:
         shutil.chown(folder, owner)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    (port,) = free_ports(1)
 
     def run(name: str, *arguments: str) -> None:
         subprocess.run([_binary(name), *arguments], check=True, user=owner, cwd=folder, stdout=subprocess.DEVNULL)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,8 @@ from pathlib import Path
 
 from api_office import ORIGIN
 from httpx import Client, HTTPError
+
+from chain.network.ports import free_ports
 
 
 def is_importer(pid: int) -> bool:
@@ -30,9 +31,7 @@ class Server:
         self.data = data
         self.chain = chain
         self.database_url = database_url
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        (self.port,) = free_ports(1)
         self.process: subprocess.Popen[str] | None = None
         self.first_password = ""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from api.composition import Services, compose
 from api.http.codes import code_of
 from api.http.public import standing_of
 from api.settings import Settings
+from chain.network.ports import free_ports
 from registry.accounts import service as accounts
 from registry.applications import service as applications
 from registry.authorisations import service as authorisations
@@ -103,9 +103,7 @@ class Site:
 
 
 def settings_in(folder: Path) -> Settings:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    (port,) = free_ports(1)
     return Settings(
         data=folder, database_url=f"sqlite:///{folder / 'registry.db'}", port=port, public_url=f"http://127.0.0.1:{port}",
         logins_per_minute=100_000, verifications_per_minute=100_000,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from chain.network.ports import free_ports
 
 
 def _binary(name: str) -> str | None:
@@ -26,12 +27,6 @@ def is_installed() -> bool:
     return bool(_binary("initdb") and _binary("pg_ctl"))
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def running_cluster() -> Iterator[str]:
     """The URL prefix of a cluster, to which the name of a database is added."""
@@ -41,7 +36,7 @@ def running_cluster() -> Iterator[str]:
     owner = "postgres" if os.geteuid() == 0 else None
     if owner:
         shutil.chown(folder, owner)
-    port = _free_port()
+    (port,) = free_ports(1)
 
     def run(*command: str) -> None:
         subprocess.run(command, check=True, user=owner, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)

@@ -16,6 +16,8 @@ from typing import Literal
 
 from conftest import missing
 
+from chain.network.ports import free_ports
+
 BUILT = Path(__file__).resolve().parents[1] / ".tools" / "bin" / "versitygw"
 BUCKET = "suizheng-files"
 CREDENTIALS = {
@@ -39,18 +41,12 @@ class S3Server:
         return f"http://127.0.0.1:{self.port}"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def running_s3(folder: Path) -> Iterator[S3Server]:
     """A server for the length of the block."""
     if not BUILT.is_file():
         missing("versitygw (make tools)")
-    bucket, port = folder / "root" / BUCKET, free_port()
+    bucket, (port,) = folder / "root" / BUCKET, free_ports(1)
     bucket.mkdir(parents=True)
     (folder / "meta").mkdir()
     options = ["--access", CREDENTIALS["AWS_ACCESS_KEY_ID"], "--secret", CREDENTIALS["AWS_SECRET_ACCESS_KEY"]]

@@ -105,6 +105,30 @@ def test_a_node_that_ends_at_once_is_told_with_its_own_words_and_none_is_left_be
     assert [one.state for one in network.status()] == ["stopped", "stopped"]
 
 
+def test_a_lone_validator_begins_to_seal_only_when_its_account_is_unlocked(
+    tmp_path: Path, four_validators: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chain.network.clique._SCRYPT_ROUNDS", 2**18)
+    network = Network.make(tmp_path / "network", validators=1)
+    try:
+        network.up()
+        network.wait_for_height(2)
+    finally:
+        network.down()
+
+
+def test_ports_are_chosen_where_no_outgoing_connection_takes_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    said = tmp_path / "range"
+    monkeypatch.setattr("chain.network.ports._OUTGOING", said)
+    for text, outgoing in (("13000\t65535\n", range(13_000, 65_536)), ("not numbers", range(49_152, 65_536))):
+        said.write_text(text)
+        ports = free_ports(64)
+        assert len(set(ports)) == 64
+        assert not [port for port in ports if port in outgoing or port < 12_000]
+
+
 def test_a_pid_that_another_process_has_by_now_is_not_ours(tmp_path: Path) -> None:
     (tmp_path / "process.pid").write_text(f"{os.getpid()} 1\n")
     process = Process(tmp_path)
@@ -128,7 +152,7 @@ def test_the_command_starts_shows_and_stops_a_network(
     http, peer = map(str, free_ports(2))
     try:
         status, said = suizheng("up", "--validators", "1", "--port", http, "--peer-port", peer)
-        assert (status, f"SUIZHENG_CHAIN=http://127.0.0.1:{http} suizheng serve" in said) == (0, True)
+        assert (status, f"SUIZHENG_CHAIN=http://127.0.0.1:{http} suizheng serve" in said) == (0, True), said
         assert suizheng("up")[0] == 0
         status, said = suizheng("up", "--validators", "3")
         assert (status, "已有 1 个验证节点" in said) == (64, True)

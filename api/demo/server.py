@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import httpx
+
+from chain.network.ports import free_ports
 
 START_SECONDS = 60.0
 _PASSWORD = re.compile(r"一次性(?:密码|口令)\s+(\S+)")
@@ -26,7 +27,7 @@ class Server:
 
     def __init__(self, data: Path, output: Path) -> None:
         self.data = data
-        self.port = _free_port()
+        (self.port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{self.port}"
         self._output = output
         self._environment = {
@@ -82,9 +83,3 @@ class Server:
             return httpx.get(f"{self.url}/healthz", timeout=2).status_code == 200
         except httpx.TransportError:
             return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -79,9 +79,15 @@ def command(layout: Layout, member: Member, program: Path) -> list[str | Path]:
     ]  # fmt: skip
 
 
-def allow_free(layout: Layout, member: Member) -> None:
-    """Let transactions without a fee pass: the command line cannot say 0. Fails until the node answers."""
-    ask(layout.socket_of(member), "miner_setGasPrice", "0x0")
+def make_ready(layout: Layout, member: Member) -> None:
+    """Let transactions without a fee pass: the command line cannot say 0. Fails until the node answers and can sign.
+
+    It answers before it has unlocked its account. A node that begins to seal between the two fails once, and does not
+    try again until a block or a transaction comes: alone, it would stand still for ever.
+    """
+    socket = layout.socket_of(member)
+    ask(socket, "miner_setGasPrice", "0x0")
+    ask(socket, "eth_sign", member.address, "0x")
 
 
 def begin(layout: Layout, member: Member) -> None:

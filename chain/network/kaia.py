@@ -68,7 +68,7 @@ def command(layout: Layout, member: Member, program: Path) -> list[str | Path]:
     ]  # fmt: skip
 
 
-def allow_free(layout: Layout, member: Member) -> None:
+def make_ready(layout: Layout, member: Member) -> None:
     """Nothing to do but to wait for the node: the price is in the genesis."""
     ask(layout.socket_of(member), "eth_chainId")
 

@@ -278,7 +278,7 @@ class Network:
         process.start(self._engine.command(self.layout, member, program))
         while True:
             try:
-                self._engine.allow_free(self.layout, member)
+                self._engine.make_ready(self.layout, member)
                 return
             except NetworkError as error:
                 if process.state() == "stopped":

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
+from pathlib import Path
+
+_OUTGOING = Path("/proc/sys/net/ipv4/ip_local_port_range")
+# Above the well-known services and the ports of this project's own; whatever the system's range, some thousands remain.
+_LOWEST, _HIGHEST = 12_000, 65_536
 
 
 def is_free(port: int) -> bool:
@@ -17,12 +23,24 @@ def is_free(port: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago, all different."""
-    probes = [socket.socket() for _ in range(count)]
+    """Ports that are free, all different; none of those that the system gives to outgoing connections.
+
+    One of the latter may be taken by any connection before its server starts, or while that is stopped.
+    """
+    outgoing = _outgoing_ports()
+    candidates = [port for port in range(_LOWEST, _HIGHEST) if port not in outgoing]
+    found: list[int] = []
+    while len(found) < count:
+        port = secrets.choice(candidates)
+        if port not in found and is_free(port):
+            found.append(port)
+    return found
+
+
+def _outgoing_ports() -> range:
+    """What the system gives to outgoing connections: on Linux as it says, elsewhere what IANA names (RFC 6335, 6)."""
     try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+        first, last = map(int, _OUTGOING.read_text(encoding="ascii").split())
+    except (OSError, ValueError):
+        first, last = 49_152, 65_535
+    return range(first, last + 1)
