@@ -6,6 +6,7 @@ ES256 and SM2-SM3 sign with fresh randomness, so these are made once; a test hol
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from codes import payload
 from verifier import CodeKind, cbor
 from verifier.code import CodeClaims, Grant, GrantKind, open_code, show_code, sign_code
 from verifier.cose import sign1, to_be_signed
+from verifier.ids import id_value
 from verifier.presentation import present
 from verifier.suites import SoftwareKey, Suite
 
@@ -34,12 +36,9 @@ def make_code_vectors() -> dict[str, Any]:
         Suite.SM2: SoftwareKey.generate(Suite.SM2),
     }
     valid = []
-    codes = [world.code(kind) for kind in CodeKind]
-    # Venue codes from before the short form: named, with the venue's id as text.
-    codes.append(world.code(CodeKind.VENUE, name="随证体育馆"))
-    for code in codes:
-        kind, message, _ = open_code(code)
-        claims = message.payload or b""
+    said = [(kind, world.claims(kind).to_bytes()) for kind in CodeKind]
+    said += [(CodeKind.VENUE, claims) for claims in _older_venues()]
+    for kind, claims in said:
         for key in keys.values():
             text = payload.encode(sign1(claims, key, kind.envelope))
             valid.append(
@@ -51,6 +50,14 @@ def make_code_vectors() -> dict[str, Any]:
     presented = [one for key in keys.values() for claims in shown for one in _presented(claims, key)]
     good = payload.decode(valid[0]["text"])
     return {"at": NOON.isoformat(), "valid": valid, "presented": presented, "refused": _refused(keys, good)}
+
+
+def _older_venues() -> list[bytes]:
+    """The claims of venue codes from before the string: named, with the id as text; then by its 16 bytes alone."""
+    named = make_world(1).claims(CodeKind.VENUE, name="随证体育馆").to_bytes()
+    content = cbor.decode_any(named)
+    content[-65537][4:6] = [None, id_value(VENUE_ID)]
+    return [named, cbor.encode(content)]
 
 
 def _presented(claims: CodeClaims, issuer: SoftwareKey) -> list[dict[str, Any]]:
@@ -92,6 +99,13 @@ def _refused(keys: dict[Suite, SoftwareKey], good: bytes) -> list[dict[str, Any]
         "untagged": (Suite.ED25519, good[1:]),
         "longer_length": (Suite.ED25519, good[:2] + b"\x59\x00" + good[3:]),
         "two_grants_on_a_phone": (Suite.ED25519, _two_grants(keys[Suite.ED25519])),
+        "venue_string_short": (Suite.ED25519, _venue_string(keys[Suite.ED25519], lambda string, _: string[:-1])),
+        "venue_string_long": (Suite.ED25519, _venue_string(keys[Suite.ED25519], lambda string, _: string + b"\x00")),
+        "venue_lasts_too_long": (Suite.ED25519, _venue_string(keys[Suite.ED25519], _ends_late)),
+        "string_of_a_person": (
+            Suite.ED25519,
+            sign1(make_world(1).claims(CodeKind.VENUE).to_bytes(), keys[Suite.ED25519], CodeKind.PERSON.envelope),
+        ),
         "venue_by_text": (Suite.ED25519, _venue_by_text(claims, keys[Suite.ED25519])),
         "unknown_kind": (Suite.ED25519, sign1(claims, keys[Suite.ED25519], 65029)),
         "suite_of_another_key": (Suite.ES256, _claiming_another_suite(claims, keys[Suite.ES256])),
@@ -111,6 +125,17 @@ def _venue_by_text(claims: bytes, key: SoftwareKey) -> bytes:
     content = cbor.decode_any(claims)
     content[-65537][6][0][1] = VENUE_ID
     return sign1(cbor.encode(content), key, CodeKind.PERSON.envelope)
+
+
+def _venue_string(key: SoftwareKey, alter: Callable[[bytes, dict[Any, Any]], bytes]) -> bytes:
+    content = cbor.decode_any(make_world(1).claims(CodeKind.VENUE).to_bytes())
+    content[-65537] = alter(content[-65537], content)
+    return sign1(cbor.encode(content), key, CodeKind.VENUE.envelope)
+
+
+def _ends_late(string: bytes, content: dict[Any, Any]) -> bytes:
+    content[4] = 2**32
+    return string
 
 
 def _claiming_another_suite(claims: bytes, key: SoftwareKey) -> bytes:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cwt import COSE, COSEHeaders, COSEKey, CWTError
 from delegation_vectors import FILE as DELEGATION_FILE
 from delegation_vectors import make_delegation_vectors
-from world import make_world
+from world import VENUE_ID, make_world
 
 from codes import payload
 from verifier import State, verify
@@ -37,6 +37,12 @@ def base45(text: str) -> bytes:
         group = [ALPHABET.index(character) for character in text[place : place + 3]]
         data += sum(digit * 45**power for power, digit in enumerate(group)).to_bytes(len(group) - 1)
     return data
+
+
+def crockford(value: bytes) -> str:
+    """The text of a 16-byte id, written from the page."""
+    number = int.from_bytes(value, "big")
+    return "".join("0123456789abcdefghjkmnpqrstvwxyz"[number >> 5 * place & 31] for place in reversed(range(26)))
 
 
 def their_key(suite: int, public: bytes, kid: bytes) -> COSEKey:
@@ -91,6 +97,33 @@ def test_anothers_reader_accepts_every_vector(vector: dict[str, Any]) -> None:
     claims = cbor2.loads(body)
     assert body.hex() == vector["claims_hex"]
     assert claims[6] <= AT.timestamp() < claims[4]
+
+
+VENUES = [one for one in VECTORS["valid"] if one["kind"] == "venue"]
+
+
+@pytest.mark.parametrize("vector", VENUES, ids=lambda one: f"{one['suite']} {one['text'][-8:]}")
+def test_a_reader_made_of_the_page_reads_every_form_of_a_venue(vector: dict[str, Any]) -> None:
+    """The string at fixed places, and both arrays of posters that hang already."""
+    said = cbor2.loads(cbor2.loads(base45(vector["text"].removeprefix("SZ1:"))).value[2])[-65537]
+    if isinstance(said, bytes):
+        places = ((0, 8), (8, 10), (10, 12), (12, 15), (15, 31))
+        code_id, generation, status_list, status_index, venue = (said[start:end] for start, end in places)
+        assert len(said) == 31
+        numbers = tuple(int.from_bytes(part, "big") for part in (generation, status_list, status_index))
+    else:
+        code_id, *three, name, venue, grants = said
+        numbers = tuple(three)
+        assert grants == [] and name == (None if isinstance(venue, bytes) else "随证体育馆")
+    assert (code_id.hex(), *numbers) == ("0102030405060708", 1, 1, 900)
+    assert (venue if isinstance(venue, str) else crockford(venue)) == VENUE_ID
+
+
+def test_there_are_three_forms_of_a_venue_and_the_string_is_no_larger_than_version_8_holds() -> None:
+    forms = {(one["suite"], one["claims_hex"]) for one in VENUES}
+    assert len(forms) == 3 * len(Suite)
+    strings = [one for one in VENUES if isinstance(cbor2.loads(bytes.fromhex(one["claims_hex"]))[-65537], bytes)]
+    assert len(strings) == len(Suite) and max(len(one["text"]) for one in strings) <= 221
 
 
 @pytest.mark.parametrize("vector", VECTORS["presented"], ids=lambda one: one["text"][-8:])

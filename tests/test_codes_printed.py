@@ -18,7 +18,7 @@ from codes import picture
 from registry.certificates import service as certificates
 from registry.codes import printing
 from registry.codes import service as codes
-from registry.codes.rules import MAX_PRINTED_CHARS, CodeRequest
+from registry.codes.rules import FAR, MAX_PRINTED_CHARS, CodeRequest
 from registry.codes.tables import Code
 from registry.errors import DuplicateError, InvalidDraftError, NotFoundError, NotPermittedError, TransitionError
 from registry.log.tables import LogEntry
@@ -102,6 +102,12 @@ def test_it_lasts_180_days_and_says_nothing_of_its_holder(house: House) -> None:
         logged = b"".join(row.payload or b"" for row in work.session.query(LogEntry))
     for secret in (ELDER.encode(), bytes.fromhex(code.subject), code.subject.encode()):
         assert secret not in claims.to_bytes() and secret not in logged
+
+
+def test_what_has_no_end_ends_for_a_code_at_what_four_bytes_hold(house: House) -> None:
+    house.certificate(senior())
+    (grant,) = open_code(claim(house, types=(SENIOR,)).text)[2].grants
+    assert grant.until == FAR and int(FAR.timestamp()) == 2**32 - 1
 
 
 # By whom.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from delegation_world import HANDLER, MANAGER, Office
 from world import FOOD, NOON, VENUE_ID, make_world
 
 from codes import picture
-from registry.codes.rules import MAX_PRINTED_CHARS, apart
+from registry.codes.rules import FAR, MAX_PRINTED_CHARS, apart
 from registry.devices.rules import MAX_GRANTS
 from verifier.code import CodeClaims, CodeKind, Grant, GrantKind, open_code, show_code, sign_code
 from verifier.delegated_code import MAX_SHOWN_CHARS
@@ -24,6 +24,8 @@ WORLD = make_world(1)
 #: The largest places in status lists and the largest generation that two bytes hold.
 LIST, INDEX, GENERATION = 2**16 - 1, CAPACITY - 1, 2**16 - 1
 ISSUERS = {suite: SoftwareKey.generate(suite) for suite in Suite}
+#: docs/code-format.md section 3.
+VENUE_CHARS = {Suite.ED25519: 214, Suite.ES256: 214, Suite.SM2: 220}
 DEVICES = {suite: SoftwareKey.generate(suite) for suite in (Suite.ED25519, Suite.ES256)}
 
 
@@ -36,7 +38,7 @@ def version(text: str, level: picture.Level) -> int:
 
 def grants(count: int) -> tuple[Grant, ...]:
     """So many things a person may hold, each as large as it can be."""
-    until = NOON + timedelta(days=180)
+    until = FAR
     kinds = ((GrantKind.CERTIFICATE, FOOD), (GrantKind.PASS, VENUE_ID))
     return tuple(Grant(*kinds[number % 2], LIST, INDEX - number, until) for number in range(count))
 
@@ -72,10 +74,33 @@ def test_a_printed_code_within_its_bound_has_at_most_version_12(issuer: Suite) -
     assert version("A" * MAX_PRINTED_CHARS, picture.PRINT) == 12 < version("A" * (MAX_PRINTED_CHARS + 1), picture.PRINT)
 
 
-@pytest.mark.parametrize(("issuer", "most"), [(Suite.ED25519, 8), (Suite.ES256, 8), (Suite.SM2, 9)])
-def test_a_poster_has_at_most_version_8_and_9_with_sm2_whose_number_is_longer(issuer: Suite, most: int) -> None:
-    claims = WORLD.claims(CodeKind.VENUE, name=None, status_list=23, status_index=INDEX, generation=255)
-    assert version(sign_code(claims, ISSUERS[issuer]), picture.SCREEN) <= most
+@pytest.mark.parametrize("issuer", list(Suite))
+def test_a_poster_has_at_most_version_8_whatever_its_claims(issuer: Suite) -> None:
+    last = datetime.fromtimestamp(2**32 - 1, UTC)
+    posters = [
+        WORLD.claims(CodeKind.VENUE, status_list=1, status_index=1),
+        largest(CodeKind.VENUE, code_id=b"\xff" * 8, subject="7" + "z" * 25, issued_at=last, expires_at=last),
+    ]
+    texts = [sign_code(claims, ISSUERS[issuer]) for claims in posters]
+    assert [open_code(text)[2] for text in texts] == posters
+    assert max(version(text, picture.SCREEN) for text in texts) <= 8 and len(texts[1]) <= VENUE_CHARS[issuer]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"generation": 2**16},
+        {"status_list": 2**16},
+        {"status_index": 2**24},
+        {"expires_at": datetime.fromtimestamp(2**32, UTC)},
+        {"issued_at": datetime.fromtimestamp(2**32, UTC)},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_poster_that_would_be_larger_is_not_made(changes: dict[str, Any]) -> None:
+    with pytest.raises(MalformedError, match="场所码放不下") as refused:
+        sign_code(WORLD.claims(CodeKind.VENUE, **changes), ISSUERS[Suite.SM2])
+    assert refused.value.reason == "out_of_range"
 
 
 @pytest.mark.parametrize("suite", list(Suite))

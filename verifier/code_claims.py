@@ -6,8 +6,8 @@ subject or null, [[grant kind, reference, status list, status index, until], …
 references and public facts, never a person's name or number. A code with a device key (32 bytes Ed25519, 33 bytes
 P-256) is good only as the presentation of that device (verifier.presentation), and says one grant at most: a person
 shows what the moment needs, and the QR stays small. Components have their place there instead, copies the original's
-place in a status list. A venue is named by its 16-byte id alone: its name and address are in the trust bundle, and the
-code stays small enough for a poster.
+place in a status list. A venue's code has one byte string of fixed layout instead of the array, and names its venue by
+the 16-byte id alone: its name and address are in the trust bundle, and every poster's QR has the same small size.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+from io import BytesIO
 from typing import Any
 
 from verifier import cbor, cose, times
@@ -32,6 +33,12 @@ MAX_PLACE_CHARS = 60
 
 _EXPIRES, _ISSUED, _PRIVATE = 4, 6, -65537
 _CLAIMS = frozenset((_EXPIRES, _ISSUED, _PRIVATE))
+#: A venue's string: code id; generation, status list and index in so many bytes, most significant first; venue's id.
+#: They and the times in four bytes are bounded, so that no venue's QR is larger than another's.
+_VENUE_WIDTHS = (2, 2, 3)
+_VENUE_BYTES = CODE_ID_BYTES + sum(_VENUE_WIDTHS) + ID_BYTES
+_VENUE_TIME_BYTES = 4
+_VENUE_LAST_TIME = 256**_VENUE_TIME_BYTES - 1
 
 
 class CodeKind(IntEnum):
@@ -117,15 +124,25 @@ class CodeClaims:
         return self.shown_at or self.issued_at
 
     def to_bytes(self) -> bytes:
-        """The CWT claims set."""
-        is_short = self.kind is CodeKind.VENUE and self.name is None and self.subject is not None
-        private: list[Any] = [
+        """The CWT claims set. Raises MalformedError for numbers that a venue's form has no room for."""
+        expires, issued = int(self.expires_at.timestamp()), int(self.issued_at.timestamp())
+        private = _venue_string(self, max(expires, issued)) if self._is_plain_venue else self._array()
+        return cbor.encode({_EXPIRES: expires, _ISSUED: issued, _PRIVATE: private})
+
+    @property
+    def _is_plain_venue(self) -> bool:
+        """Says no more than the venue's string has room for."""
+        more = (self.name, self.device_key, self.grants)
+        return self.kind is CodeKind.VENUE and self.subject is not None and more == (None, None, ())
+
+    def _array(self) -> list[Any]:
+        array: list[Any] = [
             self.code_id,
             self.generation,
             self.status_list,
             self.status_index,
             self.name,
-            id_value(self.subject or "") if is_short else self.subject,
+            self.subject,
             [
                 [
                     int(grant.kind),
@@ -138,22 +155,19 @@ class CodeClaims:
             ],
         ]
         if self.kind is CodeKind.COMPONENT:
-            private.append(self.place)
+            array.append(self.place)
         elif self.kind is CodeKind.DERIVED:
-            private.append(None if self.original is None else list(self.original))
+            array.append(None if self.original is None else list(self.original))
         elif self.device_key is not None:
-            private.append(self.device_key.raw)
-        claims = {
-            _EXPIRES: int(self.expires_at.timestamp()),
-            _ISSUED: int(self.issued_at.timestamp()),
-            _PRIVATE: private,
-        }
-        return cbor.encode(claims)
+            array.append(self.device_key.raw)
+        return array
 
     @classmethod
     def from_bytes(cls, kind: CodeKind, data: bytes) -> CodeClaims:
         """The inverse of `to_bytes`. Raises MalformedError."""
         claims = cbor.require_map(cbor.decode(data, limit=MAX_CODE_BYTES), _CLAIMS)
+        if kind is CodeKind.VENUE and type(claims[_PRIVATE]) is bytes:
+            return _from_venue_string(claims)
         needs_more = kind in (CodeKind.COMPONENT, CodeKind.DERIVED)
         parts = cbor.require_list(claims[_PRIVATE], 8, 8 if needs_more else 7)
         is_bound = len(parts) == 8 and not needs_more
@@ -173,6 +187,32 @@ class CodeClaims:
             place=cbor.require_text(parts[7], MAX_PLACE_CHARS) if kind is CodeKind.COMPONENT else None,
             original=_slot(parts[7]) if kind is CodeKind.DERIVED else None,
         )
+
+
+def _venue_string(claims: CodeClaims, last_time: int) -> bytes:
+    numbers = (claims.generation, claims.status_list, claims.status_index)
+    try:
+        parts = [number.to_bytes(width) for number, width in zip(numbers, _VENUE_WIDTHS, strict=True)]
+        last_time.to_bytes(_VENUE_TIME_BYTES)
+    except OverflowError as error:
+        raise MalformedError("out_of_range", "场所码放不下这样大的代次、状态列表位置或时间") from error
+    return b"".join((claims.code_id, *parts, id_value(claims.subject or "")))
+
+
+def _from_venue_string(claims: dict[Any, Any]) -> CodeClaims:
+    string = BytesIO(cbor.require_bytes(claims[_PRIVATE], _VENUE_BYTES))
+    code_id = string.read(CODE_ID_BYTES)
+    generation, status_list, status_index = (int.from_bytes(string.read(width)) for width in _VENUE_WIDTHS)
+    return CodeClaims(
+        kind=CodeKind.VENUE,
+        code_id=code_id,
+        generation=generation,
+        status_list=status_list,
+        status_index=status_index,
+        issued_at=times.from_seconds(cbor.require_uint(claims[_ISSUED], _VENUE_LAST_TIME)),
+        expires_at=times.from_seconds(cbor.require_uint(claims[_EXPIRES], _VENUE_LAST_TIME)),
+        subject=id_text(string.read()),
+    )
 
 
 def _reference(grant: Grant) -> str | bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from registry.errors import FieldError
 from verifier.code import MAX_GRANTS, CodeClaims, CodeKind
@@ -24,6 +24,8 @@ OF_PEOPLE = (CodeKind.PERSON, CodeKind.PRINTED)
 #: What a QR of version 12 holds at level Q (ISO/IEC 18004 table 7): larger ones cannot be read when printed small.
 MAX_PRINTED_CHARS = 296
 SHORTEST = timedelta(seconds=30)
+#: An end for grants without one (长期), and the last there is: what four bytes hold. The code itself ends long before.
+FAR = datetime.fromtimestamp(2**32 - 1, UTC)
 
 
 @dataclass(frozen=True, slots=True)

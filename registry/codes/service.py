@@ -29,9 +29,6 @@ from verifier.status import CHINESE, Status
 from verifier.suites import PublicKey, SigningKey
 from verifier.times import SHANGHAI, shanghai_day
 
-#: An end for grants of certificates without one (长期); the code itself ends long before.
-_FAR = datetime(9999, 12, 31, tzinfo=SHANGHAI)
-
 
 def issue(work: Work, request: rules.CodeRequest, key: SigningKey) -> Code:
     """Issue the next generation of a code; an older one of the same kind and subject is dead from now on (SUPERSEDED).
@@ -99,7 +96,7 @@ def grants_of(
     if missing and all_of_them:
         raise InvalidDraftError([FieldError("types", "holds_nothing_of_it", f"此人没有有效的 {missing[0]}。")])
     return tuple(
-        Grant(kind, holding.ref, *holding.slot, holding.until)
+        Grant(kind, holding.ref, *holding.slot, min(holding.until, rules.FAR))
         for kind, chosen in zip((GrantKind.CERTIFICATE, GrantKind.PASS), shown, strict=True)
         for holding in sorted(chosen.values(), key=lambda holding: holding.ref)
     )
@@ -107,7 +104,7 @@ def grants_of(
 
 def _end(valid_to_on: Any) -> datetime:
     if valid_to_on is None:
-        return _FAR
+        return rules.FAR
     return datetime.combine(valid_to_on, time.min, SHANGHAI) + timedelta(days=1)
 
 

@@ -23,6 +23,7 @@ export const POLICY = {
 export const MAX_BYTES = 2048, CLOCK_SKEW = 60;
 const MAX_GRANTS = 16, MAX_GRANTS_SHOWN = 1, CODE_ID_BYTES = 8, ID_BYTES = 16, YEAR_9999 = 253402300799;
 const EXPIRES = 4, ISSUED = 6, PRIVATE = -65537;
+const VENUE_BYTES = 31, VENUE_LAST_TIME = 0xffffffff;
 const BASE32 = "0123456789abcdefghjkmnpqrstvwxyz";
 
 // {kind, shown, claims}; nothing is verified yet.
@@ -39,6 +40,7 @@ export function open(text) {
 // What a code of a kind says, from its payload.
 export function claimsOf(kind, bytes) {
   const claims = cbor.requireMap(cbor.decode(bytes, MAX_BYTES), [EXPIRES, ISSUED, PRIVATE]);
+  if (kind === "venue" && claims.get(PRIVATE) instanceof Uint8Array) return ofVenueString(claims);
   const needsMore = kind === "component" || kind === "derived", parts = cbor.requireList(claims.get(PRIVATE), 8, needsMore ? 8 : 7);
   const isBound = parts.length === 8 && !needsMore, limit = isBound ? MAX_GRANTS_SHOWN : MAX_GRANTS;
   return {
@@ -61,6 +63,18 @@ export function claimsOf(kind, bytes) {
 function time(value) {
   if (cbor.requireUint(value) > YEAR_9999) throw malformed("not_a_time");
   return value;
+}
+
+// A venue's claims: code id, generation (2 bytes), status list (2), status index (3), the venue's id; times of four bytes.
+function ofVenueString(claims) {
+  const bytes = cbor.requireBytes(claims.get(PRIVATE), VENUE_BYTES), view = new DataView(bytes.buffer, bytes.byteOffset);
+  const [issuedAt, expiresAt] = [ISSUED, EXPIRES].map((name) => cbor.requireUint(claims.get(name)));
+  if (Math.max(issuedAt, expiresAt) > VENUE_LAST_TIME) throw malformed("wrong_field");
+  return {
+    kind: "venue", codeId: toHex(bytes.subarray(0, CODE_ID_BYTES)),
+    generation: view.getUint16(8), statusList: view.getUint16(10), statusIndex: view.getUint32(11) & 0xffffff,
+    issuedAt, expiresAt, name: null, subject: venueOf(bytes.subarray(15)), grants: [], deviceKey: null, place: null, original: null,
+  };
 }
 
 function grantOf(value) {

@@ -8,6 +8,8 @@ import { Refused, enrol, makeKey, renew, uses } from "./registry.js";
 import { choiceOf, drawing, keepAwake, moment, part, put, show, showAge, showLine, showRest, texts } from "./screen.js";
 
 const WINDOW = 30, RENEW_EVERY = 600, NAME = "wallet", PENDING = "wallet-pending";
+// The end of what has none (registry/codes/rules.py); codes from before it say the year 9999.
+const LONG_TERM = 0xffffffff;
 let wallet = null, drawCode = null, shownAt = 0, askedAt = 0;
 
 // ---- What the page shows ------------------------------------------------------------------------------------------
@@ -47,7 +49,7 @@ function showChoice() {
 
 function aboutOf(grant) {
   if (!grant.ref) return texts.nothingAbout;
-  return `${texts[grant.kind]} · ${grant.until > 253e9 ? texts.longTerm : texts.until.replace("{at}", moment(grant.until))}`;
+  return `${texts[grant.kind]} · ${grant.until >= LONG_TERM ? texts.longTerm : texts.until.replace("{at}", moment(grant.until))}`;
 }
 
 async function choose(key) {
