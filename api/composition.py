@@ -28,7 +28,7 @@ from api.witness.client import WitnessClient
 from api.worker import Worker
 from chain.opening import Chain
 from registry.accounts import service as accounts
-from registry.accounts import tokens
+from registry.accounts import tokens, tries
 from registry.accounts.tables import Staff
 from registry.blind import MIN_KEY_BYTES, BlindIndex
 from registry.catalogue import service as catalogue
@@ -200,6 +200,7 @@ def _chores(registry: Registry, import_folder: ImportFolder) -> tuple[Callable[[
     def forget() -> None:
         with registry.begin(REGISTRY) as work:
             idempotency.forget_old(work)
+            tries.forget_old(work)
             venues.forget_old_visits(work)
             posters.forget_old_sightings(work)
             fallbacks.forget_old(work)

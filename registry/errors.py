@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 
 
@@ -54,9 +55,17 @@ class NotPermittedError(RegistryError):
 
 
 class AuthenticationError(RegistryError):
-    """The caller is not who they say, is locked out or disabled. Do: log in again, or wait until `locked_until_at`."""
+    """The caller is not who they say, or is disabled. Do: log in again."""
 
     kept = True
+
+
+class LoginDelayedError(AuthenticationError):
+    """Too many wrong passwords: this one was not looked at. Do: wait, or use a browser that is known."""
+
+    def __init__(self, message: str, free_at: datetime, wait_seconds: int) -> None:
+        super().__init__("login_delayed", message, {"free_at": free_at.isoformat()})
+        self.wait_seconds = wait_seconds
 
 
 class InvalidDraftError(RegistryError):

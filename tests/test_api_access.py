@@ -202,18 +202,6 @@ def test_a_log_out_ends_the_session_everywhere(office: OpenOffice) -> None:
     assert again.status_code == 401
 
 
-def test_five_wrong_passwords_lock_the_account_even_for_the_right_one(office: OpenOffice) -> None:
-    made = office.send(
-        "POST", "/api/v1/accounts", json={"username": "forgetful", "name": "示例丙", "roles": ["auditor"]}
-    ).json()
-    reasons = []
-    for password in ["wrong"] * 5 + [made["one_time_password"]]:
-        answer = office.client.post("/api/v1/sessions", json={"username": "forgetful", "password": password})
-        assert answer.status_code == 401
-        reasons.append(answer.json()["reason"])
-    assert reasons == ["wrong_credentials"] * 5 + ["account_locked"]
-
-
 def test_first_start_makes_one_administrator_and_a_second_start_none(tmp_path: Path) -> None:
     first = compose(settings_in(tmp_path))
     first.close()

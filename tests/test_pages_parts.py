@@ -78,7 +78,7 @@ FAMILIES = {
         for step in ("scope", "matter", "registrar", "window", "second")
         for part in (".title", ".body", ".action")
     ),
-    "account.": ("open", "locked", "password_due", "disabled"),
+    "account.": ("open", "guessed", "password_due", "disabled"),
     "check.": tuple(Outcome),
     "check.name.": tuple(Check),
     "check.ok.": tuple(Check),

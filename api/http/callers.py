@@ -9,15 +9,20 @@ from fastapi import Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from api.composition import Services
+from api.http.limits import source_of
 from registry.accounts import service as accounts
 from registry.accounts import tokens
-from registry.accounts.rules import SESSION_LASTS, TOKEN_PREFIX
+from registry.accounts.rules import BROWSER_LASTS, SESSION_LASTS, TOKEN_PREFIX
+from registry.accounts.service import Login
+from registry.accounts.tries import Place
 from registry.errors import AuthenticationError
 from registry.work import REGISTRY, Actor
 
 #: Longer secrets are none of ours; they are not even hashed.
 MAX_SECRET_CHARS: Final = 128
 _COOKIE: Final = "suizheng_session"
+#: By this one an account knows the browser again; it opens nothing.
+_BROWSER_COOKIE: Final = "suizheng_browser"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +36,25 @@ class Caller:
     means: Literal["cookie", "bearer"]
 
 
-def cookie_name(services: Services) -> str:
+def cookie_name(services: Services, name: str = _COOKIE) -> str:
     """The session cookie's name; over https its prefix makes browsers refuse one from a sibling host (RFC 6265bis)."""
-    return f"__Host-{_COOKIE}" if services.settings.is_https else _COOKIE
+    return f"__Host-{name}" if services.settings.is_https else name
 
 
-def set_cookie(services: Services, response: Response, secret: str) -> None:
-    """Hand the session's secret to the browser, out of the reach of scripts and of other sites."""
-    response.set_cookie(
-        cookie_name(services), secret, max_age=int(SESSION_LASTS.total_seconds()), path="/", httponly=True,
-        samesite="strict", secure=services.settings.is_https,
-    )  # fmt: skip
+def set_cookies(services: Services, response: Response, login: Login) -> None:
+    """Hand the session's secret and the browser's to the browser, out of the reach of scripts and of other sites."""
+    for name, secret, lasts in (
+        (_COOKIE, login.secret, SESSION_LASTS),
+        (_BROWSER_COOKIE, login.browser, BROWSER_LASTS),
+    ):
+        response.set_cookie(
+            cookie_name(services, name), secret, max_age=int(lasts.total_seconds()), path="/", httponly=True,
+            samesite="strict", secure=services.settings.is_https,
+        )  # fmt: skip
 
 
 def clear_cookie(services: Services, response: Response) -> None:
-    """Make the browser forget the session."""
+    """Make the browser forget the session; the account goes on knowing the browser."""
     response.delete_cookie(
         cookie_name(services), path="/", httponly=True, samesite="strict", secure=services.settings.is_https
     )
@@ -53,7 +62,17 @@ def clear_cookie(services: Services, response: Response) -> None:
 
 def session_secret(services: Services, request: Request) -> str | None:
     """The secret in the request's session cookie."""
-    secret = request.cookies.get(cookie_name(services))
+    return _secret_in(request, cookie_name(services))
+
+
+def place_of(services: Services, request: Request) -> Place:
+    """From where somebody logs in."""
+    browser = _secret_in(request, cookie_name(services, _BROWSER_COOKIE))
+    return Place(source_of(request.client.host if request.client else ""), browser)
+
+
+def _secret_in(request: Request, cookie: str) -> str | None:
+    secret = request.cookies.get(cookie)
     return secret if secret and len(secret) <= MAX_SECRET_CHARS else None
 
 

@@ -46,8 +46,9 @@ class GuardedRoute(APIRoute):
             request.scope[ACTOR] = caller.actor.id if caller else None
             _check_same_site(services, request, rule, caller)
             _check_roles(rule, caller)
-            if caller is None and rule.bucket is not None:
-                check_rate(services, rule.bucket or "verifications", request)
+            # A session does not make guessing other people's passwords cheaper.
+            if rule.bucket == "logins" or (caller is None and rule.bucket is not None):
+                check_rate(services, rule.bucket, request)
             _check_media_type(request, rule)
             return await handle(Request(request.scope, _bounded(request, rule.limit_bytes)))
 

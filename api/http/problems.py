@@ -103,7 +103,8 @@ def _translate(error: Exception) -> tuple[Problem, dict[str, str]]:
         raise error
     if isinstance(error, tuple(OF_DATABASE)):
         _log.error("the database refused", exc_info=error)
-    headers = {} if row.retry_after_seconds is None else {"Retry-After": str(row.retry_after_seconds)}
+    wait_seconds = getattr(error, "wait_seconds", row.retry_after_seconds)
+    headers = {} if wait_seconds is None else {"Retry-After": str(wait_seconds)}
     if row.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     return problem, headers

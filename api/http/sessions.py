@@ -11,11 +11,12 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field
 
 from api.errors import ProblemError
-from api.http.callers import clear_cookie, session_secret, set_cookie
+from api.http.callers import clear_cookie, place_of, session_secret, set_cookies
 from api.http.calls import Call, get_call
 from api.http.forms import USUAL, Incoming, Outgoing, problems
 from api.http.guard import GuardedRoute
 from registry.accounts import service as accounts
+from registry.accounts.service import Login
 from registry.accounts.tables import Staff
 
 router = APIRouter(prefix="/api/v1", tags=["登录"], route_class=GuardedRoute)
@@ -75,9 +76,11 @@ def account_of(staff: Staff) -> Account:
 @router.post(
     "/sessions", status_code=201, response_model=Session, summary="登录", responses=problems(401, 403, 422, 429)
 )
-def log_in(body: Credentials, call: OfCall) -> Response:
-    """口令正确则建立会话并写入 Cookie。连续输错五次锁定十五分钟。"""
-    return _open(call, body.username, body.password, HTTPStatus.CREATED)
+def log_in(request: Request, body: Credentials, call: OfCall) -> Response:
+    """口令正确则建立会话并写入 Cookie。同一处连续输错五次起须等待，每次加倍，至多一小时；账号不会被锁定。"""
+    place = place_of(call.services, request)
+    login = accounts.log_in(call.services.registry, body.username, body.password, place)
+    return _opened(call, login, HTTPStatus.CREATED)
 
 
 @router.get("/sessions", summary="我是谁", responses=problems(401))
@@ -107,19 +110,20 @@ def log_out(request: Request, call: OfCall) -> Response:
 
 
 @router.post("/password", response_model=Session, summary="修改自己的口令", responses=USUAL)
-def change_password(body: PasswordChange, call: OfCall) -> Response:
+def change_password(request: Request, body: PasswordChange, call: OfCall) -> Response:
     """修改口令并结束该账号的全部会话，随即以新口令建立新会话。"""
     caller = call.known
     if caller.username is None:
         raise ProblemError(HTTPStatus.FORBIDDEN, "not_an_account", "令牌没有口令，请由管理员换发令牌。")
-    staff_id = caller.actor.id.removeprefix("staff:")
-    call.write(lambda work: accounts.change_password(work, staff_id, body.current_password, body.new_password))
-    return _open(call, caller.username, body.new_password, HTTPStatus.OK)
+    login = accounts.change_password(
+        call.services.registry, caller.actor.id.removeprefix("staff:"), body.current_password, body.new_password,
+        place_of(call.services, request),
+    )  # fmt: skip
+    return _opened(call, login, HTTPStatus.OK)
 
 
-def _open(call: Call, username: str, password: str, status: HTTPStatus) -> Response:
-    login = accounts.log_in(call.services.registry, username, password)
+def _opened(call: Call, login: Login, status: HTTPStatus) -> Response:
     session = Session(account=account_of(login.staff), expires_at=login.expires_at)
     response = Response(orjson.dumps(session.model_dump(mode="json")), status, media_type="application/json")
-    set_cookie(call.services, response, login.secret)
+    set_cookies(call.services, response, login)
     return response

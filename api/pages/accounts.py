@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from datetime import date, datetime, time, timedelta
 from typing import Annotated, Final
 
@@ -19,7 +19,7 @@ from api.pages.rendering import go, show, texts_for
 from api.pages.texts import Texts
 from api.pages.times import SHANGHAI
 from api.pages.views import ProblemView, Tone
-from registry.accounts import control, tokens
+from registry.accounts import control, tokens, tries
 from registry.accounts import service as accounts
 from registry.accounts.tables import ApiToken, Staff
 from registry.errors import FieldError, InvalidDraftError, NotFoundError, NotPermittedError
@@ -145,9 +145,10 @@ def _page(
     in_a_year = (call.services.clock() + _TOKEN_LASTS).astimezone(SHANGHAI).date()
 
     def ask(work: Work) -> AccountsPage:
-        names = wording.department_names(work)
+        names, staff = wording.department_names(work), accounts.list_staff(work)
+        guessed = tries.guessed_at(work, [row.username for row in staff])
         return AccountsPage(
-            staff=[_staff(row, names, work, t) for row in accounts.list_staff(work)],
+            staff=[_staff(row, names, guessed, work, t) for row in staff],
             tokens=[_token(row, names, work, t) for row in tokens.list_tokens(work)],
             departments=list(names.items()), roles=wording.role_options(t),
             token_roles=wording.token_role_options(t),
@@ -158,8 +159,8 @@ def _page(
     return call.read(ask)
 
 
-def _staff(row: Staff, names: Mapping[str, str], work: Work, t: Texts) -> StaffLine:
-    tone, state = _staff_state(row, work)
+def _staff(row: Staff, names: Mapping[str, str], guessed: Set[str], work: Work, t: Texts) -> StaffLine:
+    tone, state = _staff_state(row, is_guessed_at=row.username in guessed)
     return StaffLine(
         id=row.id, username=row.username, name=row.name, department=_department(row.department, names, t),
         roles=[wording.role_name(role, t) for role in row.roles], tone=tone, state=t(f"account.{state}"),
@@ -168,11 +169,11 @@ def _staff(row: Staff, names: Mapping[str, str], work: Work, t: Texts) -> StaffL
     )  # fmt: skip
 
 
-def _staff_state(row: Staff, work: Work) -> tuple[Tone, str]:
+def _staff_state(row: Staff, *, is_guessed_at: bool) -> tuple[Tone, str]:
     if row.disabled_at is not None:
         return "dormant", "disabled"
-    if row.locked_until_at is not None and work.at < row.locked_until_at:
-        return "invalid", "locked"
+    if is_guessed_at:
+        return "invalid", "guessed"
     return ("waiting", "password_due") if row.must_change_password else ("valid", "open")
 
 

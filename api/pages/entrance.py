@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Request, Response
 
 from api.access import ADMINISTRATOR
-from api.http.callers import clear_cookie, session_secret, set_cookie
+from api.http.callers import clear_cookie, place_of, session_secret, set_cookies
 from api.http.calls import Call, get_call
 from api.http.guard import GuardedRoute
 from api.pages.entrance_views import Door, HomePage, LoginPage, PasswordPage, WaitingLine
@@ -15,7 +15,7 @@ from api.pages.first_steps import first_steps
 from api.pages.forms import Form, get_form
 from api.pages.navigation import way_to
 from api.pages.preferences import Preferences
-from api.pages.problems import field_errors, problem_view
+from api.pages.problems import field_errors, problem_view, status_of
 from api.pages.rendering import go, local_path, show, texts_for
 from api.pages.status import figures_of, read_state
 from api.pages.texts import Texts
@@ -83,16 +83,17 @@ def log_in(request: Request, call: OfCall, form: OfForm) -> Response:
     """登录。"""
     username, onward = form.text("username"), local_path(form.text("next"))
     try:
-        login = accounts.log_in(call.services.registry, username, form.exact("password"))
+        place = place_of(call.services, request)
+        login = accounts.log_in(call.services.registry, username, form.exact("password"), place)
     except AuthenticationError as refused:
         view = LoginPage(onward, username, problem_view(refused, texts_for(request)))
-        return show(request, "login.html", view, status=401)
+        return show(request, "login.html", view, status=status_of(refused))
     return _enter(call, login, "/password" if login.staff.must_change_password else onward)
 
 
 def _enter(call: Call, login: Login, path: str, done: str | None = None) -> Response:
     response = go(path, done=done)
-    set_cookie(call.services, response, login.secret)
+    set_cookies(call.services, response, login)
     return response
 
 
@@ -124,11 +125,11 @@ def change_password(request: Request, call: OfCall, form: OfForm) -> Response:
         again = PasswordPage(caller.must_change_password, username, again_error=t("password.differ"))
         return show(request, "password.html", again, status=422)
     try:
-        staff_id = caller.actor.id.removeprefix("staff:")
-        call.write(lambda work: accounts.change_password(work, staff_id, old, new))
+        staff_id, place = caller.actor.id.removeprefix("staff:"), place_of(call.services, request)
+        login = accounts.change_password(call.services.registry, staff_id, old, new, place)
     except (AuthenticationError, InvalidDraftError) as refused:
         weak = field_errors(refused, t).get("password")
         problem = None if weak else problem_view(refused, t)
         view = PasswordPage(caller.must_change_password, username, problem, new_error=weak)
         return show(request, "password.html", view, status=422)
-    return _enter(call, accounts.log_in(call.services.registry, username, new), "/", done="password")
+    return _enter(call, login, "/", done="password")

@@ -1,4 +1,4 @@
-"""Rules of accounts: roles, names, passwords, secrets, lock-out."""
+"""Rules of accounts: roles, names, passwords, secrets, and how wrong passwords slow down whoever tries."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
@@ -24,9 +24,19 @@ ROLES = {
 #: A gate is a machine that anybody may pick up: the role is for tokens, and opens what a gate needs and nothing else.
 TOKEN_ROLES = frozenset({"gate"})
 
-#: Wrong passwords in a row until the account is locked, and for how long.
-MAX_FAILURES = 5
-LOCKED_FOR = timedelta(minutes=15)
+#: Wrong passwords for one account that cost no time: from one place, and from all places that it does not know.
+FREE_TRIES = 5
+FREE_TRIES_OF_ALL = 50
+#: From how many more on a newcomer waits twice as long: at 120 of them for an hour.
+TRIES_A_STEP = 10
+#: NIST SP 800-63B 5.2.2: waiting from 30 seconds up to an hour as wrong passwords mount up to a hundred.
+FIRST_WAIT = timedelta(seconds=30)
+LONGEST_WAIT = timedelta(hours=1)
+#: Wrong passwords are forgotten after so long without another one.
+TRIES_LAST = timedelta(days=1)
+#: A browser is known to the accounts that were logged in to with it, for so long after the last time.
+BROWSER_LASTS = timedelta(days=180)
+MAX_BROWSERS = 20
 SESSION_LASTS = timedelta(hours=10)
 MAX_TOKEN_LASTS = timedelta(days=400)
 
@@ -43,6 +53,11 @@ _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 _NOBODY = _HASHER.hash(base64.b85encode(hashlib.sha256(b"nobody").digest()).decode())
 
 
+def is_username(text: str) -> bool:
+    """Whether an account could have this user name."""
+    return _USERNAME.fullmatch(text) is not None
+
+
 def check_roles(roles: Iterable[str]) -> list[FieldError]:
     """Faults of a set of roles."""
     chosen = list(roles)
@@ -57,7 +72,7 @@ def check_staff(username: str, name: str, roles: Iterable[str], department: str 
     errors = check_roles(chosen)
     if not TOKEN_ROLES.isdisjoint(chosen):
         errors.append(FieldError("roles", "role_of_tokens", "“闸口”角色只用于令牌，不能给人员。"))
-    if not _USERNAME.fullmatch(username):
+    if not is_username(username):
         errors.append(FieldError("username", "wrong_form", "用户名应为 3 至 32 位小写字母、数字或 . _ -，以字母开头。"))
     if not 0 < len(name.strip()) <= 50 or not name.isprintable():
         errors.append(FieldError("name", "wrong_length", "姓名应为 1 至 50 个字。"))
@@ -111,6 +126,15 @@ def secret_digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode("utf-8", "replace")).digest()
 
 
-def lock_after(failures: int, at: datetime) -> datetime | None:
-    """Until when an account with this many failures in a row is locked."""
-    return at + LOCKED_FOR if failures >= MAX_FAILURES else None
+def wait_after(failures: int) -> timedelta:
+    """How long a place waits after so many wrong passwords for one account: twice as long after each."""
+    return _doubled(failures - FREE_TRIES)
+
+
+def wait_of_newcomers(failures: int) -> timedelta:
+    """How long an unknown place waits before it may try, when unknown places together were so often wrong."""
+    return _doubled((failures - FREE_TRIES_OF_ALL) // TRIES_A_STEP)
+
+
+def _doubled(times: int) -> timedelta:
+    return timedelta(0) if times < 0 else min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(times, 7))

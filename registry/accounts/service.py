@@ -6,17 +6,19 @@ import hmac
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select
 
 from registry import upserts
-from registry.accounts import control, rules
+from registry.accounts import control, rules, tries
 from registry.accounts.tables import Staff, StaffSession
+from registry.accounts.tries import Place
 from registry.departments import service as departments
 from registry.errors import AuthenticationError, DuplicateError, FieldError, InvalidDraftError, NotFoundError
 from registry.ids import new_id_text
 from registry.work import REGISTRY, Actor, Registry, Work
 
 FIRST_ADMINISTRATOR = "admin"
+NOWHERE = Place()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +31,10 @@ class NewStaff:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A session: `secret` goes into the cookie and is stored nowhere."""
+    """A session. `secret` goes into its cookie, `browser` into one that outlives it; neither is stored."""
 
     secret: str
+    browser: str
     staff: Staff
     actor: Actor
     expires_at: datetime
@@ -61,7 +64,7 @@ def create_staff(
     made = rules.new_password(work.draw) if password is None else None
     values = {
         "id": new_id_text(work.at, work.draw), "username": username, "name": name.strip(), "department": department,
-        "password_hash": rules.hash_password(password or made or ""), "roles": sorted(roles), "failures": 0,
+        "password_hash": rules.hash_password(password or made or ""), "roles": sorted(roles),
         "must_change_password": password is None, "created_at": work.at,
     }  # fmt: skip
     inserted = upserts.insert_or_ignore(work.session, Staff).returning(Staff.id)
@@ -114,63 +117,83 @@ def set_roles(work: Work, staff_id: str, roles: list[str]) -> Staff:
 
 
 def reset_password(work: Work, staff_id: str) -> str:
-    """A new one-time password; lifts a lock and ends the sessions. Raises NotFoundError."""
+    """A new one-time password; whoever had to wait need not any more, and the sessions end. Raises NotFoundError."""
     staff = get_staff(work, staff_id)
     password = rules.new_password(work.draw)
     staff.password_hash = rules.hash_password(password)
-    staff.must_change_password, staff.failures, staff.locked_until_at = True, 0, None
+    staff.must_change_password = True
+    tries.forget(work, staff)
     work.session.execute(delete(StaffSession).where(StaffSession.staff_id == staff_id))
     work.session.flush()
     return password
 
 
-def change_password(work: Work, staff_id: str, old: str, new: str) -> None:
-    """Replace one's own password and end all other sessions.
+def change_password(registry: Registry, staff_id: str, old: str, new: str, place: Place = NOWHERE) -> Login:
+    """Replace one's own password, end every session and forget every browser; a new session for this one.
 
-    Raises AuthenticationError (the old one is wrong; counted like a failed log-in), InvalidDraftError (the new one is
-    weak).
+    Takes the registry for the reason of `log_in`. Raises AuthenticationError (the old one is wrong, which is counted),
+    LoginDelayedError, InvalidDraftError (the new one is weak).
     """
-    staff = get_staff(work, staff_id)
-    _check_open(staff, work.at)
+    with registry.begin(REGISTRY) as work:
+        staff = get_staff(work, staff_id)
+        charged = tries.charge_own(work, staff)
     if not rules.is_password(staff.password_hash, old):
-        _charge(work, staff_id)
         raise AuthenticationError("wrong_credentials", "原口令不正确。")
     errors = rules.check_password(new, staff.username)
     if new == old:
         errors.append(FieldError("password", "not_changed", "新口令不能与原口令相同。"))
+    if not errors:
+        password_hash = rules.hash_password(new)
+    with registry.begin(REGISTRY) as work:
+        tries.give_back(work, charged)
     if errors:
         raise InvalidDraftError(errors)
-    staff.password_hash, staff.must_change_password = rules.hash_password(new), False
-    work.session.execute(delete(StaffSession).where(StaffSession.staff_id == staff_id))
-    work.session.flush()
+    with registry.begin(REGISTRY) as work:
+        row = _of_that_password(work, staff)
+        row.password_hash, row.must_change_password = password_hash, False
+        work.session.execute(delete(StaffSession).where(StaffSession.staff_id == staff_id))
+        tries.forget(work, row)
+        return _open_session(work, row, place)
 
 
-def log_in(registry: Registry, username: str, password: str) -> Login:
+def log_in(registry: Registry, username: str, password: str, place: Place = NOWHERE) -> Login:
     """A new session for the right password.
 
     Takes the registry and not a unit of work: the password is hashed between two short transactions, so that log-ins
-    never hold the database. The attempt is charged before the password is looked at, so that guessing in parallel wins
-    nothing. Raises AuthenticationError: wrong_credentials, account_locked, account_disabled.
+    never hold the database. Raises AuthenticationError: wrong_credentials, account_disabled (told to who knows the
+    password alone); LoginDelayedError.
     """
-    # (1) Charge the attempt, in a transaction of its own.
+    # (1) Charge the try, in a transaction of its own. No account has a name of another form.
+    if not rules.is_username(username):
+        rules.is_password(None, password)
+        raise _wrong()
     with registry.begin(REGISTRY) as work:
-        staff = work.session.scalars(select(Staff).where(Staff.username == username).with_for_update()).first()
-        if staff is not None:
-            _check_open(staff, work.at)
-            _charge(work, staff.id)
+        staff = find_staff(work, username)
+        charged = tries.charge(work, username, staff, place)
     # (2) Look at the password, outside any transaction.
     if not rules.is_password(staff.password_hash if staff else None, password) or staff is None:
-        raise AuthenticationError("wrong_credentials", "用户名或口令不正确。")
+        raise _wrong()
     # (3) Give the charge back and open the session.
     with registry.begin(REGISTRY) as work:
-        return _open_session(work, staff.id)
+        tries.give_back(work, charged)
+        return _open_session(work, _of_that_password(work, staff), place)
 
 
-def _open_session(work: Work, staff_id: str) -> Login:
-    staff = get_staff(work, staff_id)
+def _of_that_password(work: Work, seen: Staff) -> Staff:
+    """The account, whose password is still the one that was looked at; nobody changes it until the transaction ends."""
+    staff = work.session.get_one(Staff, seen.id, with_for_update=True)
+    if staff.password_hash != seen.password_hash:
+        raise _wrong()
     if staff.disabled_at is not None:
-        raise _disabled()
-    staff.failures, staff.locked_until_at = 0, None
+        raise AuthenticationError("account_disabled", "账号已停用，请联系管理员。")
+    return staff
+
+
+def _wrong() -> AuthenticationError:
+    return AuthenticationError("wrong_credentials", "用户名或口令不正确。")
+
+
+def _open_session(work: Work, staff: Staff, place: Place) -> Login:
     secret, expires_at = rules.new_secret(work.draw), work.at + rules.SESSION_LASTS
     work.session.add(
         StaffSession(
@@ -178,8 +201,9 @@ def _open_session(work: Work, staff_id: str) -> Login:
         )
     )
     work.session.execute(delete(StaffSession).where(StaffSession.expires_at <= work.at))
+    browser = tries.remember_browser(work, staff, place.browser)
     work.session.flush()
-    return Login(secret, staff, actor_of(staff), expires_at)
+    return Login(secret, browser, staff, actor_of(staff), expires_at)
 
 
 def log_out(work: Work, secret: str) -> None:
@@ -200,25 +224,3 @@ def find_session(work: Work, secret: str) -> tuple[Staff, Actor] | None:
 def actor_of(staff: Staff) -> Actor:
     """The account as an actor; its id says nothing about the person."""
     return Actor(f"staff:{staff.id}", "staff", staff.department, frozenset(staff.roles))
-
-
-def _check_open(staff: Staff, at: datetime) -> None:
-    if staff.disabled_at is not None:
-        raise _disabled()
-    if staff.locked_until_at is not None and at < staff.locked_until_at:
-        until = staff.locked_until_at.isoformat()
-        raise AuthenticationError(
-            "account_locked", "口令连续输错次数过多，账号已暂时锁定，请稍后再试。", {"locked_until_at": until}
-        )
-
-
-def _charge(work: Work, staff_id: str) -> None:
-    counted = update(Staff).where(Staff.id == staff_id).values(failures=Staff.failures + 1).returning(Staff.failures)
-    failures = work.session.execute(counted).scalar_one()
-    lock = rules.lock_after(failures, work.at)
-    if lock is not None:
-        work.session.execute(update(Staff).where(Staff.id == staff_id).values(locked_until_at=lock))
-
-
-def _disabled() -> AuthenticationError:
-    return AuthenticationError("account_disabled", "账号已停用，请联系管理员。")

@@ -12,7 +12,7 @@ from registry.database import Base, IdText, Json, UtcDateTime
 
 
 class Staff(Base):
-    """A person who works with the registry. `failures` counts wrong passwords since the last right one."""
+    """A person who works with the registry."""
 
     __tablename__ = "staff"
 
@@ -23,8 +23,6 @@ class Staff(Base):
     department: Mapped[str | None] = mapped_column(ForeignKey("departments.code"), index=True)
     roles: Mapped[Any] = mapped_column(Json)
     must_change_password: Mapped[bool] = mapped_column(Boolean)
-    failures: Mapped[int] = mapped_column(Integer, default=0)
-    locked_until_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     disabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
@@ -38,6 +36,28 @@ class StaffSession(Base):
     staff_id: Mapped[str] = mapped_column(ForeignKey("staff.id"), index=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+
+class LoginTries(Base):
+    """Wrong passwords for one user name from one place. Keyed hashes: nobody reads who came from where."""
+
+    __tablename__ = "login_tries"
+
+    name: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    place: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    failures: Mapped[int] = mapped_column(Integer)
+    free_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+
+class KnownBrowser(Base):
+    """A browser with which somebody logged in to an account; the key is the SHA-256 of its cookie's secret."""
+
+    __tablename__ = "known_browsers"
+
+    secret_sha256: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    staff_id: Mapped[str] = mapped_column(ForeignKey("staff.id"), primary_key=True, index=True)
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
 
 
 class ApiToken(Base):
