@@ -23,7 +23,7 @@ from registry.work import Work
 
 #: User names that nobody has share so many rows, or whoever makes some up could fill the database. They must be counted
 #: nevertheless: an account would be known by being slowed down.
-_ROWS_OF_NOBODY_BYTES: Final = 2
+_ROWS_OF_NOBODY: Final = 2**20
 #: Name and place.
 _Key: TypeAlias = tuple[bytes, bytes]
 
@@ -128,7 +128,8 @@ def _everywhere(work: Work) -> bytes:
 
 
 def _of_nobody(work: Work, made_up: str) -> bytes:
-    return work.blind.of("nobody", made_up)[:_ROWS_OF_NOBODY_BYTES]
+    digest = int.from_bytes(work.blind.of("nobody", made_up), "big")
+    return (digest % _ROWS_OF_NOBODY).to_bytes(3, "big")
 
 
 def _charge(work: Work, own: _Key, together: _Key | None) -> Charged:
