@@ -11,7 +11,7 @@ import pytest
 from conftest import missing
 
 from verifier import sm2
-from verifier.documents.certificates import Certificate, check_trusted, load_many, load_pem
+from verifier.documents.certificates import Certificate, check_trusted, load_file, load_many
 from verifier.errors import MalformedError, SignatureError, UntrustedIssuerError
 
 DISTID = "distid:1234567812345678"
@@ -47,7 +47,7 @@ def issued(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def people(issued: Path) -> dict[str, Certificate]:
-    return {name: load_pem((issued / f"{name}.pem").read_bytes())[0] for name in ("root", "middle", "end", "loner")}
+    return {name: load_file((issued / f"{name}.pem").read_bytes())[0] for name in ("root", "middle", "end", "loner")}
 
 
 def test_an_sm2_certificate_of_openssl_is_read(issued: Path, people: dict[str, Certificate]) -> None:
@@ -95,4 +95,4 @@ def test_junk_among_certificates_is_left_out(people: dict[str, Certificate]) -> 
     assert load_many([b"", b"\x30\x03\x02\x01\x01", people["end"].data, b"x" * 70_000]) == [people["end"]]
     for junk in (b"", b"\x30\x00", b"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n"):
         with pytest.raises(MalformedError):
-            load_pem(junk)
+            load_file(junk)

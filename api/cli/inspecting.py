@@ -14,7 +14,7 @@ from api.cli.arguments import now
 from api.cli.errors import EXIT_INVALID, EXIT_NOT_IN_FORCE, EXIT_UNDECIDED, EXIT_USAGE, EXIT_VALID, CommandError
 from api.cli.inspection_report import write_inspection
 from api.cli.reading import read_given
-from verifier.documents.certificates import Certificate, load_many, load_pem
+from verifier.documents.certificates import Certificate, load_file, load_many
 from verifier.documents.findings import Inspection, Note, Roots, worst
 from verifier.documents.inspecting import MAX_FILE_BYTES, inspect
 from verifier.errors import StaleTrustError, VerificationError
@@ -69,7 +69,7 @@ def _open_trust(paths: list[Path], at: datetime) -> tuple[Roots, list[Note]]:
         data = read_given(str(path), MAX_BUNDLE_BYTES)
         try:
             if not data.lstrip().startswith(b"{"):
-                certificates += load_pem(data)
+                certificates += load_file(data)
                 continue
             trust = TrustBundle.open(data)
             trust.check_fresh(at, _POLICY.max_trust_age)
@@ -77,6 +77,6 @@ def _open_trust(paths: list[Path], at: datetime) -> tuple[Roots, list[Note]]:
         except StaleTrustError as error:
             notes.append(Note(error.reason, f"{error.message}；没有采用其中的证书"))
         except VerificationError as error:
-            message = f"信任包 {path} 不可用：{error.message}；请给出信任包，或 PEM、DER 证书"
+            message = f"{path} 不能作为信任的依据：{error.message}"
             raise CommandError(message) from error
     return Roots(tuple(certificates)), notes

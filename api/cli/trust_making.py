@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import base64
-import binascii
 import secrets
 from dataclasses import replace
 from datetime import timedelta
@@ -19,8 +17,9 @@ from api.gate.errors import GateError, cause_of
 from api.gate.files import replace_file
 from api.gate.trust_file import open_trust, read_trust
 from verifier import times
-from verifier.errors import MalformedError, VerificationError
-from verifier.foreign.profile import MAX_CERTIFICATE_BYTES, ForeignIssuer, load_certificate
+from verifier.certificate_file import read_certificate
+from verifier.errors import VerificationError
+from verifier.foreign.profile import ForeignIssuer, load_certificate
 from verifier.foreign.verify import ADAPTERS
 from verifier.suites import SoftwareKey
 from verifier.trust import TrustBundle, cosign_trust, sign_trust
@@ -28,6 +27,8 @@ from verifier.trust_content import TrustContent
 
 PROFILES = tuple(adapter.name for adapter in ADAPTERS)
 LOCAL_DAYS = 365
+#: A chain of certificates with the text that programs write beside it.
+_MAX_FILE_BYTES = 256 * 1024
 
 
 def run(options: argparse.Namespace) -> int:
@@ -165,17 +166,12 @@ def _existing_key(path: Path, bundle: Path) -> SoftwareKey:
 
 
 def _certificate(path: Path) -> bytes:
-    """The DER of a certificate in a file of PEM, DER or bare Base64."""
+    """The DER of the only certificate in a file."""
     try:
         with path.open("rb") as file:
-            data = file.read(2 * MAX_CERTIFICATE_BYTES)
+            data = file.read(_MAX_FILE_BYTES)
     except OSError as error:
         raise CommandError(f"无法读取证书 {path}：{cause_of(error)}") from error
-    if not data.startswith(b"\x30"):
-        lines = [line.strip() for line in data.splitlines() if b"-----" not in line]
-        try:
-            data = base64.b64decode(b"".join(lines), validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise MalformedError("not_a_certificate", f"{path} 不是 PEM、DER 或 Base64 的 X.509 证书") from error
-    load_certificate(data)
-    return data
+    der = read_certificate(data)
+    load_certificate(der)
+    return der

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -18,6 +17,8 @@ from registry.trust import certificates, roots
 from registry.trust.tables import TrustCertificateRow
 from registry.work import Work
 from verifier import canonical
+from verifier.certificate_file import read_certificate
+from verifier.errors import MalformedError
 from verifier.root import RootDocument
 
 router = APIRouter(prefix="/api/v1", tags=["信任包"], route_class=GuardedRoute, responses=USUAL)
@@ -127,9 +128,7 @@ def install_root(body: NewRoot, call: OfCall) -> Response:
 
 
 def _der(text: str) -> bytes:
-    lines = [line.strip() for line in text.splitlines() if "-----" not in line]
     try:
-        return base64.b64decode("".join(lines), validate=True)
-    except ValueError as error:
-        message = "证书应为 DER 的 Base64，或 PEM。"
-        raise InvalidDraftError([FieldError("certificate", "not_a_certificate", message)]) from error
+        return read_certificate(text.encode())
+    except MalformedError as error:
+        raise InvalidDraftError([FieldError("certificate", error.reason, f"{error.message}。")]) from error

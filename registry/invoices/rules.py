@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from registry.certificates.rules import day
 from registry.errors import FieldError, InvalidDraftError
 from verifier.documents.findings import FORMAT_CHINESE, Format, Inspection
-from verifier.documents.invoices import one_time_key
+from verifier.documents.invoices import amount_of, day_of, one_time_key
 from verifier.identifiers import IdentifierError, check_uscc
 from verifier.verdict import STATE_CHINESE, State
 
@@ -33,7 +33,6 @@ FIELDS: Mapping[str, tuple[str, str]] = {
 _NEEDED = ("invoice_number", "issued_on", "amount_with_tax")
 _AMOUNTS = ("amount_without_tax", "tax", "amount_with_tax")
 _UNTAXED = re.compile(r"\*+|免税|不征税|零税率")
-_DAY = re.compile(r"(\d{4})\s*[年./-]?\s*(\d{1,2})\s*[月./-]?\s*(\d{1,2})", re.ASCII)
 _DIGITAL_DIGITS = 20
 _MAX_MESSAGE = 300
 _REFUSED = "发票文件有误，不能登记。"
@@ -137,8 +136,7 @@ def _read_values(texts: dict[str, str], today: date, errors: list[FieldError]) -
 
 
 def _day(text: str, today: date, errors: list[FieldError]) -> str:
-    parts = _DAY.match(text)
-    written = "" if parts is None else f"{parts[1]}{int(parts[2]):02}{int(parts[3]):02}"
+    written = day_of(text) or ""
     found = day(written)
     if found is None:
         errors.append(_fault("issued_on", "date_does_not_exist", "发票文件中的“开票日期”不是存在的日期。"))
@@ -148,17 +146,12 @@ def _day(text: str, today: date, errors: list[FieldError]) -> str:
 
 
 def _amount(name: str, text: str, errors: list[FieldError]) -> Decimal | None:
-    plain = text.replace(",", "").replace(" ", "").lstrip("¥￥")
-    if name == "tax" and _UNTAXED.fullmatch(plain):
+    if name == "tax" and _UNTAXED.fullmatch(text.replace(" ", "")):
         return Decimal(0)
-    try:
-        found = Decimal(plain)
-        if found.is_finite() and abs(found) < 10**12 and found == found.quantize(Decimal("0.01")):
-            return found
-    except InvalidOperation:
-        pass
-    errors.append(_fault(name, "no_amount", f"发票文件中的“{FIELDS[name][1]}”不是金额（元，最多两位小数）。"))
-    return None
+    found = amount_of(text)
+    if found is None:
+        errors.append(_fault(name, "no_amount", f"发票文件中的“{FIELDS[name][1]}”不是金额（元，最多两位小数）。"))
+    return found
 
 
 def seal_chinese(state: str) -> str:

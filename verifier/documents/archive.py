@@ -10,7 +10,7 @@ import zlib
 
 from cryptography.hazmat.primitives import hashes
 
-from verifier.errors import MalformedError
+from verifier.errors import Check, MalformedError, UndecidedError
 
 MAX_FILE_BYTES = 128 * 1024 * 1024
 MAX_ENTRIES = 10_000
@@ -34,7 +34,8 @@ _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueE
 
 
 class Archive:
-    """The entries of a ZIP by name. Made by `Archive(data)`, which raises MalformedError for anything unsafe."""
+    """The entries of a ZIP by name. Made by `Archive(data)`, which raises MalformedError for anything unsafe, and
+    UndecidedError for what is encrypted."""
 
     def __init__(self, data: bytes) -> None:
         if len(data) > MAX_FILE_BYTES:
@@ -80,6 +81,10 @@ class Archive:
         alike = self._folded.get(name.casefold(), [])
         return alike[0] if len(alike) == 1 else None
 
+    def alike(self, name: str) -> list[str]:
+        """Every entry that is called so but for upper and lower case, this one too: some programs see no difference."""
+        return self._folded.get(name.casefold(), [])
+
     def digest(self, name: str, algorithm: str, prefix: bytes = b"") -> bytes:
         """The digest (sm3, sha256, sha1, md5) of prefix and entry; each is computed once. Raises MalformedError."""
         key = (name, algorithm, prefix)
@@ -93,6 +98,8 @@ class Archive:
 
     def _admit(self, info: zipfile.ZipInfo) -> None:
         name = _name(info)
+        if not name and info.orig_filename == "./":
+            return
         if name.endswith("/"):
             _check_name(name.rstrip("/") or "/")
             return
@@ -100,7 +107,8 @@ class Archive:
         if name in self._infos:
             raise MalformedError("duplicate_entry", f"压缩包中有两个同名条目 {name}", evidence={"entry": name})
         if info.flag_bits & _ENCRYPTED_FLAG:
-            raise MalformedError("encrypted_entry", "压缩包有加密的条目，无法核验", evidence={"entry": name})
+            message = "文件包有加密的条目，无法核验；请提供未加密的文件"
+            raise UndecidedError("encrypted_entry", message, check=Check.FORMAT, evidence={"entry": name})
         if info.compress_type not in _METHODS:
             raise MalformedError("unknown_method", "压缩包用了不允许的压缩方法", evidence={"entry": name})
         if info.file_size > MAX_ENTRY_BYTES or (
@@ -141,6 +149,11 @@ def digest(algorithm: str, *parts: bytes) -> bytes:
 
 
 def _name(info: zipfile.ZipInfo) -> str:
+    # Some programs pack a folder as "./": the same names.
+    return _written(info).removeprefix("./")
+
+
+def _written(info: zipfile.ZipInfo) -> str:
     name = info.orig_filename
     if info.flag_bits & _UTF8_FLAG:
         return name

@@ -13,10 +13,10 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from verifier import sm2, times
+from verifier.certificate_file import read_certificates
 from verifier.documents import der
 from verifier.errors import MalformedError, SignatureError, UntrustedIssuerError, VerificationError
 
@@ -179,15 +179,9 @@ def load_many(blobs: Iterable[bytes]) -> list[Certificate]:
     return found
 
 
-def load_pem(data: bytes) -> list[Certificate]:
-    """Every certificate of a PEM file, or the one of a DER file. Raises MalformedError."""
-    if b"-----BEGIN" not in data:
-        return [Certificate.load(data)]
-    try:
-        loaded = x509.load_pem_x509_certificates(data)
-    except _BROKEN as error:
-        raise MalformedError("not_a_certificate", "文件不是 PEM 证书") from error
-    return [Certificate.load(one.public_bytes(Encoding.DER)) for one in loaded]
+def load_file(data: bytes) -> list[Certificate]:
+    """Every certificate of a file of PEM, DER, Base64 or PKCS #7. Raises MalformedError."""
+    return [Certificate.load(one) for one in read_certificates(data)]
 
 
 def _sm2_point(parsed: x509.Certificate) -> bytes | None:

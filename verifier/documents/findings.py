@@ -30,11 +30,14 @@ class Format(StrEnum):
     BMP = "bmp"
     TIFF = "tiff"
     WEBP = "webp"
+    HEIF = "heif"
+    AVIF = "avif"
     EVIDENCE = "evidence"
     EXTRACT = "extract"
     CODE = "code"
     TRUST = "trust"
     ZIP = "zip"
+    ARCHIVE = "archive"
     XML = "xml"
     OFFICE = "office"
     TEXT = "text"
@@ -50,11 +53,14 @@ FORMAT_CHINESE = {
     Format.BMP: "BMP 图片",
     Format.TIFF: "TIFF 图片",
     Format.WEBP: "WebP 图片",
+    Format.HEIF: "HEIC 图片",
+    Format.AVIF: "AVIF 图片",
     Format.EVIDENCE: "随证证据包",
     Format.EXTRACT: "证照摘录件（SD-JWT）",
     Format.CODE: "随证码",
     Format.TRUST: "信任包",
     Format.ZIP: "ZIP 压缩包",
+    Format.ARCHIVE: "RAR、7z 或 gzip 压缩包",
     Format.XML: "XML 文件",
     Format.OFFICE: "办公文档",
     Format.TEXT: "文本文件",

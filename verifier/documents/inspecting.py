@@ -17,12 +17,17 @@ from verifier.verdict import State
 #: A longer file is not looked at.
 MAX_FILE_BYTES = 128 * 1024 * 1024
 
-_PICTURES = (Format.PNG, Format.JPEG, Format.GIF, Format.BMP, Format.TIFF, Format.WEBP)
+_MEASURED = (Format.PNG, Format.JPEG, Format.GIF, Format.BMP, Format.TIFF, Format.WEBP)
+_PICTURES = (*_MEASURED, Format.HEIF, Format.AVIF)
 _OURS = {
     Format.EVIDENCE: "这是随证证据包，请用 suizheng verify 核验",
     Format.EXTRACT: "这是证照摘录件，请用 suizheng verify 核验；以下内容未经核验",
     Format.CODE: "这是随证码，请用 suizheng verify 核验",
     Format.TRUST: "这是随证信任包；它是核验的依据，请在 suizheng verify 中以 --trust 使用",
+}
+_ADVICE = {
+    **dict.fromkeys(_PICTURES, "；图片中如有二维码，请用 suizheng scan 核验"),
+    **dict.fromkeys((Format.ZIP, Format.ARCHIVE), "；请解压后逐个检查其中的文件"),
 }
 
 
@@ -66,15 +71,12 @@ def _inspect(
         document, signatures, notes, doubt = inspect_pdf(data, roots, at)
     elif kind is Format.EXTRACT:
         document = {"told": contents(data)}
-    elif kind in _PICTURES:
+    elif kind in _MEASURED:
         document = pictures.describe(data, kind)
     state, reason, message = conclude(signatures, doubt)
-    if kind in _OURS:
-        reason, message = "use_verify", _OURS[kind]
-    elif kind is Format.UNKNOWN:
-        reason, message = "unknown_format", "无法识别文件的类型"
-    elif not signatures and kind not in (Format.OFD, Format.PDF):
-        reason, message = "no_signature", f"{FORMAT_CHINESE[kind]}不带可核验的签章，真伪无法判定"
+    said = _said_of(kind, len(data)) if not signatures else None
+    if said is not None:
+        reason, message = said
     return Inspection(
         state=state,
         reason=reason,
@@ -85,3 +87,17 @@ def _inspect(
         notes=(*remarks, *notes),
         **common,
     )
+
+
+def _said_of(kind: Format, size: int) -> tuple[str, str] | None:
+    """Reason and message for a file without signatures; None where those of its signatures say it all."""
+    if kind in _OURS:
+        return "use_verify", _OURS[kind]
+    if not size:
+        return "empty_file", "文件是空的；可能没有下载完，请重新获取"
+    if kind is Format.UNKNOWN:
+        return "unknown_format", "无法识别文件的类型"
+    if kind in (Format.OFD, Format.PDF):
+        return None
+    advice = _ADVICE.get(kind, "")
+    return "no_signature", f"{FORMAT_CHINESE[kind]}不带可核验的签章，真伪无法判定{advice}"

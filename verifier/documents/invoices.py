@@ -8,8 +8,10 @@ whether it is.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -22,6 +24,10 @@ _TAXONOMY = "xbrl.mof.gov.cn"
 _MAX_INVOICE_BYTES = 4 * 1024 * 1024
 _MAX_VALUE = 300
 _KEY = re.compile(r"[0-9]{8,20}", re.ASCII)
+_DAY = re.compile(r"(\d{4})\s*[年./-]?\s*(\d{1,2})\s*[月./-]?\s*(\d{1,2})", re.ASCII)
+_GROUPED = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?", re.ASCII)
+#: The mark of the currency, in front of the sign or after it.
+_CURRENCY = re.compile(r"^([-+]?)[¥￥]([-+]?)")
 
 #: Our name of a field: local names in both dialects (first found counts), then names in the custom data.
 _FIELDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -180,11 +186,29 @@ def _values(root: Element) -> dict[str, str]:
     return values
 
 
-def _comparable(name: str, value: str) -> str:
-    text = "".join(value.split()).lstrip("¥￥")
-    if name == "issued_on":
-        return "".join(re.findall(r"\d", text))[:8]
+def day_of(text: str) -> str | None:
+    """The day that a text begins with, as yyyymmdd: 2026年1月5日, 2026-01-05 10:00:00, 20260105. None for none."""
+    found = _DAY.match(unicodedata.normalize("NFKC", text).strip())
+    return None if found is None else f"{found[1]}{int(found[2]):02}{int(found[3]):02}"
+
+
+def amount_of(text: str) -> Decimal | None:
+    """The yuan of an amount of at most two decimal places: ¥1,234.50, -100.00. None where it is no amount."""
+    plain = _CURRENCY.sub(r"\1\2", "".join(unicodedata.normalize("NFKC", text).split()))
     try:
-        return f"{float(text):.2f}" if name.startswith(("amount", "tax")) else text
-    except ValueError:
-        return text
+        found = Decimal(plain.replace(",", "") if _GROUPED.fullmatch(plain) else plain)
+        if found.is_finite() and abs(found) < 10**12 and found == found.quantize(Decimal("0.01")):
+            return found
+    except InvalidOperation:
+        pass
+    return None
+
+
+def _comparable(name: str, value: str) -> object:
+    text = "".join(value.split())
+    if name == "issued_on":
+        return day_of(value) or text
+    if name.startswith(("amount", "tax")):
+        amount = amount_of(value)
+        return text if amount is None else amount
+    return unicodedata.normalize("NFKC", text)

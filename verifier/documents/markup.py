@@ -20,7 +20,12 @@ from verifier.errors import MalformedError
 MAX_XML_BYTES = 16 * 1024 * 1024
 _MAX_TAGS = 500_000
 _DECLARED = re.compile(rb"<\?xml[^>]{0,100}encoding\s*=\s*[\"']([A-Za-z0-9_.-]{1,40})[\"'][^>]{0,100}\?>")
-_CHINESE = {"gb2312", "gbk", "gb18030"}
+#: Encodings that expat does not know, or not under this name, and Python's names of them.
+_ENCODINGS = {
+    **dict.fromkeys(("gb2312", "gbk", "gb18030", "cp936", "ms936", "windows-936"), "gb18030"),
+    **dict.fromkeys(("utf8", "utf_8", "unicode-1-1-utf-8"), "utf-8"),
+    "big5": "big5",
+}
 
 
 def parse(data: bytes, name: str) -> Element:
@@ -83,9 +88,10 @@ def _refuse_document_type(data: bytes | str, name: str) -> None:
 
 
 def _decoded(data: bytes) -> bytes | str:
-    # expat knows no Chinese multi-byte encoding.
-    declared = _DECLARED.match(data[:300].lstrip())
-    if declared and declared[1].decode().lower() in _CHINESE:
-        body = data.lstrip()[declared.end() :]
-        return body.decode("gb18030")
+    plain = data.removeprefix(b"\xef\xbb\xbf").lstrip()
+    declared = _DECLARED.match(plain[:300])
+    if declared:
+        encoding = _ENCODINGS.get(declared[1].decode().lower())
+        if encoding is not None:
+            return plain[declared.end() :].decode(encoding)
     return data

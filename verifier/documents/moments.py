@@ -15,8 +15,9 @@ from verifier import times
 from verifier.errors import MalformedError
 
 _FORM = re.compile(
-    r"(\d{4})[-/年.]?(\d\d)[-/月.]?(\d\d)日?[T ]?"
-    r"(?:(\d\d):?(\d\d)(?::?(\d\d))?(?:[.,]\d{1,9})?)?\s*(Z|[+-]\d\d:?\d\d)?",
+    # One digit only where something divides them: 2026/1/5 9:05.
+    r"(\d{4})(?:[-/年.](\d\d?)[-/月.](\d\d?)日?|(\d\d)(\d\d))"
+    r"(?:[T ]?(?:(\d\d?):(\d\d?)(?::(\d\d?))?|(\d\d)(\d\d)(\d\d)?)(?:[.,]\d{1,9})?)?\s*(Z|[+-]\d\d:?\d\d)?",
     re.ASCII,
 )
 _CLOSE = timedelta(minutes=10)
@@ -66,11 +67,13 @@ def _wall(text: str) -> tuple[datetime, timezone | None]:
     if not found:
         raise MalformedError("not_a_time", "签章时间的写法无法识别")
     try:
-        wall = datetime(*(int(part or 0) for part in found.groups()[:6]))  # type: ignore[arg-type]  # noqa: DTZ001
+        *parts, zone = found.groups()
+        numbers = [int(part) for part in parts if part is not None]
+        wall = datetime(*numbers)  # type: ignore[arg-type]  # noqa: DTZ001
         # The years at either end have no place for a time zone.
         if not 1900 < wall.year < 9000:
             raise MalformedError("not_a_time", "签章时间不合理")
-        return wall, _zone(found[7])
+        return wall, _zone(zone)
     except ValueError as error:
         raise MalformedError("not_a_time", "签章时间不存在") from error
 

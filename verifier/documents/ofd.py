@@ -16,6 +16,7 @@ from verifier.errors import MalformedError
 ENTRANCE = "OFD.xml"
 MAX_PAGES = 10_000
 _MAX_DOCUMENTS = 50
+_MAX_VERSIONS = 50
 _MAX_ATTACHMENTS = 1000
 _MAX_CUSTOM_DATA = 500
 _MAX_NOTES = 200
@@ -32,7 +33,11 @@ _SIZE = re.compile(r"\s+")
 
 @dataclass
 class Body:
-    """One document of a package (DocBody). `used`: the entries that a viewer reads for it, without its seals."""
+    """One document of a package (DocBody). `used`: the entries that a viewer reads for it, without its seals.
+
+    unread: entries among them that could not be parsed, so that what they use is unknown; missing_pages: locations of
+    pages that are not there.
+    """
 
     root: str
     signatures: str | None
@@ -40,6 +45,8 @@ class Body:
     used: set[str] = field(default_factory=set)
     attachments: list[tuple[str, str]] = field(default_factory=list)
     custom_data: dict[str, str] = field(default_factory=dict)
+    unread: set[str] = field(default_factory=set)
+    missing_pages: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -99,7 +106,7 @@ def open_package(data: bytes) -> Package:
     archive = Archive(data)
     entrance = archive.find(ENTRANCE)
     if entrance is None:
-        raise MalformedError("no_entrance", "文件包中没有 OFD.xml，不是完整的 OFD 文件")
+        raise _no_entrance(archive)
     package = Package(archive, [], [])
     root = package.parse(entrance)
     bodies = list(markup.children(root, "DocBody"))
@@ -108,6 +115,14 @@ def open_package(data: bytes) -> Package:
     for body in bodies:
         package.bodies.append(_read_body(package, body, entrance))
     return package
+
+
+def _no_entrance(archive: Archive) -> MalformedError:
+    inner = next((name for name in sorted(archive.names) if name.endswith("/" + ENTRANCE)), None)
+    if inner is None:
+        return MalformedError("no_entrance", "文件包中没有 OFD.xml，不是完整的 OFD 文件")
+    message = f"OFD.xml 不在文件包的最外层而在 {inner}：文件被解压后连同文件夹重新打包过；请取原来的 OFD 文件"
+    return MalformedError("no_entrance", message, evidence={"entry": inner})
 
 
 def _read_body(package: Package, element: Element, entrance: str) -> Body:
@@ -120,13 +135,31 @@ def _read_body(package: Package, element: Element, entrance: str) -> Body:
     signatures = package.resolve(listed, entrance) if listed else None
     if listed and signatures is None:
         raise MalformedError("entry_missing", "文件声明了签章，但签章列表不存在", evidence={"location": listed[:80]})
-    if markup.child(element, "Versions") is not None:
-        package.note("has_versions", "文件含有多个版本，这里只看当前版本")
     body = Body(root, signatures, _info(element, root), used={entrance, root})
     body.custom_data = _custom_data(element)
     body.facts["custom_data"] = body.custom_data
     _read_document(package, body, document)
+    _use_versions(package, body, element, entrance)
     return body
+
+
+def _use_versions(package: Package, body: Body, element: Element, entrance: str) -> None:
+    """What the versions of a document name (GB/T 33190 clause 19): a viewer may show any of them."""
+    versions = list(markup.children(element, "Versions", "Version"))
+    if versions:
+        package.note("has_versions", f"文件含有 {len(versions)} 个版本，阅读器可能显示其中任何一个")
+    for version in versions[:_MAX_VERSIONS]:
+        entry = _use(package, body, markup.attribute(version, "BaseLoc"), body.root, entrance)
+        content = None if entry is None else _parse(package, body, entry)
+        if entry is None or content is None:
+            continue
+        for file in markup.children(content, "FileList", "File"):
+            _use(package, body, (file.text or "").strip(), entry)
+        root = _use(package, body, markup.text(content, "DocRoot"), entry)
+        document = None if root is None or root == body.root else _parse(package, body, root)
+        if root is not None and document is not None:
+            shown = Body(root, None, {}, body.used, body.attachments, {}, body.unread, body.missing_pages)
+            _read_document(package, shown, document)
 
 
 def _info(element: Element, root: str) -> dict[str, Any]:
@@ -172,11 +205,14 @@ def _read_document(package: Package, body: Body, document: Element) -> None:
 def _open_pages(package: Package, body: Body, pages: Iterable[Element]) -> None:
     opened = set[str]()
     for element in pages:
-        entry = _use(package, body, markup.attribute(element, "BaseLoc"), body.root)
+        location = markup.attribute(element, "BaseLoc")
+        entry = _use(package, body, location, body.root)
+        if entry is None:
+            body.missing_pages.append(location[:80])
         if entry is None or entry in opened:
             continue
         opened.add(entry)
-        content = _parse(package, entry)
+        content = _parse(package, body, entry)
         if content is not None:
             _page_size(package, markup.text(content, "Area", "PhysicalBox"), entry)
             for resource in markup.children(content, "PageRes"):
@@ -186,7 +222,7 @@ def _open_pages(package: Package, body: Body, pages: Iterable[Element]) -> None:
 def _use_list(package: Package, body: Body, element: Element, base: str) -> None:
     """A resource list, or the list of annotations, attachments or tags, and every file that it names."""
     entry = _use(package, body, (element.text or "").strip(), base)
-    root = None if entry is None else _parse(package, entry)
+    root = None if entry is None else _parse(package, body, entry)
     if entry is None or root is None:
         return
     folder = markup.attribute(root, "BaseLoc")
@@ -217,13 +253,14 @@ def _use(package: Package, body: Body, location: str, *bases: str) -> str | None
     return None
 
 
-def _parse(package: Package, entry: str) -> Element | None:
+def _parse(package: Package, body: Body, entry: str) -> Element | None:
     try:
         return package.parse(entry)
     except MalformedError as error:
         if error.reason != "broken_xml":
             raise
         package.note("broken_xml", error.message, entry=entry)
+        body.unread.add(entry)
         return None
 
 

@@ -61,23 +61,43 @@ def _lost(package: Package, judged: list[Judged]) -> Note | None:
 
 
 def _uncovered(package: Package, judged: list[Judged], covered: set[str]) -> Note | None:
+    """The remark on what a viewer shows, or may show, and no intact seal covers; or on pages that are not there."""
     if not any(one.signed.integrity == "intact" for one in judged):
         return None
-    left = sorted({entry for body in package.bodies for entry in body.used} - covered)
-    if not left:
+    left = _may_show(package, judged) - covered
+    missing = [location for body in package.bodies for location in body.missing_pages]
+    if left:
+        entries = sorted(left)
+        message = f"阅读器会用到的 {len(entries)} 个条目没有任何完好的签章覆盖：{'、'.join(entries[:5])}"
+        note = Note("not_all_covered", message, {"entries": entries[:_SHOWN]})
+    elif missing:
+        message = f"文件列出的 {len(missing)} 页不存在（{'、'.join(missing[:5])}），看到的不是完整的文件"
+        note = Note("page_missing", message, {"locations": missing[:_SHOWN]})
+    else:
         return None
-    note = Note(
-        "not_all_covered",
-        f"阅读器会用到的 {len(left)} 个条目没有任何完好的签章覆盖：{'、'.join(left[:5])}",
-        {"entries": left[:_SHOWN]},
-    )
     package.notes.append(note)
     return note
 
 
-def _facts(package: Package, covered: set[str], judged: list[Judged]) -> dict[str, Any]:
+def _may_show(package: Package, judged: list[Judged]) -> set[str]:
+    """Entries that a viewer reads. One that sees no upper and lower case may take another entry of the same name; and
+    where something could not be parsed, nobody knows what it uses."""
+    used = {entry for body in package.bodies for entry in body.used}
+    used |= {alike for entry in used for alike in package.archive.alike(entry)}
+    if any(body.unread for body in package.bodies):
+        return used | package.archive.names - _of_signatures(package, judged)
+    return used
+
+
+def _of_signatures(package: Package, judged: list[Judged]) -> set[str]:
+    """Lists, descriptions and values of signatures, which no seal can cover all of."""
     own = {one.paper.entry for one in judged if one.paper} | {one.paper.value_entry for one in judged if one.paper}
-    own |= {body.signatures for body in package.bodies if body.signatures}
+    own |= {one.paper.seal_entry for one in judged if one.paper and one.paper.seal_entry}
+    return own | {body.signatures for body in package.bodies if body.signatures}
+
+
+def _facts(package: Package, covered: set[str], judged: list[Judged]) -> dict[str, Any]:
+    own = _of_signatures(package, judged)
     used = {entry for body in package.bodies for entry in body.used}
     return {
         "pages": sum(body.facts["pages"] for body in package.bodies),

@@ -45,15 +45,30 @@ def inspect_pdf(
     # What pyHanko finds is in the answer; without a handler its log would go to standard error.
     logging.getLogger("pyhanko").addHandler(_SILENT)
     try:
-        reader = PdfFileReader(io.BytesIO(data), strict=False)
-        if reader.encrypted:
-            raise UndecidedError("encrypted", "PDF 已加密，无法核验；请提供未加密的文件", check=Check.FORMAT)
+        # What stands in front of the header belongs to no reader's offsets, nor to a signature's.
+        plain = data[data.index(b"%PDF-") :]
+        reader = PdfFileReader(io.BytesIO(plain), strict=False)
         notes = list[Note]()
+        if reader.encrypted:
+            _open_without_password(reader)
+            notes.append(Note("usage_restricted", "PDF 设有使用限制（打印、复制等），阅读不需要密码"))
         facts = _describe(reader, notes)
-        signed, remarks, doubt = judge_all(reader, data, roots, at)
+        signed, remarks, doubt = judge_all(reader, plain, roots, at)
     except (PdfError, *BROKEN) as error:
         raise MalformedError("broken_pdf", "PDF 已损坏，无法解析；请重新获取文件") from error
+    if len(plain) < len(data):
+        extra = Note("leading_bytes", f"PDF 文件头之前有 {len(data) - len(plain)} 个多余的字节，不受签名保护")
+        notes, doubt = [*notes, extra], doubt or extra
     return facts, signed, (*notes, *remarks), doubt
+
+
+def _open_without_password(reader: Any) -> None:
+    """Most protected files ask only those who want to change them for a password. Raises UndecidedError for others."""
+    from pyhanko.pdf_utils.crypt import AuthStatus, StandardSecurityHandler
+
+    handler = reader.security_handler
+    if not isinstance(handler, StandardSecurityHandler) or reader.decrypt("").status is AuthStatus.FAILED:
+        raise UndecidedError("encrypted", "PDF 已加密，无法核验；请提供未加密的文件", check=Check.FORMAT)
 
 
 def _describe(reader: Any, notes: list[Note]) -> dict[str, Any]:

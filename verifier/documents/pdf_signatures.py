@@ -9,9 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pyhanko.pdf_utils.misc import PdfError
 from pyhanko.sign.diff_analysis import DiffResult, ModificationLevel
-from pyhanko.sign.general import SigningError
 from pyhanko.sign.validation.errors import SignatureValidationError
 from pyhanko.sign.validation.generic_cms import validate_sig_integrity
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
@@ -21,7 +19,8 @@ from verifier import times
 from verifier.documents import der
 from verifier.documents.certificates import Certificate, check_trusted, load_many
 from verifier.documents.findings import POLICY, Note, Roots, Signed
-from verifier.documents.pdf_parts import BROKEN, held
+from verifier.documents.pdf_fields import FAILURES, signed_fields
+from verifier.documents.pdf_parts import held
 from verifier.errors import (
     Check,
     CommitmentError,
@@ -35,7 +34,6 @@ from verifier.verdict import Examination
 
 _SKEW = timedelta(minutes=10)
 MAX_SIGNATURES = 64
-_FAILURES = (PdfError, SignatureValidationError, SigningError, *BROKEN)
 _ALGORITHMS = frozenset(("sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512"))
 _LEVELS = {
     ModificationLevel.NONE: "没有改动",
@@ -53,18 +51,22 @@ def judge_all(
 
     Raises MalformedError for too many.
     """
-    embedded = list(reader.embedded_signatures)
-    if len(embedded) > MAX_SIGNATURES:
+    embedded, others = signed_fields(reader, at)
+    if len(embedded) + len(others) > MAX_SIGNATURES:
         raise MalformedError("too_many_signatures", f"签名超过上限 {MAX_SIGNATURES} 个")
     # pyHanko passes over what it does not know; each signature has its range of bytes in clear.
-    lost = data.count(b"/ByteRange") - len(embedded)
-    message = "文件中有签名数据，但表单不指向它或其种类不受支持：签名被移除，或文件被改动"
+    # So has the code that authenticates an encrypted file (ISO/TS 32004).
+    coded = 1 if "/AuthCode" in reader.trailer else 0
+    lost = data.count(b"/ByteRange") - len(embedded) - len(others) - coded
+    message = "文件中有签名数据，表单却不指向它：签名被移除，或文件被改动"
     doubt = Note("lost_signature", message, {"count": lost}) if lost > 0 else None
     notes = [] if doubt is None else [doubt]
     stamps = [one for one in embedded if one.sig_object_type == "/DocTimeStamp"]
     if stamps:
         notes.append(Note("timestamp_not_checked", f"文件有 {len(stamps)} 个文档时间戳，本工具未核验它们"))
-    return tuple(_judge(one, roots, at) for one in embedded if one not in stamps), notes, doubt
+        if len(stamps) == len(embedded) and doubt is None and not others:
+            doubt = Note("only_timestamps", "文件只有文档时间戳，没有签名；时间戳未核验，真伪无法判定")
+    return (*(_judge(one, roots, at) for one in embedded if one not in stamps), *others), notes, doubt
 
 
 def _judge(embedded: EmbeddedPdfSignature, roots: Roots, at: datetime) -> Signed:
@@ -97,7 +99,7 @@ def _read(embedded: EmbeddedPdfSignature, facts: dict[str, Any]) -> Certificate:
             "stated_reason": str(held(dictionary, "/Reason") or "")[:200],
             "stated_location": str(held(dictionary, "/Location") or "")[:200],
         }
-    except _FAILURES as error:
+    except FAILURES as error:
         raise UntrustedIssuerError("no_certificate", "签名没有带签名人的证书，无法确定是谁签的") from error
     signer = Certificate.load(found)
     facts["signer"] = signer.describe()
@@ -108,7 +110,7 @@ def _check_content(embedded: EmbeddedPdfSignature, facts: dict[str, Any], notes:
     try:
         embedded.compute_integrity_info()  # type: ignore[no-untyped-call]
         summary = embedded.summarise_integrity_info()
-    except _FAILURES as error:
+    except FAILURES as error:
         raise CommitmentError("unclear_coverage", "签名覆盖的范围无法确定，内容可能被改动") from error
     coverage, difference = summary["coverage"], summary["diff_result"]
     level = difference.modification_level if isinstance(difference, DiffResult) else ModificationLevel.OTHER
@@ -156,7 +158,7 @@ def _check_signature(embedded: EmbeddedPdfSignature) -> None:
         )
     except SignatureValidationError as error:
         raise SignatureError("wrong_signature", "签名的属性有误或互相矛盾") from error
-    except _FAILURES as error:
+    except FAILURES as error:
         raise UndecidedError("unsupported_algorithm", "签名的算法不受支持，未能验证", check=Check.SIGNATURE) from error
     if not fits:
         raise SignatureError("content_changed", "签名之后内容被改动：摘要不符")
@@ -168,7 +170,7 @@ def _time(embedded: EmbeddedPdfSignature, facts: dict[str, Any]) -> datetime | N
     try:
         stated = embedded.self_reported_timestamp
         when = None if stated is None else _aware(stated)
-    except _FAILURES:
+    except FAILURES:
         when = None
     facts["time"] = None if when is None else {"text": str(stated), "at": times.to_text(when), "ambiguous": False}
     return when

@@ -24,6 +24,11 @@ _SIGN1, _CWT = 18, 61
 _ALG, _KID = 1, 4
 _ISSUER, _EXPIRES, _ISSUED, _HEALTH = 1, 4, 6, -260
 _KINDS = {"v": "疫苗接种证明", "t": "检测证明", "r": "康复证明"}
+#: Extended key usages of signers' certificates (Implementing Decision (EU) 2021/1073, annex IV), the early form too.
+_USES = {
+    kind: frozenset((f"1.3.6.1.4.1.1847.2021.1.{number}", f"1.3.6.1.4.1.0.1847.2021.1.{number}"))
+    for kind, number in (("t", 1), ("v", 2), ("r", 3))
+}
 
 
 class EuDcc:
@@ -42,14 +47,18 @@ class EuDcc:
         protected, unprotected, body, signature = _sign1(_inflate(data))
         header = _map(cbor.decode_any(protected)) if protected else {}
         claims = _map(cbor.decode_any(body))
+        kid = header.get(_KID, unprotected.get(_KID))
+        kind = _kind(claims)
         return ForeignCode(
-            kid=cbor.require_bytes(header.get(_KID, unprotected.get(_KID)), 8),
+            kid=b"" if kid is None else cbor.require_bytes(kid, 8),
             algorithm=_integer(header.get(_ALG, unprotected.get(_ALG))),
             signed=to_be_signed(protected, body),
             signature=signature,
             issued_at=_time(claims.get(_ISSUED)),
             expires_at=_time(claims.get(_EXPIRES)),
-            subject=_subject(claims),
+            subject=_subject(claims, kind),
+            uses=_USES[kind],
+            known_uses=frozenset[str]().union(*_USES.values()),
         )
 
 
@@ -80,12 +89,18 @@ def _sign1(data: bytes) -> tuple[bytes, dict[Any, Any], bytes, bytes]:
     )
 
 
-def _subject(claims: Mapping[Any, Any]) -> dict[str, Any]:
+def _kind(claims: Mapping[Any, Any]) -> str:
+    """Which of the three certificates it is: v, t or r."""
+    health = _map(_map(claims.get(_HEALTH)).get(1))
+    kinds = [kind for kind in _KINDS if health.get(kind)]
+    if len(kinds) != 1:
+        raise MalformedError("wrong_fields", "健康证明中应有接种、检测或康复记录中的一种")
+    return kinds[0]
+
+
+def _subject(claims: Mapping[Any, Any], kind: str) -> dict[str, Any]:
     """Country, kind, day and the initials of the name: nobody at a window needs more to see whose it may be."""
     health = _map(_map(claims.get(_HEALTH)).get(1))
-    kind = next((kind for kind in _KINDS if health.get(kind)), None)
-    if kind is None:
-        raise MalformedError("wrong_fields", "健康证明中没有接种、检测或康复记录")
     records = health[kind]
     record = _map(records[0] if isinstance(records, list | tuple) else None)
     name = _map(health.get("nam"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from verifier import times
-from verifier.errors import Check, MalformedError, ScopeError, UntrustedIssuerError, ValidityError
+from verifier.errors import Check, MalformedError, ScopeError, SignatureError, UntrustedIssuerError, ValidityError
 from verifier.foreign.eu_dcc import EuDcc
 from verifier.foreign.profile import MAX_TEXT_CHARACTERS, Adapter, ForeignCode, ForeignIssuer
 from verifier.freshness import examine_freshness
@@ -30,7 +30,8 @@ def verify_foreign(
     """The verdict on a foreign code's text at a time. Never raises for any text.
 
     The steps: (0) trust fresh, (1) format, (2) profile, (3) an issuer of the trust bundle, whose certificate was in
-    force when it signed, (4) signature, (5) period of validity. Whether it was revoked cannot be told.
+    force when it signed and is for such codes, (4) signature, (5) period of validity. Whether it was
+    revoked cannot be told.
     """
     exam = Examination(at)
     issued_at = trust.content.issued_at
@@ -60,16 +61,29 @@ def _read(adapter: Adapter, text: str) -> ForeignCode:
 
 
 def _issuer(trust: TrustBundle, adapter: Adapter, code: ForeignCode) -> ForeignIssuer:
+    """Who signed the code: of several certificates that bear the name it gives, or of all, the one it verifies with."""
+    listed = [one for one in trust.content.issuers if one.profile == adapter.name]
+    named = [one for one in listed if one.kid == code.kid] if code.kid else listed
+    issuer = next((one for one in named if _signed(one, code)), named[0] if code.kid and named else None)
     evidence = {"kid": code.kid.hex()}
-    known = [one for one in trust.content.issuers if one.kid == code.kid and one.profile == adapter.name]
-    if not known:
+    if issuer is None and not code.kid:
+        raise UntrustedIssuerError("unknown_issuer", "码没有写明签发者，信任包中也没有能验证它的境外签发者")
+    if issuer is None:
         raise UntrustedIssuerError("unknown_issuer", "信任包中没有该境外签发者", evidence=evidence)
-    issuer = known[0]
     begins, ends = issuer.period
     evidence["issuer"] = issuer.name
     if not begins <= code.issued_at <= ends:
         raise ScopeError("key_not_valid_then", "签发者的证书在签发时间无效", evidence=evidence)
+    issuer.check_use(code)
     return issuer
+
+
+def _signed(issuer: ForeignIssuer, code: ForeignCode) -> bool:
+    try:
+        issuer.check(code)
+    except (MalformedError, SignatureError):
+        return False
+    return True
 
 
 def _check_period(code: ForeignCode, at: datetime) -> None:
