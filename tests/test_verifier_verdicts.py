@@ -320,7 +320,9 @@ def test_no_changed_character_of_a_code_is_valid() -> None:
     | st.binary(max_size=300).map(b"\xd9\xd9\xf7".__add__)
 )
 def test_noise_gets_a_verdict_and_never_an_exception(data: bytes) -> None:
-    assert verify(data, TRUST, NOON).state is State.INVALID
+    verdict = verify(data, TRUST, NOON)
+    # What begins as a PDF or an OFD does is one that came without its evidence.
+    assert verdict.state is State.INVALID or verdict.reason == "document_alone"
 
 
 @given(st.integers(0, len(BUNDLE) - 1), st.binary(min_size=1, max_size=12))
