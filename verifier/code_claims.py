@@ -33,6 +33,8 @@ MAX_PLACE_CHARS = 60
 
 _EXPIRES, _ISSUED, _PRIVATE = 4, 6, -65537
 _CLAIMS = frozenset((_EXPIRES, _ISSUED, _PRIVATE))
+#: The map of three and its keys in their order (RFC 8949 4.2.1), the same in every code.
+_BEFORE_EXPIRES, _BEFORE_ISSUED, _BEFORE_PRIVATE = b"\xa3\x04", b"\x06", cbor.encode(_PRIVATE)
 #: A venue's string: code id; generation, status list and index in so many bytes, most significant first; venue's id.
 #: They and the times in four bytes are bounded, so that no venue's QR is larger than another's.
 _VENUE_WIDTHS = (2, 2, 3)
@@ -127,13 +129,15 @@ class CodeClaims:
         """The CWT claims set. Raises MalformedError for numbers that a venue's form has no room for."""
         expires, issued = int(self.expires_at.timestamp()), int(self.issued_at.timestamp())
         private = _venue_string(self, max(expires, issued)) if self._is_plain_venue else self._array()
-        return cbor.encode({_EXPIRES: expires, _ISSUED: issued, _PRIVATE: private})
+        parts = (_BEFORE_EXPIRES, cbor.unsigned(expires), _BEFORE_ISSUED, cbor.unsigned(issued), _BEFORE_PRIVATE)
+        return b"".join((*parts, cbor.encode(private)))
 
     @property
     def _is_plain_venue(self) -> bool:
         """Says no more than the venue's string has room for."""
-        more = (self.name, self.device_key, self.grants)
-        return self.kind is CodeKind.VENUE and self.subject is not None and more == (None, None, ())
+        if self.kind is not CodeKind.VENUE or self.subject is None:
+            return False
+        return self.name is None and self.device_key is None and not self.grants
 
     def _array(self) -> list[Any]:
         array: list[Any] = [

@@ -165,7 +165,7 @@ class SoftwareKey:
         if isinstance(self._key, (ed25519.Ed25519PrivateKey, sm2.PrivateKey)):
             return self._key.sign(message)
         r, s = utils.decode_dss_signature(self._key.sign(message, _SHA256))
-        return low_s(r.to_bytes(32, "big") + s.to_bytes(32, "big"))
+        return r.to_bytes(32, "big") + min(s, _P256_ORDER - s).to_bytes(32, "big")
 
 
 def low_s(signature: bytes) -> bytes:
