@@ -86,7 +86,7 @@ def find_caller(services: Services, request: Request) -> Caller | None:
     if header is not None:
         return _by_token(services, header)
     secret = session_secret(services, request)
-    return None if secret is None else _by_cookie(services, secret)
+    return None if secret is None else caller_of(services, secret)
 
 
 async def recognise(services: Services, request: Request) -> Caller | None:
@@ -115,7 +115,8 @@ def _system(actor: Actor) -> Caller:
     return Caller(actor=actor, name=actor.id, username=None, must_change_password=False, means="bearer")
 
 
-def _by_cookie(services: Services, secret: str) -> Caller | None:
+def caller_of(services: Services, secret: str) -> Caller | None:
+    """Whose session has this secret; None if it is no longer in force."""
     with services.registry.read(REGISTRY) as work:
         found = accounts.find_session(work, secret)
     if found is None:

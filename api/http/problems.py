@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -23,7 +23,7 @@ MEDIA_TYPE = "application/problem+json"
 #: Field errors shown at once; whoever has more corrects these first.
 MAX_FIELD_ERRORS = 100
 
-ProblemPage = Callable[[Request, Problem], Response]
+ProblemPage = Callable[[Request, Problem], Awaitable[Response]]
 
 _MESSAGES = {
     400: "请求无法解析，请检查内容后重试。",
@@ -63,7 +63,7 @@ _FIELD_MESSAGES = {
 def install(app: FastAPI, page: ProblemPage | None, pages: frozenset[str]) -> None:
     """Make every error of the app a problem. `pages` are the operations whose errors `page` shows to people."""
 
-    def answer(request: Request, error: Exception) -> Response:
+    async def answer(request: Request, error: Exception) -> Response:
         problem, headers = _translate(error)
         problem.instance = instance_of(request.scope.get(REQUEST_ID, ""))
         operation = request.scope.get(OPERATION, "")
@@ -72,7 +72,7 @@ def install(app: FastAPI, page: ProblemPage | None, pages: frozenset[str]) -> No
             if way is not None:
                 return RedirectResponse(way, HTTPStatus.SEE_OTHER)
         if page is not None and (operation in pages or _is_reading_pages(request)):
-            shown = page(request, problem)
+            shown = await page(request, problem)
             shown.headers.update(headers)
             return shown
         return problem_response(problem, headers)

@@ -22,14 +22,14 @@ _USING = may(WINDOW)
 _ADMINISTRATOR = may(ADMINISTRATOR)
 _ISSUING = may(REGISTRAR)
 _CATALOGUE = may(ADMINISTRATOR, REGISTRAR, WINDOW, AUDITOR)
-#: A sheet of sixty rows.
+#: A sheet of sixty rows, also where a log-in carries it along.
 _SHEET: Final = 256 * 1024
 
 PAGE_ACCESS: Final[Mapping[str, Rule]] = {
     "GET /": Rule(PUBLIC),
     "POST /settings": Rule(PUBLIC, body="form", asks=True, while_password_due=True),
     "GET /login": Rule(PUBLIC),
-    "POST /login": Rule(PUBLIC, body="form", asks=True, bucket="logins"),
+    "POST /login": Rule(PUBLIC, limit_bytes=_SHEET, body="form", asks=True, bucket="logins"),
     "POST /logout": Rule(ANY, body="form", asks=True, while_password_due=True),
     "GET /password": Rule(ANY, while_password_due=True),
     "POST /password": Rule(ANY, body="form", asks=True, while_password_due=True),

@@ -7,12 +7,13 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Request, Response
 
 from api.access import ADMINISTRATOR
-from api.http.callers import clear_cookie, place_of, session_secret, set_cookies
+from api.http.callers import caller_of, clear_cookie, place_of, session_secret, set_cookies
 from api.http.calls import Call, get_call
-from api.http.guard import GuardedRoute
-from api.pages.entrance_views import Door, HomePage, LoginPage, PasswordPage, WaitingLine
+from api.http.guard import CALLER, GuardedRoute
+from api.pages.entrance_views import Door, HomePage, KeptPage, LoginPage, PasswordPage, WaitingLine
 from api.pages.first_steps import first_steps
 from api.pages.forms import Form, get_form
+from api.pages.kept import kept_in
 from api.pages.navigation import way_to
 from api.pages.preferences import Preferences
 from api.pages.problems import field_errors, problem_view, status_of
@@ -81,14 +82,19 @@ def login_form(request: Request, call: OfCall, next: str = "/") -> Response:
 @router.post("/login")
 def log_in(request: Request, call: OfCall, form: OfForm) -> Response:
     """登录。"""
-    username, onward = form.text("username"), local_path(form.text("next"))
+    username, onward, kept = form.text("username"), local_path(form.text("next")), kept_in(form)
     try:
         place = place_of(call.services, request)
         login = accounts.log_in(call.services.registry, username, form.exact("password"), place)
     except AuthenticationError as refused:
-        view = LoginPage(onward, username, problem_view(refused, texts_for(request)))
+        view = LoginPage(onward, username, problem_view(refused, texts_for(request)), kept)
         return show(request, "login.html", view, status=status_of(refused))
-    return _enter(call, login, "/password" if login.staff.must_change_password else onward)
+    if kept is None or login.staff.must_change_password:
+        return _enter(call, login, "/password" if login.staff.must_change_password else onward)
+    request.scope[CALLER] = caller_of(call.services, login.secret)
+    response = show(request, "kept.html", KeptPage(kept))
+    set_cookies(call.services, response, login)
+    return response
 
 
 def _enter(call: Call, login: Login, path: str, done: str | None = None) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from api.pages.kept import KeptForm
 from api.pages.views import Fact, ProblemView
 
 
@@ -54,6 +55,15 @@ class LoginPage:
     next: str
     username: str = ""
     problem: ProblemView | None = None
+    #: What was typed into a form before the session ended.
+    kept: KeptForm | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPage:
+    """After the log-in: the form that was typed before, to be sent."""
+
+    kept: KeptForm
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,14 @@ from http import HTTPStatus
 from typing import Final
 
 from fastapi import Request, Response
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from api.errors import FieldProblem, Problem, ProblemError, problem_of
 from api.http.callers import find_caller
 from api.http.guard import CALLER
+from api.pages.entrance_views import LoginPage
+from api.pages.kept import kept_of
 from api.pages.rendering import show, texts_for
 from api.pages.texts import Texts
 from api.pages.views import FieldFault, Link, ProblemView, TroublePage
@@ -60,8 +63,15 @@ def _title(problem: Problem, t: Texts) -> str:
     return t.said(f"problem.title.{problem.status}", problem.title)
 
 
-def problem_page(request: Request, problem: Problem) -> Response:
-    """The page of a problem that kept a page from being shown."""
+async def problem_page(request: Request, problem: Problem) -> Response:
+    """The page of a problem that kept a page from being shown; where a session ended, a log-in that keeps the form."""
+    kept = await kept_of(request) if problem.reason == "not_authenticated" else None
+    if kept is not None:
+        return show(request, "login.html", LoginPage(request.url.path, kept=kept), status=problem.status)
+    return await run_in_threadpool(_problem_page, request, problem)
+
+
+def _problem_page(request: Request, problem: Problem) -> Response:
     _recognise(request)
     t = texts_for(request)
     view = TroublePage(

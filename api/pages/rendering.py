@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -20,6 +21,7 @@ from markupsafe import Markup
 from api.composition import Services
 from api.http.callers import Caller
 from api.http.guard import CALLER
+from api.http.rim import OPERATION
 from api.pages import times
 from api.pages.navigation import navigation
 from api.pages.preferences import Preferences
@@ -42,7 +44,7 @@ class Viewer:
 def show(request: Request, template: str, view: object = None, *, status: int = 200) -> HTMLResponse:
     """The page that the template makes of the view, in the reader's language and print size."""
     preferences = Preferences.of(request)
-    frame = _frame(request, preferences)
+    frame = _frame(request, preferences, status)
     return HTMLResponse(environment().get_template(template).render(view=view, **frame), status)
 
 
@@ -87,7 +89,7 @@ def static_address(path: str) -> str:
     return f"/static/{path}?v={digest}"
 
 
-def _frame(request: Request, preferences: Preferences) -> Mapping[str, Any]:
+def _frame(request: Request, preferences: Preferences, status: int) -> Mapping[str, Any]:
     t = Texts(preferences.language)
     caller: Caller | None = request.scope.get(CALLER)
     path = request.url.path
@@ -100,9 +102,22 @@ def _frame(request: Request, preferences: Preferences) -> Mapping[str, Any]:
         "nav": navigation(caller.actor.roles if caller else frozenset(), path),
         "viewer": _viewer(request, caller),
         "may": frozenset(caller.actor.roles) if caller else frozenset(),
-        "back": path if request.method == "GET" else "/verify" if path == "/verify" else "/",
+        "back": _back(request),
+        "answered": request.method == "POST" and status < HTTPStatus.BAD_REQUEST,
         "toast": t.find(f"toast.{done}") if done else None,
     }
+
+
+def _back(request: Request) -> str:
+    """The path of this page; for what a form was answered with, the nearest path above it that opens a page."""
+    path = request.url.path
+    if request.method != "POST":
+        return path
+    served: Container[str] = request.app.state.access
+    asked = request.scope.get(OPERATION, "").removeprefix("POST ")
+    while asked and f"GET {asked}" not in served:
+        asked, path = asked.rpartition("/")[0], path.rpartition("/")[0]
+    return path or "/"
 
 
 def _viewer(request: Request, caller: Caller | None) -> Viewer | None:

@@ -1,5 +1,5 @@
 // Everything here improves a page that already works without it.
-import { watchForms } from "./forms.js";
+import { leaveTheAnswer, watchForms } from "./forms.js";
 import { watchDrops } from "./drop.js";
 import { watchLive } from "./live.js";
 import { watchScans } from "./scan.js";
@@ -8,6 +8,7 @@ import { watchProgress } from "./progress.js";
 import { watchMenus } from "./menus.js";
 import { watchPreviews } from "./preview.js";
 
+leaveTheAnswer();
 watchForms(document);
 watchDrops(document);
 watchScans(document);

@@ -46,6 +46,13 @@ function copying(button) {
   });
 }
 
+// What a form was answered with has no address of its own: going back to it, or loading it again, opens the page it came
+// from instead of asking whether to send the form again.
+export function leaveTheAnswer() {
+  const { answered } = document.body.dataset;
+  if (answered) window.history.replaceState(null, "", answered + window.location.hash);
+}
+
 export function watchForms(root) {
   root.querySelectorAll("form[data-confirm]").forEach(asking);
   root.querySelectorAll("form[data-busy]").forEach(busy);
