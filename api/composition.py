@@ -140,7 +140,8 @@ def compose(
     send = client.send if client else None
     declarer = None if chain is None else Declarer(engine, chain)
     pipeline = Pipeline(engine, keys, tiles, chain, chain, clock, draw, proofs=chain, declarer=declarer, send=send)
-    import_folder = ImportFolder(settings.data / "imports")
+    import_folder = ImportFolder(settings.data / "imports", files.masters)
+    import_folder.seal_plain()
     chores = (*_chores(registry, import_folder), *file_chores(files, clock), lambda: keys.flush_counts(clock()))
     worker = Worker(pipeline.tick, chores, clock)
     # Last: whatever keeps this from being a start must not cost the password that is shown this once.

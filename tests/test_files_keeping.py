@@ -277,7 +277,7 @@ def test_a_sweep_shows_first_and_deletes_when_told_to(
 
 
 def test_an_upload_is_ended_by_whoever_holds_it(tmp_path: Path) -> None:
-    folder, data = ImportFolder(tmp_path), b"a list of certificates"
+    folder, data = ImportFolder(tmp_path, make_store(tmp_path).masters), b"a list of certificates"
     digest = sha256(data).digest()
     with folder.continued(MARKET, digest, 0, len(data)) as held:
         held.write(data)
@@ -285,7 +285,8 @@ def test_an_upload_is_ended_by_whoever_holds_it(tmp_path: Path) -> None:
         with pytest.raises(BusyError), folder.continued(MARKET, digest, len(data), len(data) + 1):
             pass
         folder.finish(MARKET, digest, held)
-    assert folder.path_of(MARKET, digest).read_bytes() == data
+    with folder.open(MARKET, digest) as whole:
+        assert whole.read() == data
     other = sha256(b"another").digest()
     with pytest.raises(InvalidDraftError), folder.continued(MARKET, other, 0, len(data)) as held:
         held.write(data)
@@ -294,15 +295,15 @@ def test_an_upload_is_ended_by_whoever_holds_it(tmp_path: Path) -> None:
 
 
 def test_an_upload_that_was_taken_away_meanwhile_is_not_ended(tmp_path: Path) -> None:
-    folder, data = ImportFolder(tmp_path), b"a list of certificates"
+    folder, data = ImportFolder(tmp_path, make_store(tmp_path).masters), b"a list of certificates"
     digest = sha256(data).digest()
     with pytest.raises(BusyError), folder.continued(MARKET, digest, 0, len(data)) as held:
         held.write(data)
-        (part,) = tmp_path.rglob("*.part")
+        (part,) = tmp_path.rglob("*.receiving")
         part.unlink()
         folder.finish(MARKET, digest, held)
     with pytest.raises(NotFoundError):
-        folder.path_of(MARKET, digest)
+        folder.require(MARKET, digest)
 
 
 def test_a_database_of_an_older_version_keeps_its_files(database_url: str, tmp_path: Path) -> None:

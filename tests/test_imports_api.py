@@ -10,6 +10,7 @@ import openpyxl
 import orjson
 import pytest
 from api_office import LICENCE, USER, OpenOffice, open_office, reason, settings_in
+from file_house import lying_in
 from import_files import (
     HEADERS,
     csv_of,
@@ -56,6 +57,18 @@ def test_a_file_is_taken_in_and_every_certificate_enters_the_log(office: OpenOff
     for row in rows[::10]:
         shown = office.send("GET", f"/api/v1/certificates/{row['id']}", "auditor").json()
         assert shown["index"] is not None
+
+
+def test_nothing_that_was_handed_in_lies_open_on_the_disk(office: OpenOffice) -> None:
+    first, second = (
+        [licence_row(number, 经营范围=f"独此一家{number}") for number in range(at, at + 3)] for at in (150, 160)
+    )
+    for data in (csv_of(*first), zip_of(**{"册.csv": csv_of(*second)})):
+        assert counts(wait_for(office, hand_in(office, data)["id"])) == (3, 0, 0)
+    left = [path.read_bytes() for path in lying_in(office.services.settings.data / "imports")]
+    assert len(left) >= 4
+    cells = {cell.encode() for row in (*first, *second) for cell in row if len(cell) > 5}
+    assert not [cell.decode() for cell in cells for data in left if cell in data]
 
 
 def test_faulty_rows_are_told_by_row_and_column_and_come_back_mended(office: OpenOffice) -> None:

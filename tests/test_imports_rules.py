@@ -38,7 +38,7 @@ from registry.departments import service as departments
 from registry.departments import standing
 from registry.errors import LimitError, NotFoundError, NotPermittedError, TransitionError
 from registry.imports import rules, service, undoing
-from registry.imports.folder import ImportFolder
+from registry.imports.folder import ROWS, ImportFolder
 from registry.imports.rules import Fault, RowResult, State
 from registry.imports.service import JobDraft
 from registry.imports.tables import ImportJob
@@ -115,16 +115,18 @@ _CELLS = st.one_of(
     st.none(), st.text(st.characters(exclude_categories=["Cs"]), max_size=12), st.booleans(), st.integers(),
     st.floats(allow_nan=False, allow_infinity=False), st.datetimes(), st.dates(), st.times(),
 )  # fmt: skip
+JOB = "01JOB"
 
 
 @given(rows=st.lists(st.lists(_CELLS, max_size=6), max_size=8))
 def test_rows_come_back_from_the_disk_as_they_were(tmp_path_factory: pytest.TempPathFactory, rows: list[Any]) -> None:
-    folder = tmp_path_factory.mktemp("rows")
+    place = tmp_path_factory.getbasetemp() / "rows"
+    folder = ImportFolder(place, make_store(place).masters)
     written = [SheetRow(number, tuple(cells), None) for number, cells in enumerate(rows, 2)]
-    assert write_rows(folder, written) == len(rows)
+    assert write_rows(folder, JOB, written) == len(rows)
     found: list[SheetRow] = []
     position = 0
-    while chunk := read_rows(folder, position, 3):
+    while chunk := read_rows(folder, JOB, position, 3):
         if not chunk[0]:
             break
         found += chunk[0]
@@ -167,8 +169,9 @@ class Desk:
 
     def __init__(self, house: House, folder: Path) -> None:
         self.house = house
-        self.folder = ImportFolder(folder / "imports")
-        self.runner = ImportRunner(house.registry, self.folder, make_store(folder, house.registry.engine))
+        files = make_store(folder, house.registry.engine)
+        self.folder = ImportFolder(folder / "imports", files.masters)
+        self.runner = ImportRunner(house.registry, self.folder, files)
 
     def hand_in(self, data: bytes, **more: Any) -> str:
         sha256 = self.folder.keep(MARKET, io.BytesIO(data))
@@ -257,14 +260,15 @@ def test_an_xlsx_with_its_own_ways_is_read_alike(sqlite_desk: Desk) -> None:
     assert told == {3: "kept_as_number", 4: "formula_without_value", 5: "merged_cells", 6: "merged_cells"}
 
 
-def test_no_cell_of_the_refused_rows_is_a_formula_whoever_named_the_columns(tmp_path: Path) -> None:
+def test_no_cell_of_the_refused_rows_is_a_formula_whoever_named_the_columns() -> None:
     command = "=cmd|' /C calc'!A0"
     row = RefusedRow([command, "ok"], (Fault(command, "A", "x", "wrong", "不对"),))
     written = b"".join(refused_csv([command, "+B"], [row]))
     table = list(csv.reader(io.StringIO(written.decode("utf-8-sig"))))
     assert [cell[0] for cell in (*table[0][:2], table[1][0], table[1][2])] == ["'"] * 4
-    refused_xlsx([command, "+B"], [row], tmp_path / "refused.xlsx")
-    sheet = openpyxl.load_workbook(tmp_path / "refused.xlsx").active
+    book = io.BytesIO()
+    refused_xlsx([command, "+B"], [row], book)
+    sheet = openpyxl.load_workbook(book).active
     assert {cell.data_type for line in sheet for cell in line} == {"s"}
     again = list(csv_rows(io.BytesIO(written)))
     assert [line.cells[:2] for line in again] == [(command, "+B"), (command, "ok")]
@@ -446,7 +450,9 @@ def test_a_file_is_kept_only_while_somebody_may_need_it(sqlite_desk: Desk) -> No
     for job_id in jobs.values():
         sqlite_desk.run(job_id)
     # What was taken out of the ZIP is gone once its rows are read.
-    assert not [path for job_id in jobs.values() for path in sqlite_desk.folder.job(job_id).glob("sheet*")]
+    for job_id in jobs.values():
+        with sqlite_desk.folder.open_for(job_id, ROWS), pytest.raises(FileNotFoundError):
+            sqlite_desk.folder.open_for(job_id, "sheet")
     with sqlite_desk.house.work() as work:
         kept = service.kept(work)
     sqlite_desk.folder.sweep(*kept, older_than_seconds=0, now=time.time() + 60)

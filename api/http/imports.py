@@ -5,11 +5,10 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from http import HTTPStatus
-from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
-from fastapi.responses import FileResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 from starlette.background import BackgroundTask
 
 from api.errors import FieldProblem, ProblemError
@@ -48,6 +47,7 @@ OfCall = Annotated[Call, Depends(get_call)]
 
 #: Rows that are shown beside a column, so that a person sees what is in it.
 SAMPLE_ROWS: Final = 3
+_PIECE_BYTES: Final = 64 << 10
 CSV_TYPE: Final = "text/csv; charset=utf-8"
 XLSX_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
@@ -73,7 +73,7 @@ def start(call: Call, work: Work, draft: JobDraft) -> ImportJob:
     """Put an uploaded file into the queue. Raises NotFoundError for an upload that is not whole."""
     department, folder = department_of(call), call.services.import_folder
     for digest in filter(None, (draft.file_sha256, draft.attachments_sha256)):
-        folder.path_of(department, digest)
+        folder.require(department, digest)
     return service.create(work, draft)
 
 
@@ -116,7 +116,7 @@ def columns_shown(call: Call, work: Work, job: ImportJob) -> ColumnsShown:
     definition = catalogue.definition_of(work, job.type_code)
     samples: list[SheetRow] = []
     if not is_settled(State(job.state), job.dry_run, job.refused):
-        samples, _ = read_rows(call.services.import_folder.job(job.id), 0, SAMPLE_ROWS)
+        samples, _ = read_rows(call.services.import_folder, job.id, 0, SAMPLE_ROWS)
     found = choices(job.header, definition, job.mapping, [row.cells for row in samples])
     options = options_of(definition)
     return ColumnsShown(
@@ -251,12 +251,15 @@ def refused_file(call: Call, import_id: str, form: str) -> Response:
     def next_chunk(above: int) -> ImportChunk | None:
         return call.read(lambda work: service.chunks_with(work, job.id, "refused", above))
 
-    rows = refused_rows(call.services.import_folder.job(job.id), len(job.header), next_chunk)
+    rows = refused_rows(call.services.import_folder, job, next_chunk)
     headers = {"Content-Disposition": f'attachment; filename="refused-{job.id}.{form}"'}
+    pieces: Iterator[bytes]
     if form == "csv":
-        pieces: Iterator[bytes] = refused_csv(job.header, rows)
+        pieces = refused_csv(job.header, rows)
         return StreamingResponse(pieces, media_type=CSV_TYPE, headers=headers)
-    with tempfile.NamedTemporaryFile(suffix=".xlsx", delete=False) as file:
-        path = Path(file.name)
-    refused_xlsx(job.header, rows, path)
-    return FileResponse(path, media_type=XLSX_TYPE, headers=headers, background=BackgroundTask(path.unlink))
+    # Without a name: what a kill leaves of it is nothing.
+    file = tempfile.TemporaryFile()  # noqa: SIM115 (closed once it was sent)
+    refused_xlsx(job.header, rows, file)
+    file.seek(0)
+    pieces = iter(lambda: file.read(_PIECE_BYTES), b"")
+    return StreamingResponse(pieces, media_type=XLSX_TYPE, headers=headers, background=BackgroundTask(file.close))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import ExitStack
 from http import HTTPStatus
-from typing import Annotated, BinaryIO, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Header, Request
 from pydantic import Field
@@ -17,6 +17,7 @@ from api.http.forms import USUAL, Outgoing, problems
 from api.http.guard import GuardedRoute
 from registry.errors import NotPermittedError
 from registry.imports.folder import CHUNK_BYTES
+from registry.imports.sealed import SealedWriter
 
 router = APIRouter(prefix="/api/v1", tags=["导入"], route_class=GuardedRoute, responses=USUAL)
 OfCall = Annotated[Call, Depends(get_call)]
@@ -74,7 +75,7 @@ async def continue_upload(
     return await run_in_threadpool(_shown, call, department, digest)
 
 
-async def _receive(request: Request, file: BinaryIO, wanted: int) -> bool:
+async def _receive(request: Request, file: SealedWriter, wanted: int) -> bool:
     """Write what comes, at most `wanted` bytes; whether all of them came."""
     pending = bytearray()
     async for chunk in request.stream():

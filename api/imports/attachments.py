@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import BinaryIO, Final
 
 from api.imports.sheets import SheetError
@@ -110,16 +110,16 @@ class Attachments:
         self._archive.close()
 
 
-def is_bundle(path: Path) -> bool:
+def is_bundle(file: BinaryIO) -> bool:
     """Whether a file is a ZIP other than an XLSX."""
-    with path.open("rb") as file:
-        if file.read(4) != b"PK\x03\x04":
-            return False
-        try:
-            with zipfile.ZipFile(file) as archive:
-                names = set(archive.namelist())
-        except _BROKEN:
-            return False
+    file.seek(0)
+    if file.read(4) != b"PK\x03\x04":
+        return False
+    try:
+        with zipfile.ZipFile(file) as archive:
+            names = set(archive.namelist())
+    except _BROKEN:
+        return False
     return not ("[Content_Types].xml" in names or any(name.startswith("xl/") for name in names))
 
 

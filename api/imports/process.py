@@ -51,8 +51,9 @@ def main() -> None:
     engine = open_engine(settings.database_url, pool_size=2)
     blind = BlindIndex((settings.data / "keys" / "blind.key").read_bytes())
     registry = Registry(engine, blind, lambda: datetime.now(UTC), secrets.token_bytes)
-    folder = ImportFolder(settings.data / "imports")
-    runner = ImportRunner(registry, folder, open_files(settings, engine), quota_of(settings))
+    files = open_files(settings, engine)
+    folder = ImportFolder(settings.data / "imports", files.masters)
+    runner = ImportRunner(registry, folder, files, quota_of(settings))
     _work(runner, wanted)
     engine.dispose()
 

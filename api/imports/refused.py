@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple
 
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
@@ -17,8 +16,9 @@ from api.imports.guarded import exact
 from api.imports.mapping import REASON_HEADER
 from api.imports.spool import read_rows
 from api.imports.texts import text_of
+from registry.imports.folder import ImportFolder
 from registry.imports.rules import Fault, RowResult, unpack
-from registry.imports.tables import ImportChunk
+from registry.imports.tables import ImportChunk, ImportJob
 
 _TEXT: Final = "@"
 _FAULTY: Final = PatternFill("solid", fgColor="FBE8E5")
@@ -31,13 +31,15 @@ class RefusedRow(NamedTuple):
     faults: tuple[Fault, ...]
 
 
-def refused_rows(folder: Path, width: int, next_chunk: Callable[[int], ImportChunk | None]) -> Iterator[RefusedRow]:
+def refused_rows(
+    folder: ImportFolder, job: ImportJob, next_chunk: Callable[[int], ImportChunk | None]
+) -> Iterator[RefusedRow]:
     """Every refused row of a job. `next_chunk(n)` is the first chunk above n that has any."""
-    number = -1
+    number, width = -1, len(job.header)
     while (chunk := next_chunk(number)) is not None:
         number = chunk.number
         results = unpack(chunk.results)
-        rows, _ = read_rows(folder, chunk.position, len(results))
+        rows, _ = read_rows(folder, job.id, chunk.position, len(results))
         for row, result in zip(rows, results, strict=True):
             if result.outcome == "refused":
                 cells = [text_of(cell) for cell in row.cells[:width]]
@@ -65,7 +67,7 @@ def refused_csv(header: Sequence[str], rows: Iterable[RefusedRow]) -> Iterator[b
         yield text.getvalue().encode()
 
 
-def refused_xlsx(header: Sequence[str], rows: Iterable[RefusedRow], path: Path) -> None:
+def refused_xlsx(header: Sequence[str], rows: Iterable[RefusedRow], file: BinaryIO) -> None:
     """Write an XLSX file of text cells, the faulty ones marked; row by row, never wholly in memory."""
     book = Workbook(write_only=True)
     sheet = book.create_sheet()
@@ -87,7 +89,7 @@ def refused_xlsx(header: Sequence[str], rows: Iterable[RefusedRow], path: Path) 
         reason = _text_cell(sheet, why(row))
         reason.alignment = Alignment(wrap_text=True)
         sheet.append([*cells, reason])
-    book.save(path)
+    book.save(file)
 
 
 def _text_cell(sheet: Any, text: str) -> Any:

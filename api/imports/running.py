@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from itertools import chain
-from pathlib import Path
-from typing import Final
+from pathlib import PurePosixPath
+from typing import BinaryIO, Final
 
 from api.errors import ProblemError
 from api.imports.attachments import AttachmentError, Attachments, is_bundle
@@ -35,7 +35,7 @@ from registry.imports.rules import CHUNK_ROWS, State
 from registry.imports.tables import ImportJob
 from registry.work import REGISTRY, Actor, Registry
 
-_SHEET_NAME: Final = "sheet"
+_SHEET: Final = "sheet"
 _TOLD_EVERY_ROWS: Final = 10_000
 #: Jobs that take turns without their rows being looked through again, each with its ZIP open.
 KEPT_READERS: Final = 8
@@ -137,12 +137,12 @@ class ImportRunner:
         actor = _actor(job)
         with self._registry.read(actor) as work:
             definition = catalogue.definition_of(work, job.type_code)
-        path, notes = self._sheet_path(job)
-        with path.open("rb") as file, open_sheet(file, IN_THE_BACKGROUND) as sheet:
+        file, notes = self._sheet(job)
+        with file, open_sheet(file, IN_THE_BACKGROUND) as sheet:
             header, total = self._spool(job, sheet, definition)
             form, notes = sheet.form, [*sheet.notes, *notes]
         # What was taken out of a ZIP: the rows are on disk now.
-        (self._folder.job(job.id) / _SHEET_NAME).unlink(missing_ok=True)
+        self._folder.remove_for(job.id, _SHEET)
         with self._registry.begin(actor) as work:
             labels = set(labels_of(header).values())
             chosen = job.mapping if job.mapping is not None else service.remembered(work, job.type_code, labels)
@@ -167,7 +167,7 @@ class ImportRunner:
             place = _likely_header(top)
         header = [text_of(cell) for cell in top[place].cells]
         counted = self._counted(job, chain(top[place + 1 :], rows))
-        total = write_rows(self._folder.job(job.id), counted)
+        total = write_rows(self._folder, job.id, counted)
         if not total:
             raise no_rows()
         return header, total
@@ -182,29 +182,25 @@ class ImportRunner:
                     raise StoppedError
             yield row
 
-    def _sheet_path(self, job: ImportJob) -> tuple[Path, list[str]]:
-        upload = self._folder.path_of(job.department, job.file_sha256)
+    def _sheet(self, job: ImportJob) -> tuple[BinaryIO, list[str]]:
+        upload = self._folder.open(job.department, job.file_sha256)
         if not is_bundle(upload):
             return upload, []
-        target = self._folder.job(job.id) / _SHEET_NAME
-        with upload.open("rb") as file:
-            bundle = Attachments(file)
+        with upload, closing(Attachments(upload)) as bundle:
             part = bundle.sheet()
             try:
-                with bundle.open(part, IN_THE_BACKGROUND.file_bytes) as pieces, target.open("wb") as out:
-                    for piece in pieces:
-                        out.write(piece)
+                with bundle.open(part, IN_THE_BACKGROUND.file_bytes) as pieces:
+                    self._folder.write_for(job.id, _SHEET, pieces)
             except AttachmentError as wrong:
                 raise SheetError(wrong.reason, f"{wrong.message}。") from wrong
-            finally:
-                bundle.close()
-        return target, [f"表格取自 ZIP 中的“{Path(part.filename).name}”。"] if part.filename.isascii() else []
+        notes = [f"表格取自 ZIP 中的“{PurePosixPath(part.filename).name}”。"] if part.filename.isascii() else []
+        return self._folder.open_for(job.id, _SHEET), notes
 
     # ---- Chunks ----------------------------------------------------------------------------------------------------
 
     def _chunk(self, job: ImportJob) -> None:
         reader = self._reader_of(job)
-        rows, following = read_rows(self._folder.job(job.id), job.position, CHUNK_ROWS)
+        rows, following = read_rows(self._folder, job.id, job.position, CHUNK_ROWS)
         read = reader.read(rows)
         stored = tuple(reader.stored.values())
         chunk = chunks.Chunk(job.done_rows, job.position, following, read, stored, reader.tell)
@@ -228,22 +224,18 @@ class ImportRunner:
         with self._registry.read(REGISTRY) as work:
             definition = catalogue.definition_of(work, job.type_code)
         layout = lay_out(job.header, job_columns(definition), definition.holder.maximum, job.mapping)
-        numbers = survey(all_rows(self._folder.job(job.id)), layout)
+        numbers = survey(all_rows(self._folder, job.id), layout)
         store: Callable[[Iterable[bytes]], StoredFile] = looked_at if job.dry_run else self._files.put
         with ExitStack() as opened:
             attachments = self._attachments(job, opened)
             return RowReader(definition, layout, numbers, attachments, store), opened.pop_all()
 
     def _attachments(self, job: ImportJob, opened: ExitStack) -> Attachments | None:
-        path = None
-        if job.attachments_sha256 is not None:
-            path = self._folder.path_of(job.department, job.attachments_sha256)
-        else:
-            upload = self._folder.path_of(job.department, job.file_sha256)
-            path = upload if is_bundle(upload) else None
-        if path is None:
+        file = opened.enter_context(self._folder.open(job.department, job.attachments_sha256 or job.file_sha256))
+        if job.attachments_sha256 is None and not is_bundle(file):
+            file.close()
             return None
-        attachments = Attachments(opened.enter_context(path.open("rb")))
+        attachments = Attachments(file)
         opened.callback(attachments.close)
         return attachments
 

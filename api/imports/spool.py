@@ -2,44 +2,36 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time
-from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
 from api.imports.sheets import Cell, SheetRow
+from registry.imports.folder import ROWS, ImportFolder
 
-_NAME: Final = "rows.jsonl"
 _INT64: Final = 1 << 63
 
 
-def rows_path(folder: Path) -> Path:
-    """Where the rows of a job stand."""
-    return folder / _NAME
-
-
-def write_rows(folder: Path, rows: Iterable[SheetRow]) -> int:
+def write_rows(folder: ImportFolder, job_id: str, rows: Iterable[SheetRow]) -> int:
     """Write the rows anew; how many. When this returns they are on disk, and none of them if it raises."""
-    path = rows_path(folder)
-    aside = path.with_suffix(".new")
     count = 0
-    with aside.open("wb") as file:
+
+    def lines() -> Iterator[bytes]:
+        nonlocal count
         for row in rows:
-            file.write(_line(row))
+            yield _line(row)
             count += 1
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+
+    folder.write_for(job_id, ROWS, lines())
     return count
 
 
-def read_rows(folder: Path, position: int, limit: int) -> tuple[list[SheetRow], int]:
+def read_rows(folder: ImportFolder, job_id: str, position: int, limit: int) -> tuple[list[SheetRow], int]:
     """At most `limit` rows from this byte on, and the byte after them."""
     rows: list[SheetRow] = []
-    with rows_path(folder).open("rb") as file:
+    with folder.open_for(job_id, ROWS) as file:
         file.seek(position)
         for line in file:
             rows.append(_row(line))
@@ -49,9 +41,9 @@ def read_rows(folder: Path, position: int, limit: int) -> tuple[list[SheetRow], 
     return rows, position
 
 
-def all_rows(folder: Path) -> Iterator[SheetRow]:
+def all_rows(folder: ImportFolder, job_id: str) -> Iterator[SheetRow]:
     """Every row, one after another."""
-    with rows_path(folder).open("rb") as file:
+    with folder.open_for(job_id, ROWS) as file:
         for line in file:
             yield _row(line)
 

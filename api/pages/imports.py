@@ -110,7 +110,7 @@ def _failure(job: ImportJob, t: Texts) -> ProblemView | None:
 
 
 def _mapping(call: Call, job: ImportJob, definition: Any, t: Texts) -> view.MappingForm:
-    samples, _ = read_rows(call.services.import_folder.job(job.id), 0, SAMPLE_ROWS)
+    samples, _ = read_rows(call.services.import_folder, job.id, 0, SAMPLE_ROWS)
     found = choices(job.header, definition, job.mapping, [row.cells for row in samples])
     missing: list[str] = []
     try:

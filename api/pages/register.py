@@ -63,11 +63,11 @@ def _hand_in(call: Call, type_code: str, files: Sequence[Upload], *, dry_run: bo
     department, folder = department_of(call), call.services.import_folder
     if not files or len(files) > _MOST_FILES:
         raise SheetError("no_file", t("register.no_file") if not files else t("register.many_files"))
-    kept = [(file.name, folder.keep(department, file.content)) for file in files]
+    kept = [(file.name, folder.keep(department, file.content), is_bundle(file.content)) for file in files]
     # A ZIP beside a sheet holds the files that the sheet names; a ZIP alone holds the sheet too.
-    kept.sort(key=lambda one: is_bundle(folder.path_of(department, one[1])))
-    (name, sheet), *others = kept
-    if others and not is_bundle(folder.path_of(department, others[0][1])):
+    kept.sort(key=lambda one: one[2])
+    (name, sheet, _), *others = kept
+    if others and not others[0][2]:
         raise SheetError("many_sheets", t("register.many_files"))
     draft = JobDraft(type_code, Path(name).name, sheet, others[0][1] if others else None, dry_run)
     job = call.write(lambda work: service.create(work, draft))

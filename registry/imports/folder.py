@@ -1,4 +1,4 @@
-"""What imports keep on disk: uploads known by their content, which can be continued, and the rows of each job.
+"""What imports keep on disk, sealed: uploads known by their content, which can be continued, and the rows of each job.
 
 A department's uploads lie in a folder of its own, so that nobody learns from a digest what another department has.
 """
@@ -9,14 +9,16 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BufferedRandom
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from registry.errors import BusyError, FieldError, InvalidDraftError, LimitError, NotFoundError, TransitionError
+from registry.files.masters import Masters
+from registry.imports.sealed import SealedWriter, open_whole, size_of
 
 CHUNK_BYTES: Final = 1 << 20
 #: A sheet, or a ZIP of a sheet and scanned files.
@@ -25,50 +27,73 @@ MAX_UPLOAD_BYTES: Final = 4 << 30
 SPARE_BYTES: Final = 256 << 20
 
 
+#: A job's file of rows.
+ROWS: Final = "rows"
+_FILE_MODE: Final = 0o600
+_WHOLE: Final = ".sealed"
+_PART: Final = ".receiving"
+
+
 @dataclass(frozen=True, slots=True)
 class Received:
-    """How much of an upload is there: bytes on disk, and whether it is whole."""
+    """How much of an upload is there: bytes of it, and whether it is whole."""
 
     offset: int
     complete: bool
 
 
 class ImportFolder:
-    """The folder of imports. Uploads are named by SHA-256; one that is not whole yet ends in .part."""
+    """The folder of imports. Uploads are named by SHA-256; one that is not whole yet ends in .part.
 
-    def __init__(self, folder: Path) -> None:
+    Methods that touch what is in a file raise FileKeyError where the master key is away.
+    """
+
+    def __init__(self, folder: Path, masters: Masters) -> None:
         self._uploads = folder / "uploads"
         self._jobs = folder / "jobs"
+        self._masters = masters
         for made in (self._uploads, self._jobs):
             made.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def received(self, department: str, sha256: bytes) -> Received:
         """How much of an upload is there."""
-        whole = self._path(department, sha256)
-        if whole.exists():
-            return Received(whole.stat().st_size, True)
-        part = whole.with_suffix(".part")
-        return Received(part.stat().st_size if part.exists() else 0, False)
+        name = _upload_name(department, sha256)
+        try:
+            with self.open(department, sha256) as whole:
+                return Received(whole.seek(0, os.SEEK_END), True)
+        except NotFoundError as none:
+            if none.reason != "upload_unknown":
+                raise
+        try:
+            with self._path(department, sha256).with_suffix(_PART).open("rb") as part:
+                return Received(size_of(part, name, self._masters), False)
+        except FileNotFoundError:
+            return Received(0, False)
 
-    def path_of(self, department: str, sha256: bytes) -> Path:
-        """The path of a whole upload. Raises NotFoundError."""
-        path = self._path(department, sha256)
-        if not path.exists():
-            message = "文件尚未上传完整，请先上传（PUT /api/v1/uploads/{sha256}）。"
-            raise NotFoundError("upload_unknown", message, {"sha256": sha256.hex()})
-        return path
+    def require(self, department: str, sha256: bytes) -> None:
+        """Raises NotFoundError unless the upload is whole."""
+        if not self._path(department, sha256).exists():
+            raise _not_whole(sha256)
+
+    def open(self, department: str, sha256: bytes) -> BufferedReader:
+        """A whole upload, to be read at any place and closed. Raises NotFoundError."""
+        try:
+            file = self._path(department, sha256).open("rb")
+        except FileNotFoundError as missing:
+            raise _not_whole(sha256) from missing
+        return open_whole(file, _upload_name(department, sha256), self._masters)
 
     @contextmanager
-    def continued(self, department: str, sha256: bytes, offset: int, size: int) -> Iterator[BufferedRandom]:
-        """The upload's file, to be written on from `offset`, which must be where it ends; alone.
+    def continued(self, department: str, sha256: bytes, offset: int, size: int) -> Iterator[SealedWriter]:
+        """The upload, to be written on from `offset`, which must be where it ends; alone.
 
         What was written stays when the block raises; `finish` within the block ends the upload. Raises TransitionError
         (another offset), BusyError (somebody else writes it, or has just ended it), LimitError.
         """
         self._check_room(size, offset)
-        part = self._path(department, sha256).with_suffix(".part")
+        part = self._path(department, sha256).with_suffix(_PART)
         part.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with part.open("a+b") as file:
+        with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT, _FILE_MODE), "r+b") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as held:
@@ -76,30 +101,32 @@ class ImportFolder:
             if not _is_at(file, part):
                 # It was ended or thrown away between opening and locking: what is locked is not the upload any more.
                 raise _in_progress()
-            file.seek(0, os.SEEK_END)
-            if file.tell() != offset:
-                message = f"已收到 {file.tell()} 字节，请从该处继续。"
-                raise TransitionError(str(file.tell()), "append", message, reason="wrong_offset")
+            writer = SealedWriter(file, _upload_name(department, sha256), self._masters)
+            if writer.size != offset:
+                message = f"已收到 {writer.size} 字节，请从该处继续。"
+                raise TransitionError(str(writer.size), "append", message, reason="wrong_offset")
             try:
-                yield file
+                yield writer
             finally:
-                file.flush()
-                os.fsync(file.fileno())
+                writer.flush()
 
-    def finish(self, department: str, sha256: bytes, file: BufferedRandom) -> None:
-        """All bytes were written to `file`, which `continued` still holds: nobody writes while the digest is made.
+    def finish(self, department: str, sha256: bytes, writer: SealedWriter) -> None:
+        """All bytes were written to `writer`, which `continued` still holds: nobody writes while the digest is made.
 
         The upload is whole if it has its digest. Raises InvalidDraftError if not; it is then thrown away. Raises
         BusyError if somebody else took it away meanwhile.
         """
         whole = self._path(department, sha256)
-        part = whole.with_suffix(".part")
-        file.flush()
-        os.fsync(file.fileno())
-        file.seek(0)
-        found = hashlib.file_digest(file, "sha256").digest()
-        if not _is_at(file, part):
-            raise _in_progress()
+        part = whole.with_suffix(_PART)
+        writer.end()
+        try:
+            with writer.reread() as file:
+                found = hashlib.file_digest(file, "sha256").digest()
+                if not _is_at(writer, part):
+                    raise _in_progress()
+        except NotFoundError:
+            # A piece from before a crash is not what was written.
+            found = b""
         if found != sha256:
             part.unlink()
             message = "收到的内容与声明的 SHA-256 不一致，已丢弃；请重新上传。"
@@ -118,11 +145,12 @@ class ImportFolder:
             return sha256
         size = stream.seek(0, os.SEEK_END)
         stream.seek(0)
-        part = self._path(department, sha256).with_suffix(".part")
+        part = self._path(department, sha256).with_suffix(_PART)
         part.unlink(missing_ok=True)
-        with self.continued(department, sha256, 0, size) as file:
-            shutil.copyfileobj(stream, file, CHUNK_BYTES)
-            self.finish(department, sha256, file)
+        with self.continued(department, sha256, 0, size) as writer:
+            while chunk := stream.read(CHUNK_BYTES):
+                writer.write(chunk)
+            self.finish(department, sha256, writer)
         return sha256
 
     def _check_room(self, size: int, offset: int) -> None:
@@ -132,11 +160,42 @@ class ImportFolder:
         if shutil.disk_usage(self._uploads).free < size - offset + SPARE_BYTES:
             raise LimitError("disk_full", "服务器磁盘空间不足，暂不能接收该文件，请联系管理员。")
 
-    def job(self, job_id: str) -> Path:
-        """The folder of a job's rows, made if missing."""
-        path = self._jobs / job_id
-        path.mkdir(exist_ok=True, mode=0o700)
-        return path
+    def write_for(self, job_id: str, name: str, pieces: Iterable[bytes]) -> None:
+        """Keep a file of a job instead of an earlier one: on disk when this returns, not at all if a piece raises."""
+        path = self._job_path(job_id, name)
+        path.parent.mkdir(exist_ok=True, mode=0o700)
+        aside = path.with_suffix(".writing")
+        with os.fdopen(os.open(aside, os.O_RDWR | os.O_CREAT | os.O_TRUNC, _FILE_MODE), "r+b") as file:
+            writer = SealedWriter(file, _job_name(job_id, name), self._masters)
+            for piece in pieces:
+                writer.write(piece)
+            writer.end()
+        aside.replace(path)
+
+    def open_for(self, job_id: str, name: str) -> BufferedReader:
+        """A file of a job, to be read at any place and closed. Raises NotFoundError, FileNotFoundError."""
+        return open_whole(self._job_path(job_id, name).open("rb"), _job_name(job_id, name), self._masters)
+
+    def remove_for(self, job_id: str, name: str) -> None:
+        """Delete a file of a job, if there is one."""
+        self._job_path(job_id, name).unlink(missing_ok=True)
+
+    def seal_plain(self) -> None:
+        """Seal what a version that sealed nothing left behind; to be called before anything is read.
+
+        It may be killed and repeated. An upload that was not whole begins anew.
+        """
+        for path in self._uploads.glob("*/*.file"):
+            with path.open("rb") as plain:
+                self.keep(path.parent.name, plain)
+            path.unlink()
+        for path in self._jobs.glob("*/rows.jsonl"):
+            if not self._job_path(path.parent.name, ROWS).exists():
+                with path.open("rb") as plain:
+                    self.write_for(path.parent.name, ROWS, iter(lambda: plain.read(CHUNK_BYTES), b""))
+            path.unlink()
+        for path in (*self._uploads.glob("*/*.part"), *self._jobs.glob("*/sheet"), *self._jobs.glob("*/rows.new")):
+            path.unlink()
 
     def sweep(self, jobs: Collection[str], uploads: Collection[bytes], older_than_seconds: float, now: float) -> None:
         """Delete what is older and belongs neither to these jobs nor to these uploads."""
@@ -150,14 +209,30 @@ class ImportFolder:
 
     def _path(self, department: str, sha256: bytes) -> Path:
         # Codes of departments are 18 letters and digits.
-        return self._uploads / department / f"{sha256.hex()}.file"
+        return self._uploads / department / f"{sha256.hex()}{_WHOLE}"
+
+    def _job_path(self, job_id: str, name: str) -> Path:
+        return self._jobs / job_id / f"{name}{_WHOLE}"
+
+
+def _upload_name(department: str, sha256: bytes) -> str:
+    return f"uploads/{department}/{sha256.hex()}"
+
+
+def _job_name(job_id: str, name: str) -> str:
+    return f"jobs/{job_id}/{name}"
+
+
+def _not_whole(sha256: bytes) -> NotFoundError:
+    message = "文件尚未上传完整，请先上传（PUT /api/v1/uploads/{sha256}）。"
+    return NotFoundError("upload_unknown", message, {"sha256": sha256.hex()})
 
 
 def _in_progress() -> BusyError:
     return BusyError("upload_in_progress", "同一文件正在上传，请稍后再继续。")
 
 
-def _is_at(file: BinaryIO, path: Path) -> bool:
+def _is_at(file: BinaryIO | SealedWriter, path: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:
