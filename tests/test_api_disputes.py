@@ -90,3 +90,20 @@ def test_who_sees_which(office: OpenOffice) -> None:
         "POST", f"/api/v1/certificates/{dispute['certificate_id']}/disputes", "window", json={"statement": ""}
     )
     assert (empty.status_code, empty.json()["errors"][0]["field"]) == (422, "statement")
+
+
+def test_the_list_is_paged(office: OpenOffice) -> None:
+    wanted = {raised(office, number)["id"] for number in (4, 5, 6)}
+    found: list[str] = []
+    path = "/api/v1/disputes?limit=2"
+    answer = office.send("GET", path, "window", USER).json()
+    while True:
+        assert len(answer["items"]) <= 2
+        found += [one["id"] for one in answer["items"]]
+        if answer["next_cursor"] is None:
+            break
+        answer = office.send("GET", f"{path}&cursor={answer['next_cursor']}", "window", USER).json()
+    assert len(found) == len(set(found)) and wanted <= set(found)
+    wrong = office.send("GET", f"{path}&cursor=01", "window", USER)
+    assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "cursor")
+    assert office.send("GET", "/api/v1/disputes?limit=201", "window", USER).status_code == 422

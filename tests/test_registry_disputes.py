@@ -6,10 +6,10 @@ from datetime import date
 from typing import Any
 
 import pytest
-from registry_house import CARE, MARKET, House, actor, food, request
+from registry_house import CARE, COMPANY, MARKET, House, actor, food, request
 
 from registry.certificates import service as certificates
-from registry.disputes import marks, rules
+from registry.disputes import listing, marks, rules
 from registry.disputes import service as disputes
 from registry.disputes.tables import Dispute
 from registry.errors import (
@@ -103,6 +103,29 @@ def test_only_the_issuer_answers_only_who_raised_it_closes_and_strangers_see_not
         house.do(disputes.get, dispute, who=actor("91310105MA1FWT0226", "window"))
     with pytest.raises(InvalidDraftError):
         house.do(disputes.raise_dispute, item, "  ", for_holder=False, who=actor(CARE))
+
+
+def test_a_list_goes_on_page_by_page_what_is_due_first_and_closed_last(house: House) -> None:
+    raised = [_raised(house, house.certificate(food(number)).id) for number in range(1, 7)]
+    house.do(disputes.accept, raised[0], holds=False)
+    for dispute in (raised[1], raised[3]):
+        house.do(disputes.reject, dispute, "登记无误。")
+        house.do(disputes.close, dispute, who=actor(CARE))
+    expected = [raised[2], raised[4], raised[5], raised[0], raised[1], raised[3]]
+    for department in (None, MARKET, CARE):
+        for size in (1, 2, 4, 6):
+            found: list[str] = []
+            cursor, more = None, True
+            while more:
+                page = house.see(listing.list_page, department, cursor, size)
+                assert 0 < len(page.disputes) <= size
+                found += [row.id for row in page.disputes]
+                cursor, more = page.cursor, page.cursor is not None
+            assert found == expected
+    assert house.see(listing.list_page, COMPANY).disputes == []
+    for wrong in ("", "x", "0_2026-11-24", f"0_2026-13-01_{raised[0]}", f"2_2026-11-24_{raised[0]}"):
+        with pytest.raises(InvalidDraftError):
+            house.see(listing.list_page, None, wrong)
 
 
 def test_a_revocation_tells_every_case_that_relied_on_it_and_nobody_else(house: House) -> None:

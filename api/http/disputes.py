@@ -12,9 +12,9 @@ from pydantic import Field
 
 from api.access import AUDITOR
 from api.http.calls import Answer, Call, get_call
-from api.http.forms import USUAL, Incoming, Outgoing, problems
+from api.http.forms import USUAL, Cursor, Incoming, Limit, Outgoing, problems
 from api.http.guard import GuardedRoute
-from registry.disputes import rules
+from registry.disputes import listing, rules
 from registry.disputes import service as disputes
 from registry.disputes.tables import Dispute as DisputeRow
 from registry.work import Work
@@ -67,10 +67,10 @@ class Dispute(Outgoing):
 
 
 class Disputes(Outgoing):
-    """Disputes, the one due first."""
+    """Some disputes, the one due first."""
 
     items: list[Dispute]
-    next_cursor: None = None
+    next_cursor: str | None
 
 
 def _shown(work: Work, row: DisputeRow) -> Dispute:
@@ -102,12 +102,13 @@ def raise_dispute(certificate_id: str, body: NewDispute, call: OfCall) -> Respon
 
 
 @router.get("/disputes", summary="异议列表")
-def list_disputes(call: OfCall) -> Disputes:
-    """本部门提出的和要答复的，先到期的在前，最多 200 件；审计员可见全部。"""
+def list_disputes(call: OfCall, cursor: Cursor = None, limit: Limit = 50) -> Disputes:
+    """本部门提出的和要答复的，先到期的在前，已办结的在后；审计员可见全部。"""
 
     def ask(work: Work) -> Disputes:
         department = None if work.actor.has_role(AUDITOR) else work.actor.department or ""
-        return Disputes(items=[_shown(work, row) for row in disputes.list_all(work, department)])
+        page = listing.list_page(work, department, cursor, limit)
+        return Disputes(items=[_shown(work, row) for row in page.disputes], next_cursor=page.cursor)
 
     return call.read(ask)
 

@@ -25,9 +25,11 @@ class DisputeLine:
 
 @dataclass(frozen=True, slots=True)
 class DisputesPage:
-    """The disputes a department raised or answers."""
+    """Some of the disputes a department raised or answers."""
 
     lines: Sequence[DisputeLine]
+    first_href: str | None = None
+    next_href: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Final
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Request, Response
 
@@ -21,7 +22,7 @@ from registry.catalogue import service as catalogue
 from registry.certificates import masking
 from registry.certificates import service as certificates
 from registry.certificates.tables import Certificate
-from registry.disputes import rules
+from registry.disputes import listing, rules
 from registry.disputes import service as disputes
 from registry.disputes.tables import Dispute
 from registry.errors import NotFoundError, NotPermittedError
@@ -34,20 +35,25 @@ router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 OfCall = Annotated[Call, Depends(get_call)]
 OfForm = Annotated[Form, Depends(get_form)]
 
+_PAGE_ROWS: Final = 50
 _TONES: dict[str, Tone] = {
     "raised": "waiting", "accepted": "waiting", "corrected": "valid", "rejected": "dormant", "closed": "dormant"
 }  # fmt: skip
 
 
 @router.get("/disputes")
-def list_disputes(request: Request, call: OfCall) -> Response:
+def list_disputes(request: Request, call: OfCall, cursor: str = "") -> Response:
     """异议列表：本部门提出的和要答复的，先到期的在前。"""
     t = texts_for(request)
 
     def ask(work: Work) -> DisputesPage:
         everywhere = work.actor.has_role(AUDITOR)
-        found = disputes.list_all(work, None if everywhere else work.actor.department or "")
-        return DisputesPage([_line(work, row, t) for row in found])
+        page = listing.list_page(work, None if everywhere else work.actor.department or "", cursor or None, _PAGE_ROWS)
+        return DisputesPage(
+            [_line(work, row, t) for row in page.disputes],
+            first_href="/disputes" if cursor else None,
+            next_href=f"/disputes?{urlencode({'cursor': page.cursor})}" if page.cursor else None,
+        )
 
     return show(request, "disputes.html", call.read(ask))
 

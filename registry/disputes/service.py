@@ -1,4 +1,4 @@
-"""Use cases of disputes: raise, accept, correct, reject, close, list."""
+"""Use cases of disputes: raise, accept, correct, reject, close."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ from registry.notices import service as notices
 from registry.work import Work
 from verifier.status import Status
 from verifier.times import shanghai_day
-
-_LISTED = 200
 
 
 def raise_dispute(work: Work, certificate_id: str, statement: str, *, for_holder: bool) -> Dispute:
@@ -128,14 +126,6 @@ def get(work: Work, dispute_id: str) -> Dispute:
     if row is None or not (work.actor.department in (row.raised_by, row.issuer) or work.actor.has_role("auditor")):
         raise NotFoundError("dispute_unknown", "没有这件异议，或与本部门无关。")
     return row
-
-
-def list_all(work: Work, department: str | None) -> list[Dispute]:
-    """Disputes that a department raised or answers (None: all), the one due first, those that are closed last."""
-    query = select(Dispute).order_by(Dispute.state == "closed", Dispute.due_on, Dispute.id).limit(_LISTED)
-    if department is not None:
-        query = query.where(or_(Dispute.issuer == department, Dispute.raised_by == department))
-    return list(work.session.scalars(query))
 
 
 def waiting(work: Work, department: str) -> int:
