@@ -20,6 +20,7 @@ from registry.copies.rules import CopyRequest
 from registry.delegations import service as delegations
 from registry.delegations.rules import DelegationDraft
 from registry.devices import service as devices
+from registry.disputes import service as disputes
 from registry.extracts import service as extracts
 from registry.extracts.rules import ExtractRequest
 from registry.keys import rules as key_rules
@@ -46,6 +47,21 @@ def live(services: Services) -> None:
     _pass_a_gate(services)
     _copy(services)
     _extract(services)
+    _dispute(services)
+
+
+def _dispute(services: Services) -> None:
+    """Raised by a department that uses it, rejected by the issuer, closed."""
+    by, of = house.actor(house.CARE), house.actor()
+    with services.registry.begin(by) as work:
+        of_type = select(Certificate.id).where(Certificate.type_code == house.SENIOR)
+        made = disputes.raise_dispute(work, work.session.scalars(of_type).one(), "经营场所不对。", for_holder=True).id
+    with services.registry.begin(of) as work:
+        disputes.accept(work, made, holds=False)
+    with services.registry.begin(of) as work:
+        disputes.reject(work, made, "经核对，登记无误。")
+    with services.registry.begin(by) as work:
+        disputes.close(work, made)
 
 
 def _pass_a_gate(services: Services) -> None:

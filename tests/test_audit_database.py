@@ -204,6 +204,18 @@ def give_back(copied: Copy) -> None:
     copied.execute("UPDATE devices SET holder_index = zeroblob(32), ended_at = NULL WHERE ended_at IS NOT NULL")
 
 
+def alter_step(copied: Copy) -> None:
+    step, content = copied.ask("SELECT id, content FROM dispute_steps WHERE step = 'rejected'")
+    other = content.replace("无误".encode(), "有误".encode())
+    copied.execute("UPDATE dispute_steps SET content = ? WHERE id = ?", other, step)
+
+
+def add_dispute(copied: Copy) -> None:
+    names = [row[1] for row in copied.all("PRAGMA table_info(disputes)")]
+    other = ", ".join({"id": "'00000000000000000000000000'"}.get(name, name) for name in names)
+    copied.execute(f"INSERT INTO disputes ({', '.join(names)}) SELECT {other} FROM disputes")
+
+
 def component(column: str, value: Any) -> Callable[[Copy], None]:
     return sql(f"UPDATE components SET {column} = ? WHERE code = '{LAMP}'", value)
 
@@ -319,6 +331,12 @@ IN_THE_DATABASE = {
         "status_not_latest", sql("UPDATE devices SET ended_by_reason = 'lost' WHERE ended_at IS NOT NULL")
     ),
     "a phone given to another department": Plant("item_facts_differ", every("devices", "department", house.MARKET)),
+    "a dispute's statement altered": Plant("item_facts_differ", every("disputes", "statement", "都对。")),
+    "a dispute's outcome altered": Plant("item_facts_differ", every("disputes", "outcome", "已更正。")),
+    "a dispute taken back to an earlier state": Plant("status_not_latest", every("disputes", "state", "accepted")),
+    "a step of a dispute deleted": Plant("entry_without_item", delete_newest("dispute_steps")),
+    "a step of a dispute altered": Plant("item_content_differs", alter_step),
+    "a dispute slipped in": Plant("status_not_latest", add_dispute),
     "a component deleted": Plant("entry_without_item", delete_newest("components")),
     "a component's place altered": Plant("item_facts_differ", component("place", "仙霞路 1 号")),
     "a component's label exchanged": Plant("item_facts_differ", exchange_label),

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 from registry_house import CARE, COMPANY, MARKET, House, actor, food, request
+from sqlalchemy import func, select
 
 from registry.certificates import service as certificates
 from registry.disputes import listing, marks, rules
 from registry.disputes import service as disputes
-from registry.disputes.tables import Dispute
+from registry.disputes.tables import Dispute, DisputeStep
 from registry.errors import (
     DuplicateError,
     InvalidDraftError,
@@ -20,8 +21,12 @@ from registry.errors import (
     ReuseRefusedError,
     TransitionError,
 )
+from registry.log.tables import LogEntry
 from registry.notices import service as notices
+from registry.signing.contents import Wanted, contents_of
 from registry.uses import service as uses
+from verifier.commitment import reseal
+from verifier.entry import Entry, Kind
 from verifier.status import Status
 
 pytest_plugins = ["registry_fixtures"]
@@ -149,3 +154,33 @@ def test_a_day_late_is_overdue_and_the_day_itself_is_not() -> None:
     assert not rules.is_overdue("raised", due, due)
     assert rules.is_overdue("raised", due, date(2026, 11, 25))
     assert not rules.is_overdue("closed", due, date(2026, 11, 25))
+
+
+def test_each_step_is_an_entry_that_tells_nothing_of_what_was_said(house: House) -> None:
+    item = house.certificate().id
+    dispute = _raised(house, item)
+    house.do(disputes.accept, dispute, holds=True)
+    house.do(disputes.reject, dispute, "经核对，登记无误。")
+    house.do(disputes.close, dispute, who=actor(CARE))
+    with house.work() as work:
+        steps = list(work.session.scalars(select(DisputeStep).order_by(DisputeStep.id)))
+        rows = {row.id: row for row in work.session.scalars(select(LogEntry).where(LogEntry.item == dispute))}
+        wanted = [Wanted(row.id, row.kind, row.item) for row in rows.values()]
+        contents = contents_of(work.session, wanted)
+    told = []
+    for step in steps:
+        entry = Entry.from_bytes(rows[step.entry_id].payload)
+        told.append((entry.kind, entry.department, dict(entry.facts)))
+        # What a department that signs itself is shown is what the entry commits to.
+        assert reseal(*contents[step.entry_id]).digest == entry.digest
+        for words in (WRONG, item, "登记无误"):
+            assert words.encode() in step.content or words == "登记无误"
+            assert words.encode() not in rows[step.entry_id].payload
+    steps_taken = ((CARE, "raised"), (MARKET, "accepted"), (MARKET, "rejected"), (CARE, "closed"))
+    assert told == [(Kind.DISPUTE, department, {"step": step}) for department, step in steps_taken]
+    assert len(rows) == 4
+    # A step that is refused leaves none.
+    with pytest.raises(TransitionError):
+        house.do(disputes.close, dispute, who=actor(CARE))
+    with house.work() as work:
+        assert work.session.scalar(select(func.count()).select_from(DisputeStep)) == 4

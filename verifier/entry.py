@@ -45,6 +45,7 @@ class Kind(IntEnum):
     DELEGATION = 16
     EXTRACT = 18
     COPY_STATUS = 20
+    DISPUTE = 21
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,9 @@ from verifier.suites import SIGNATURE_BYTES, PublicKey
 #: How far the registry's clock may be from the signer's own.
 CLOCKS_DIFFER_BY = timedelta(minutes=10)
 #: Kinds whose content the registry keeps: without it nobody signs what it commits to.
-WITH_CONTENT = frozenset((Kind.CERTIFICATE, Kind.MATERIAL, Kind.STATUS, Kind.USE, Kind.COPY, Kind.EXTRACT))
+WITH_CONTENT = frozenset(
+    (Kind.CERTIFICATE, Kind.MATERIAL, Kind.STATUS, Kind.USE, Kind.COPY, Kind.EXTRACT, Kind.DISPUTE)
+)
 
 
 @dataclass(frozen=True, slots=True)

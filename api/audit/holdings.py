@@ -14,6 +14,7 @@ from registry.applications.tables import Application
 from registry.certificates.tables import Certificate
 from registry.components.tables import Component
 from registry.copies.tables import DerivedCopy
+from registry.disputes.tables import DisputeStep
 from registry.extracts.tables import Extract
 from registry.ids import id_text
 from registry.log.tables import LogEntry
@@ -37,6 +38,7 @@ _COPIES: Table = DerivedCopy.__table__  # type: ignore[assignment]
 _EXTRACTS: Table = Extract.__table__  # type: ignore[assignment]
 _COMPONENTS: Table = Component.__table__  # type: ignore[assignment]
 _APPLICATIONS: Table = Application.__table__  # type: ignore[assignment]
+_STEPS: Table = DisputeStep.__table__  # type: ignore[assignment]
 _HAND_INS: Table = HandIn.__table__  # type: ignore[assignment]
 
 Facts = Mapping[str, Any]
@@ -117,6 +119,12 @@ HOLDINGS = (
                      "expires_at": to_text(row.expires_at),
                      "sd_jwt_sha256": hashlib.sha256(row.text.encode()).hexdigest()},
         lambda row: row.id, digests=True,
+    ),
+    Holding(
+        "异议经过", _STEPS, Kind.DISPUTE, True, "content",
+        lambda row: {"step": row.step},
+        lambda row: {"dispute_id": row.dispute_id, "state": row.step},
+        lambda row: row.dispute_id,
     ),
     Holding(
         "通行上交", _HAND_INS, Kind.VISITS, True, "content",

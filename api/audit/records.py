@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Row, Table, func, select
 
+from api.audit import disputes
 from api.audit.findings import Findings
 from api.audit.holdings import entries_of_kind, entry_of
 from registry.catalogue.tables import TypeVersion
@@ -51,6 +52,7 @@ def check(connection: Connection, findings: Findings) -> None:
     check_status_events(connection, findings)
     check_present_states(connection, findings)
     check_consumptions(connection, findings)
+    disputes.check(connection, findings)
     for check_kind in BY_KIND.values():
         check_kind(connection, findings)
 

@@ -1,4 +1,4 @@
-"""Use cases of disputes: raise, accept, correct, reject, close."""
+"""Use cases of disputes: raise, accept, correct, reject, close. Each step is an entry of the log."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from registry.certificates import service as certificates
 from registry.certificates.tables import Certificate
 from registry.disputes import rules
 from registry.disputes.marks import open_of
+from registry.disputes.recording import record
 from registry.disputes.tables import Dispute
 from registry.errors import DuplicateError, InvalidDraftError, NotFoundError, NotPermittedError, TransitionError
 from registry.ids import new_id_text
@@ -49,7 +50,7 @@ def raise_dispute(work: Work, certificate_id: str, statement: str, *, for_holder
     except IntegrityError as rival:
         raise _known("") from rival
     notices.tell(work, row.issuer, "dispute_raised", "certificate", certificate.id, dispute_id=row.id)
-    work.session.flush()
+    record(work, row, department)
     return row
 
 
@@ -66,7 +67,7 @@ def accept(work: Work, dispute_id: str, *, holds: bool) -> Dispute:
     _move(work, row, "accepted")
     row.accepted_at, row.holds = work.at, holds
     notices.tell_relying(work, "dispute_accepted", "certificate", row.certificate_id, dispute_id=row.id)
-    work.session.flush()
+    record(work, row, row.issuer)
     return row
 
 
@@ -105,7 +106,7 @@ def _decide(work: Work, row: Dispute, state: str, outcome: str, successor: str |
     notices.tell(work, row.raised_by, "dispute_decided", "certificate", row.certificate_id, dispute_id=row.id)
     if was_accepted:
         notices.tell_relying(work, "dispute_decided", "certificate", row.certificate_id, dispute_id=row.id)
-    work.session.flush()
+    record(work, row, row.issuer)
     return row
 
 
@@ -116,7 +117,7 @@ def close(work: Work, dispute_id: str) -> Dispute:
         raise NotPermittedError("not_who_raised_it", "只有提出异议的部门可以办结。")
     _move(work, row, "closed")
     row.closed_at, row.closed_by = work.at, work.actor.id
-    work.session.flush()
+    record(work, row, row.raised_by)
     return row
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import Boolean, Date, ForeignKey, Index, String, text
+from sqlalchemy import BigInteger, Boolean, Date, ForeignKey, Index, LargeBinary, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from registry.database import Base, IdText, UsccText, UtcDateTime
@@ -51,3 +51,20 @@ class Dispute(Base):
     successor_id: Mapped[str | None] = mapped_column(ForeignKey("certificates.id"))
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     closed_by: Mapped[str | None] = mapped_column(String(64))
+
+
+class DisputeStep(Base):
+    """One step of a dispute as the log's entry commits to it. Never changed, never deleted."""
+
+    __tablename__ = "dispute_steps"
+    __table_args__ = (UniqueConstraint("dispute_id", "step", name="uq_dispute_steps_step"),)
+
+    id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    dispute_id: Mapped[str] = mapped_column(ForeignKey("disputes.id"))
+    #: The department that took the step, and signs the entry.
+    department: Mapped[str] = mapped_column(UsccText)
+    #: The state it led to, a key of rules.STATES.
+    step: Mapped[str] = mapped_column(String(9))
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+    salts: Mapped[bytes] = mapped_column(LargeBinary)
+    entry_id: Mapped[int] = mapped_column(BigInteger)

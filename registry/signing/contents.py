@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from registry.certificates.tables import Certificate
 from registry.copies.tables import DerivedCopy
+from registry.disputes.tables import DisputeStep
 from registry.extracts.tables import Extract
 from registry.materials.tables import Material
 from registry.statuses.tables import StatusEvent
@@ -45,6 +46,14 @@ _BY_ITEM: Final[Mapping[Kind, Select[tuple[str, bytes, bytes | None]]]] = Mappin
     }
 )
 
+#: And where an item has several of a kind, under the rows of the entries; last the item, which is what is indexed.
+_BY_ENTRY: Final[Mapping[Kind, Select[tuple[int, bytes, bytes, str]]]] = MappingProxyType(
+    {
+        Kind.STATUS: select(StatusEvent.entry_id, StatusEvent.content, StatusEvent.salts, StatusEvent.item_id),
+        Kind.DISPUTE: select(DisputeStep.entry_id, DisputeStep.content, DisputeStep.salts, DisputeStep.dispute_id),
+    }
+)
+
 
 def contents_of(session: Session, wanted: Sequence[Wanted]) -> dict[int, Content]:
     """The content of each entry by its row in the outbox; none where none is kept, or its salts are gone."""
@@ -56,12 +65,11 @@ def contents_of(session: Session, wanted: Sequence[Wanted]) -> dict[int, Content
             for item, canonical, salts in session.execute(chosen).tuples():
                 if salts is not None:
                     found[entries[item]] = Content(canonical, salts)
-    changes = {one.entry_id: one.item for one in wanted if one.kind == Kind.STATUS}
-    if changes:
-        chosen_events = select(StatusEvent.entry_id, StatusEvent.content, StatusEvent.salts).where(
-            StatusEvent.item_id.in_(set(changes.values())), StatusEvent.entry_id.in_(changes)
-        )
-        found |= {
-            entry_id: Content(content, salts) for entry_id, content, salts in session.execute(chosen_events).tuples()
-        }
+    for kind, steps in _BY_ENTRY.items():
+        items = {one.entry_id: one.item for one in wanted if one.kind == kind}
+        if items:
+            entry_id, *_, item_id = steps.selected_columns
+            chosen_steps = steps.where(item_id.in_(set(items.values())), entry_id.in_(items))
+            for row_id, canonical, salts, _ in session.execute(chosen_steps).tuples():
+                found[row_id] = Content(canonical, salts)
     return found
