@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import pytest
 from ofd_maker import Maker, make_cast, plain_files, sealer
-from pages_site import COMPANY, COMPANY_CODE, Site, Watched, clerk_of, is_anchored, wait_until
+from pages_site import COMPANY, COMPANY_CODE, Site, Watched, clerk_of, is_anchored, keep_picture, wait_until
 from playwright.sync_api import expect
+from test_pages import faults_of
 
 from registry.authorisations import service as authorisations
 from registry.authorisations.rules import AuthorisationDraft
@@ -40,7 +41,7 @@ def test_a_material_is_uploaded_found_inspected_and_proved(desk: Watched) -> Non
     page.get_by_label("证件号码").fill("91310105MA1FWT014X")
     page.get_by_role("button", name="登记", exact=True).click()
     # Neither a file nor content, and a number that cannot be.
-    expect(page.locator("#holder_code-error")).to_be_visible()
+    expect(page.locator("#holders\\.0\\.holder_code-error")).to_be_visible()
     expect(page.get_by_role("alert")).to_contain_text("至少有一个附件")
     expect(page.get_by_label("材料名称")).to_have_value(TITLE)
     desk.scripted()
@@ -73,6 +74,39 @@ def test_a_material_is_uploaded_found_inspected_and_proved(desk: Watched) -> Non
     expect(page.get_by_role("link", name=TITLE)).to_have_count(1)
     page.goto("/materials?q=NOTHING")
     expect(page.get_by_text("没有找到")).to_be_visible()
+
+
+def test_a_material_is_about_several_people_added_and_removed_by_keyboard(desk: Watched) -> None:
+    page = desk.page
+    desk.log_in("wang")
+    page.goto("/materials/new?type=11310105MB9T00011M902")
+    page.get_by_label("材料名称").fill("共同租赁合同（示例）")
+    page.get_by_label("有效期起始").fill("2026-01-05")
+    people = (("示例甲", "310105189903030078"), ("示例乙", "310105189903040073"), ("示例丙", "310105189903050079"))
+    expect(page.get_by_role("button", name="移除")).to_have_count(0)
+    for place, (name, _) in enumerate(people):
+        # A person who was added has the focus, and what was typed before is still there.
+        who = page.get_by_role("group", name=f"涉及的人或单位{f' {place + 1}' if place else ''}")
+        if place:
+            expect(who.get_by_label("姓名或单位名称")).to_be_focused()
+        who.get_by_label("姓名或单位名称").fill(name)
+        who.get_by_label("证件类型").select_option("111")
+        who.get_by_label("证件号码").fill("1")
+        if place < 2:
+            page.get_by_role("button", name="增加一位").press("Enter")
+            expect(page.get_by_label("姓名或单位名称")).to_have_count(place + 2)
+    page.get_by_role("button", name="移除 2").press("Enter")
+    expect(page.get_by_label("姓名或单位名称")).to_have_count(2)
+    second = page.get_by_role("group", name="涉及的人或单位 2")
+    expect(second.get_by_label("姓名或单位名称")).to_have_value("示例丙")
+    page.get_by_label("页数").fill("2")
+    page.get_by_role("button", name="登记", exact=True).click()
+    # Each wrong number is told at its own person.
+    expect(page.locator("#holders\\.0\\.holder_code-error")).to_be_visible()
+    expect(page.locator("#holders\\.1\\.holder_code-error")).to_be_visible()
+    assert faults_of(page) == []
+    keep_picture(page, "material-holders")
+    desk.scripted()
 
 
 def a_proof(site: Site, number: int) -> str:

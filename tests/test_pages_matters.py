@@ -6,6 +6,11 @@ import pytest
 from pages_site import Watched
 from playwright.sync_api import expect
 
+from api.pages import wording
+from registry.catalogue import service as catalogue
+from registry.catalogue.rules import Slot
+from registry.work import REGISTRY
+
 pytest_plugins = ("pages_fixtures",)
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -66,6 +71,30 @@ def test_a_matter_is_registered_changed_brought_back_and_retired(desk: Watched) 
     page.wait_for_url(f"**/matters/{CODE}?done=matter_restored")
     page.goto("/use")
     expect(page.locator(f"select[name=matter] option[value={CODE}]")).to_have_count(1)
+
+
+def test_a_matter_of_many_slots_loses_none_and_grows_by_keyboard(desk: Watched) -> None:
+    site, page = desk.site, desk.page
+    with site.services.registry.begin(REGISTRY) as work:
+        accepts = (catalogue.list_types(work)[0].code,)
+        slots = tuple(Slot(f"CL{number:02d}", f"材料 {number}", accepts, False) for number in range(1, 24))
+        owner = next(iter(wording.department_names(work)))
+        catalogue.register_matter(work, "CN-PAGES-02", "示例事项：材料很多", owner, "办理示例", slots)
+    desk.log_in("chen")
+    page.goto("/matters/CN-PAGES-02/edit")
+    page.get_by_role("button", name="增加一项材料").press("Enter")
+    added = page.locator("#slot-23")
+    expect(added.get_by_label("材料项名称")).to_be_focused()
+    page.keyboard.type("第二十四项")
+    added.get_by_role("checkbox").first.check()
+    page.locator("#slot-4").get_by_role("button", name="移除").press("Enter")
+    expect(page.locator("#slot-23")).to_have_count(0)
+    expect(page.locator("#slot-3").get_by_label("材料项名称")).to_be_focused()
+    page.get_by_role("button", name="保存").click()
+    page.wait_for_url("**/matters/CN-PAGES-02?done=matter_changed")
+    with site.services.registry.read(REGISTRY) as work:
+        kept = [slot.name for slot in catalogue.slots_of(work, "CN-PAGES-02")]
+    assert kept == [f"材料 {number}" for number in range(1, 24) if number != 5] + ["第二十四项"]
 
 
 def test_a_clerk_looks_and_changes_nothing(desk: Watched) -> None:

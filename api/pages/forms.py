@@ -14,7 +14,8 @@ from starlette.exceptions import HTTPException
 from api.errors import ProblemError
 
 #: Sixty rows of a type have nine inputs each.
-_MAX_FIELDS: Final = 800
+#: A matter of 64 slots that accept dozens of types has some thousands.
+_MAX_FIELDS: Final = 8_000
 _MAX_FILES: Final = 20
 _MAX_FIELD_BYTES: Final = 64 * 1024
 #: How the parser says that a field exceeds `max_part_size`.

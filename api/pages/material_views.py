@@ -43,6 +43,10 @@ class MaterialForm:
     type_code: str
     type_name: str
     groups: Sequence[FieldGroup]
+    holders: Sequence[FieldGroup]
+    own: FieldGroup | None
+    may_add_holder: bool
+    may_remove_holder: bool
     problem: ProblemView | None = None
 
 

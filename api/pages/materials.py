@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
@@ -16,7 +17,7 @@ from api.http.materials import seen_of
 from api.imports.cells import LONG_TERM, CellError, value_of
 from api.imports.columns import Column, columns_of
 from api.pages import wording
-from api.pages.forms import Form, get_form
+from api.pages.forms import Form, get_form, whole_number
 from api.pages.material_page import material_page, sees_whole
 from api.pages.material_views import MaterialForm, MaterialLine, MaterialsPage, NewMaterialPage
 from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
@@ -50,6 +51,7 @@ _PAGE_ROWS: Final = 25
 _MAX_QUERY_CHARACTERS: Final = 100
 _FILE_LIMIT_BYTES: Final = 32 * 1024 * 1024
 _OWN: Final = "extend_info."
+_HOLDER: Final = ("holder_name", "holder_code_type_code", "holder_code")
 
 
 @router.get("/materials")
@@ -87,7 +89,7 @@ def new_material(request: Request, call: OfCall, type: str = "") -> Response:
     if not type:
         return show(request, "material_types.html", NewMaterialPage(call.read(_may_register)))
     definition = call.read(lambda work: _definition(work, type))
-    return show(request, "material_form.html", _Filled(definition, {}, {}, t).page())
+    return show(request, "material_form.html", _Filled(definition, {}, {}, t).page(definition.holder.minimum))
 
 
 def _may_register(work: Work) -> list[Option]:
@@ -106,12 +108,17 @@ def _definition(work: Work, type_code: str) -> TypeDefinition:
 
 @router.post("/materials")
 def register(request: Request, call: OfCall, form: OfForm) -> Response:
-    """登记一份材料；表单有误时原样退回并逐项指出。"""
+    """登记一份材料，或增减一位持证主体后继续填写；表单有误时原样退回并逐项指出。"""
     t = texts_for(request)
     definition = call.read(lambda work: _definition(work, form.text("type_code")))
     values = {name: form.text(name) for name in form.texts}
+    holders = _holders_in(definition, values)
+    button, _, place = form.text("do").partition(".")
+    if button in ("add_holder", "remove_holder"):
+        values, holders, focus = _moved(values, holders, definition, whole_number(place) if place else None)
+        return show(request, "material_form.html", _Filled(definition, values, {}, t, focus).page(holders))
     try:
-        draft = draft_of(definition, values)
+        draft = draft_of(definition, values, holders)
         stored = [
             (one.name, call.services.files.put(one.content, _FILE_LIMIT_BYTES)) for one in form.uploads.get("files", ())
         ]
@@ -119,7 +126,7 @@ def register(request: Request, call: OfCall, form: OfForm) -> Response:
     except SHOWN_ERRORS as refused:
         labels = {column.field: column.header for column in _own_columns(definition)}
         errors = {_input_name(name): said for name, said in field_errors(refused, t).items()}
-        view = _Filled(definition, values, errors, t).page(problem_view(refused, t, labels))
+        view = _Filled(definition, values, errors, t).page(holders, problem_view(refused, t, labels))
         return show(request, "material_form.html", view, status=status_of(refused))
     return go(f"/materials/{row.id}", done="material")
 
@@ -129,7 +136,29 @@ def _register(call: Call, work: Work, draft: MaterialDraft, stored: Sequence[tup
     return materials.register(work, draft, [AttachedFile(name, file.sha256) for name, file in stored])
 
 
-def draft_of(definition: TypeDefinition, values: Mapping[str, str]) -> MaterialDraft:
+def _holders_in(definition: TypeDefinition, values: Mapping[str, str]) -> int:
+    """How many holders a sent form has inputs for."""
+    sent = takewhile(lambda place: f"holders.{place}.holder_name" in values, range(definition.holder.maximum))
+    return max(definition.holder.minimum, len(list(sent)))
+
+
+def _moved(
+    values: Mapping[str, str], holders: int, definition: TypeDefinition, gone: int | None
+) -> tuple[dict[str, str], int, int]:
+    """The values with a holder more, or without the one at `gone`; how many there are then, and whom to look at."""
+    if gone is None:
+        more = min(holders + 1, definition.holder.maximum)
+        return dict(values), more, more - 1
+    if not gone < holders or holders == definition.holder.minimum:
+        return dict(values), holders, holders - 1
+    kept = {name: value for name, value in values.items() if not name.startswith("holders.")}
+    order = [place for place in range(holders) if place != gone]
+    for place, before in enumerate(order):
+        kept |= {f"holders.{place}.{part}": values.get(f"holders.{before}.{part}", "") for part in _HOLDER}
+    return kept, len(order), max(0, gone - 1)
+
+
+def draft_of(definition: TypeDefinition, values: Mapping[str, str], holders: int = 1) -> MaterialDraft:
     """The draft of a sent form. Raises InvalidDraftError naming every field of the type that cannot be read."""
     data: dict[str, Any] = {}
     errors: list[FieldError] = []
@@ -143,11 +172,15 @@ def draft_of(definition: TypeDefinition, values: Mapping[str, str]) -> MaterialD
                 data[column.field.removeprefix(_OWN)] = value
     if errors:
         raise InvalidDraftError(errors)
-    holder = HolderDraft(
-        values.get("holder_name", ""), values.get("holder_code", ""), values.get("holder_code_type_code", "")
-    )
+    people = tuple(
+        HolderDraft(
+            values.get(f"holders.{place}.holder_name", ""), values.get(f"holders.{place}.holder_code", ""),
+            values.get(f"holders.{place}.holder_code_type_code", ""),
+        )
+        for place in range(holders)
+    )  # fmt: skip
     return MaterialDraft(
-        type_code=definition.code, title=values.get("title", ""), holders=(holder,),
+        type_code=definition.code, title=values.get("title", ""), holders=people,
         valid_from=values.get("valid_from", "").replace("-", ""),
         valid_to=values.get("valid_to", "").replace("-", "") or LONG_TERM, data=data,
         matter_code=values.get("matter_code") or None, case_no=values.get("case_no") or None,
@@ -159,10 +192,8 @@ def _own_columns(definition: TypeDefinition) -> list[Column]:
 
 
 def _input_name(path: str) -> str:
-    """The input of a draft's field: the first holder's parts and the type's own fields have names of their own here."""
-    if path.startswith("data."):
-        return _OWN + path.removeprefix("data.")
-    return path.removeprefix("holders.0.")
+    """The input of a draft's field: the type's own fields have names of their own here."""
+    return _OWN + path.removeprefix("data.") if path.startswith("data.") else path
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +204,12 @@ class _Filled:
     values: Mapping[str, str]
     errors: Mapping[str, str]
     t: Texts
+    #: The holder to look at, if one was added or removed.
+    focus: int | None = None
 
-    def page(self, problem: ProblemView | None = None) -> MaterialForm:
-        """The page with its inputs in groups."""
+    def page(self, holders: int, problem: ProblemView | None = None) -> MaterialForm:
+        """The page with its inputs in groups, those of so many holders among them."""
         t, definition = self.t, self.definition
-        people = wording.code_type_options(t, definition.holder.code_types)
         long_term = definition.validity.long_term
         groups = [
             FieldGroup(t("materials.general"), [
@@ -188,20 +220,28 @@ class _Filled:
                 self.field("case_no", t("materials.case"), attrs={"maxlength": "64"}),
                 self.field("matter_code", t("materials.matter"), attrs={"maxlength": "32"}),
             ]),
-            FieldGroup(t("materials.holders"), [
-                self.field("holder_name", t("materials.holder_name"), required=True),
-                self.field("holder_code_type_code", t("holder.code_type"), required=True, options=people),
-                self.field("holder_code", t("holder.code"), required=True),
-            ]),
         ]  # fmt: skip
         own = [
             self.field(column.field, column_label(column, t), required=column.required,
                        hint=column_expected(column, t), type="date" if column.kind == "day" else "text")
             for column in _own_columns(definition)
         ]  # fmt: skip
-        if own:
-            groups.append(FieldGroup(t("materials.content"), own))
-        return MaterialForm(definition.code, definition.name, groups, problem)
+        return MaterialForm(
+            definition.code, definition.name, groups, [self._holder(place, holders) for place in range(holders)],
+            FieldGroup(t("materials.content"), own) if own else None, holders < definition.holder.maximum,
+            holders > definition.holder.minimum, problem,
+        )  # fmt: skip
+
+    def _holder(self, place: int, holders: int) -> FieldGroup:
+        t, at = self.t, f"holders.{place}."
+        people = wording.code_type_options(t, self.definition.holder.code_types)
+        look = {"autofocus": "autofocus"} if place == self.focus else {}
+        title = t("materials.holders") if holders == 1 else t("materials.holder_n", n=place + 1)
+        return FieldGroup(title, [
+            self.field(f"{at}holder_name", t("materials.holder_name"), required=True, attrs=look),
+            self.field(f"{at}holder_code_type_code", t("holder.code_type"), required=True, options=people),
+            self.field(f"{at}holder_code", t("holder.code"), required=True),
+        ])  # fmt: skip
 
     def field(
         self, name: str, label: str, *, required: bool = False, type: str = "text", hint: str = "",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from api.pages.views import Option, ProblemView
+from registry.catalogue.rules import MAX_SLOTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,13 @@ class MatterForm:
     types: Sequence[Option]
     errors: Mapping[str, str] = field(default_factory=dict)
     problem: ProblemView | None = None
+    #: The slot to look at, if one was added or removed.
+    focus: int | None = None
+
+    @property
+    def may_add(self) -> bool:
+        """Whether a matter may have another slot."""
+        return len(self.rows) < MAX_SLOTS
 
     def error_of(self, place: int, column: str) -> str | None:
         """What is wrong with one column of one slot; what is wrong with all of it stands with its code."""

@@ -5,21 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
 from api.http.calls import Call, get_call
 from api.http.guard import GuardedRoute
 from api.pages import wording
-from api.pages.forms import Form, get_form
+from api.pages.forms import Form, get_form, whole_number
 from api.pages.matter_views import EditionLine, MatterForm, MatterLine, MatterPage, MattersPage, SlotLine, SlotRow
 from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
 from api.pages.rendering import go, show, texts_for
 from api.pages.texts import Texts
 from registry.catalogue import matters
 from registry.catalogue import service as catalogue
-from registry.catalogue.rules import Slot
+from registry.catalogue.rules import MAX_SLOTS, Slot
 from registry.catalogue.tables import Matter
 from registry.errors import NotFoundError
 from registry.work import Work
@@ -27,9 +27,6 @@ from registry.work import Work
 router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 OfCall = Annotated[Call, Depends(get_call)]
 OfForm = Annotated[Form, Depends(get_form)]
-
-#: As many as one form sends; the API takes more.
-_MAX_ROWS: Final = 20
 
 
 @router.get("/matters")
@@ -143,7 +140,8 @@ def _take(
     """Do it, or show the form again: with a slot more or fewer, or with what is wrong."""
     button, _, place = form.text("do").partition(".")
     if button in ("add", "remove"):
-        return _form(request, call, replace(sent, rows=_moved(sent.rows, button, place)))
+        rows, focus = _moved(sent.rows, whole_number(place) if place else None)
+        return _form(request, call, replace(sent, rows=rows, focus=focus))
     try:
         row = call.write(lambda work: act(work, sent))
     except SHOWN_ERRORS as refused:
@@ -155,13 +153,14 @@ def _take(
     return go(f"/matters/{row.code}", done=done)
 
 
-def _moved(rows: Sequence[SlotRow], button: str, place: str) -> list[SlotRow]:
-    if button == "add":
+def _moved(rows: Sequence[SlotRow], gone: int | None) -> tuple[list[SlotRow], int]:
+    """The rows with one more, or without the one at `gone`; and which to look at then."""
+    if gone is None:
         taken = {row.code for row in rows}
-        free = next(code for number in range(1, _MAX_ROWS + 2) if (code := f"CL{number:02d}") not in taken)
-        return [*rows, SlotRow(code=free)][:_MAX_ROWS]
-    at = int(place) if place.isdecimal() else len(rows)
-    return [row for number, row in enumerate(rows) if number != at]
+        free = next(code for number in range(1, MAX_SLOTS + 2) if (code := f"CL{number:02d}") not in taken)
+        more = [*rows, SlotRow(code=free)][:MAX_SLOTS]
+        return more, len(more) - 1
+    return [row for number, row in enumerate(rows) if number != gone], max(0, gone - 1)
 
 
 def _form(request: Request, call: Call, view: MatterForm, status: int = 200) -> Response:
@@ -174,7 +173,7 @@ def _form(request: Request, call: Call, view: MatterForm, status: int = 200) -> 
 
 def _sent(form: Form, code: str, *, fixed: bool) -> MatterForm:
     rows = []
-    for place in range(_MAX_ROWS):
+    for place in range(MAX_SLOTS):
         at = f"slots.{place}."
         if f"{at}code" not in form.texts:
             break
@@ -203,8 +202,7 @@ def _slots(sent: MatterForm) -> tuple[Slot, ...]:
 
 
 def _revision(form: Form) -> int:
-    text = form.text("revision")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    return whole_number(form.text("revision")) or 0
 
 
 def _page(call: Call, code: str, t: Texts) -> MatterPage:
