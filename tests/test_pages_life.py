@@ -10,10 +10,13 @@ from pages_site import PICTURES, Watched, clerk_of, draft
 from playwright.sync_api import expect
 
 from api.pages.times import SHANGHAI
+from registry.catalogue import local_codes
 from registry.certificates import service as certificates
+from registry.work import REGISTRY
 from verifier.status import Status
 
 pytest_plugins = ("pages_fixtures",)
+OPERATOR = "11310105MB9T00011M"
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
@@ -119,3 +122,32 @@ def test_windows_are_offered_no_operation_and_refused_its_page(desk: Watched) ->
     expect(page.locator(".changes")).to_have_count(0)
     answer = page.goto(f"/certificates/{desk.site.certificate_id}/changes/revoke")
     assert answer is not None and answer.status == 403
+
+
+def test_a_page_that_waits_for_its_anchor_shows_it_by_itself_and_asks_no_more(desk: Watched) -> None:
+    page, services = desk.page, desk.site.services
+    desk.log_in("wang")
+    with services.registry.begin(clerk_of(services)) as work:
+        item = certificates.register(work, draft(desk.site.types[1], "05000000202611260011")).id
+    page.goto(f"/certificates/{item}")
+    page.evaluate("window.isTheSame = true")
+    page.locator("summary", has_text="提出异议").click()
+    page.get_by_label("哪一项不对，应是什么").fill("还没有写完")
+    expect(page.locator(".levels-anchored")).to_be_visible(timeout=60_000)
+    expect(page.locator("[data-awaits]")).to_have_count(0)
+    expect(page.locator(".walk-due")).to_have_count(0)
+    assert page.evaluate("window.isTheSame")
+    expect(page.get_by_label("哪一项不对，应是什么")).to_have_value("还没有写完")
+
+
+def test_a_list_by_a_local_code_names_the_type_it_stands_for(desk: Watched) -> None:
+    page, services, type_code = desk.page, desk.site.services, desk.site.types[1]
+    with services.registry.begin(REGISTRY) as work:
+        local_codes.add(work, type_code, "310105109000177")
+    desk.log_in("lin")
+    page.goto("/certificates?type=310105109000177")
+    expect(page.get_by_label("证照类型")).to_have_value(type_code)
+    page.goto("/certificates?type=310105109000178")
+    expect(page.get_by_label("证照类型")).to_have_value("")
+    page.goto(f"/quality/findings?month=2026-01&type={type_code}&department={OPERATOR}")
+    expect(page.locator("main .lead")).to_contain_text("2026年1月")

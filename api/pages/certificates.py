@@ -197,7 +197,12 @@ def _page(
         return f"/certificates?{urlencode(kept)}" if kept else "/certificates"
 
     return CertificatesPage(
-        asked=replace(asked, issued_from=_shown_day(asked.issued_from), issued_to=_shown_day(asked.issued_to)),
+        asked=replace(
+            asked,
+            type=catalogue.national_code(work, asked.type),
+            issued_from=_shown_day(asked.issued_from),
+            issued_to=_shown_day(asked.issued_to),
+        ),
         types=wording.type_options(work),
         statuses=wording.status_options(t),
         code_types=wording.code_type_options(t),

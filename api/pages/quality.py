@@ -15,7 +15,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from api.http.calls import Call, get_call
 from api.http.guard import GuardedRoute
 from api.imports.guarded import neutral
-from api.pages import sparklines
+from api.pages import sparklines, times
 from api.pages.forms import Form, get_form
 from api.pages.rendering import go, show, texts_for
 from api.pages.sparklines import Sparkline, sparkline
@@ -81,9 +81,10 @@ class TrendRow:
 
 @dataclass(frozen=True, slots=True)
 class QualityPage:
-    """A month, how it came to it, and the form that reports for it."""
+    """A month, how it came to it, and the form that reports for it. month: as the browser's field of one takes it."""
 
     month: str
+    month_name: str
     trends: Sequence[Trend]
     rows: Sequence[TrendRow]
     size: tuple[int, int]
@@ -157,11 +158,11 @@ def show_findings(
     request: Request, call: OfCall, month: str, department: str, type_code: Annotated[str, Query(alias="type")]
 ) -> Response:
     """一个类型、单位和月份的问题清单。"""
-    first = month_of(month)
+    first, t = month_of(month), texts_for(request)
 
     def ask(work: Work) -> FindingsPage:
         found = quality.findings(work, first, type_code, department)
-        title = f"{catalogue.get_type(work, type_code).name} · {_name(work, department)} · {first:%Y-%m}"
+        title = f"{catalogue.get_type(work, type_code).name} · {_name(work, department)} · {times.month(first, t)}"
         return FindingsPage(title, f"/quality?month={first:%Y-%m}", found.items, found.checked, found.more)
 
     return show(request, "quality_findings.html", call.read(ask))
@@ -175,8 +176,9 @@ def _page(
         types = [(row.code, row.name) for row in catalogue.list_types(work, "certificate")]
         months = trend(work, first)
         return QualityPage(
-            month=f"{first:%Y-%m}", trends=_trends(months, t), rows=[_row(one, first, t) for one in months],
-            size=(sparklines.WIDTH, sparklines.HEIGHT), month_faces=MONTH_FACES,
+            month=f"{first:%Y-%m}", month_name=times.month(first, t), trends=_trends(months, t),
+            rows=[_row(one, first, t) for one in months], size=(sparklines.WIDTH, sparklines.HEIGHT),
+            month_faces=MONTH_FACES,
             lines=[_line(work, one, t) for one in quality.figures(work, first)],
             csv_href=f"/quality/figures.csv?month={first:%Y-%m}", types=types, type_code=form.text("type"),
             should_issue=form.text("should_issue"), source=form.text("source"),
@@ -197,7 +199,7 @@ def _trends(months: Sequence[MonthRates], t: Texts) -> list[Trend]:
         ratios = [_ratios(one)[name] for one in months]
         if any(ratio.denominator for ratio in ratios):
             told = t("list.separator").join(
-                f"{one.month:%Y-%m} {_rate(ratio, t).text}" for one, ratio in zip(months, ratios, strict=True)
+                f"{times.month(one.month, t)} {_rate(ratio, t).text}" for one, ratio in zip(months, ratios, strict=True)
             )
             title = t(f"quality.{name}")
             words = t("quality.trend_words", name=title, count=len(months), rates=told)
@@ -206,9 +208,8 @@ def _trends(months: Sequence[MonthRates], t: Texts) -> list[Trend]:
 
 
 def _row(one: MonthRates, shown: date, t: Texts) -> TrendRow:
-    month = f"{one.month:%Y-%m}"
     rates = [_rate(ratio, t) for ratio in _ratios(one).values()]
-    return TrendRow(month, f"/quality?month={month}", one.month == shown, rates)
+    return TrendRow(times.month(one.month, t), f"/quality?month={one.month:%Y-%m}", one.month == shown, rates)
 
 
 def _line(work: Work, one: Figures, t: Texts) -> FiguresLine:

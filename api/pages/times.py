@@ -42,6 +42,11 @@ def day(on: date | str | None, t: Texts) -> str:
     return f"{on.year}年{on.month}月{on.day}日"
 
 
+def month(on: date, t: Texts) -> str:
+    """2026年11月, or Nov 2026."""
+    return f"{_MONTHS[on.month - 1]} {on.year}" if t.language == "en" else f"{on.year}年{on.month}月"
+
+
 def _compact_day(text: str) -> date | None:
     try:
         return compact_date(text)
