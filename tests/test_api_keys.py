@@ -44,8 +44,24 @@ def test_codes_are_counted_and_a_rotation_is_published_before_it_signs(office: O
     assert made.json()["public"] in {one["public"] for one in trusted}
     assert office.client.post("/api/v1/verifications", json={"text": "SZ1:ABC"}).status_code == 200
     pending = office.send("POST", "/api/v1/keys/rotate", json=body)
-    assert reason(pending, 503) == "rotation_pending"
-    assert reason(office.send("POST", "/api/v1/keys/rotate", json={"purpose": "log", "suite": "SM2"}), 503)
+    assert reason(pending, 409) == "rotation_pending"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field", "told"),
+    [
+        ({"purpose": "log", "suite": "SM2"}, "suite", "Ed25519"),
+        ({"purpose": "nobody"}, "purpose", "log、codes、status、trust-root"),
+        ({"purpose": "department:11310105MB9T99999X"}, "purpose", "department:<部门代码>"),
+    ],
+)
+def test_a_rotation_that_cannot_be_is_refused_by_its_field(
+    office: OpenOffice, wrong: dict[str, str], field: str, told: str
+) -> None:
+    answer = office.send("POST", "/api/v1/keys/rotate", json=wrong)
+    assert answer.status_code == 422, answer.text
+    (error,) = answer.json()["errors"]
+    assert error["field"] == field and told in error["message"]
 
 
 def test_the_command_line_lists_shows_and_rotates_for_a_reason_that_is_recorded(

@@ -16,7 +16,7 @@ from registry_house import CARE, House
 from soft_token import PIN, SoftToken, make_token
 
 from registry.database import migrate, open_engine
-from registry.errors import FileKeyError, KeyUnavailableError
+from registry.errors import FileKeyError, KeyUnavailableError, TransitionError
 from registry.files.token_masters import TokenMasters
 from registry.keys.rules import CODES, LOG, STATUS, department_purpose
 from registry.keys.service import KeyService
@@ -136,7 +136,7 @@ def test_a_rotation_with_a_lead_publishes_the_new_key_first_and_counts_what_each
     assert {key.public for key in keys.known()} == {old, new}
     assert keys.key_for(CODES, NOON + timedelta(hours=23)).public == old
     assert keys.key_for(CODES, NOON + timedelta(days=1, seconds=1)).public == new
-    with pytest.raises(KeyUnavailableError) as refused:
+    with pytest.raises(TransitionError) as refused:
         keys.rotate(CODES, NOON)
     assert refused.value.reason == "rotation_pending"
     for _ in range(3):

@@ -86,7 +86,7 @@ def list_keys(call: OfCall) -> Keys:
     return Keys(items=history(call.services.keys, call.services.clock()))
 
 
-@router.post("/keys/rotate", status_code=201, response_model=KeyShown, summary="更换密钥", responses=problems(503))
+@router.post("/keys/rotate", status_code=201, response_model=KeyShown, summary="更换密钥", responses=problems(409, 503))
 def rotate(body: Rotation, call: OfCall) -> Response:
     """新密钥先公布、后启用；旧密钥此前所签继续有效。"""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from registry.errors import KeyUnavailableError
+from registry.errors import FieldError, InvalidDraftError, KeyUnavailableError, TransitionError
 from verifier.suites import Suite
 
 LOG = "log"
@@ -47,6 +47,29 @@ def check_suite(purpose: str, suite: Suite) -> None:
     if purpose == LOG and suite is not Suite.ED25519:
         message = "存证日志的检查点只能用 Ed25519 签署（C2SP signed note）。（log keys are Ed25519）"
         raise KeyUnavailableError("suite_not_for_purpose", message, {"purpose": purpose, "suite": suite.name})
+
+
+def check_rotation(purpose: str, suite: Suite | None, periods: Sequence[Period], at: datetime) -> None:
+    """Whether a purpose with keys of these periods can get a new one of the suite (None: the usual one) from here.
+
+    Raises InvalidDraftError (no such purpose, another suite than it may have), TransitionError (key_of_department,
+    rotation_pending).
+    """
+    if not periods:
+        allowed = f"{'、'.join(REGISTRY_PURPOSES)}，或 {_DEPARTMENT}<部门代码>（已有密钥的部门）"
+        message = f"没有用途为“{purpose}”的密钥；可以更换的用途：{allowed}。"
+        raise InvalidDraftError([FieldError("purpose", "unknown_purpose", message)], message)
+    if suite is not None:
+        try:
+            check_suite(purpose, suite)
+        except KeyUnavailableError as wrong:
+            raise InvalidDraftError([FieldError("suite", wrong.reason, wrong.message)], wrong.message) from wrong
+    if signs_itself(periods, at):
+        message = "该部门自行签署，其密钥由部门更换；如改由本系统代签，请办理“改由密钥服务签署”。"
+        raise TransitionError("own", "rotate", message, "key_of_department")
+    if any(period.valid_from > at for period in periods):
+        message = "该用途已有一个尚未启用的新密钥，请待其启用后再更换。（a new key is already waiting）"
+        raise TransitionError("waiting", "rotate", message, "rotation_pending")
 
 
 #: How long a key should serve, and how long before that end its administrator is warned.

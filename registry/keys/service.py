@@ -111,8 +111,7 @@ class KeyService:
         """Make a new key that takes over at the next whole second after `lead`; what the old one signs before holds.
 
         In between both are published: whoever fetches a trust bundle meanwhile knows the new key before it signs.
-        Raises KeyUnavailableError if the purpose has no open key, has one that begins later than that, or may not have
-        the suite; or if the vault is away.
+        Raises as `rules.check_rotation`; KeyUnavailableError if the purpose has no open key, or the vault is away.
         """
         with self._engine.begin() as connection:
             return self.rotate_in(connection, purpose, at, lead=lead, suite=suite)
@@ -128,12 +127,7 @@ class KeyService:
     ) -> PublicKey:
         """`rotate` within a transaction of the caller's; if that is given up, a key is left that signs nothing."""
         changes_at = rules.next_second(at + lead)
-        if rules.signs_itself(periods_in(connection, purpose), at):
-            message = "该部门自行签署，其密钥由部门更换；如改由本系统代签，请办理“改由密钥服务签署”。"
-            raise KeyUnavailableError("key_of_department", message, {"purpose": purpose})
-        if any(period.valid_from > at for period in periods_in(connection, purpose)):
-            message = "该用途已有一个尚未启用的新密钥，请待其启用后再更换。（a new key is already waiting）"
-            raise KeyUnavailableError("rotation_pending", message, {"purpose": purpose})
+        rules.check_rotation(purpose, suite, periods_in(connection, purpose), at)
         closed = connection.execute(
             update(_KEYS)
             .where(_KEYS.c.purpose == purpose, _KEYS.c.valid_to.is_(None), _KEYS.c.valid_from < changes_at)

@@ -19,8 +19,8 @@ from registry.departments import service as departments
 from registry.departments import standing
 from registry.departments.tables import Scope
 from registry.keys import own
-from registry.keys.rules import department_purpose
-from registry.keys.service import KeyService
+from registry.keys.rules import check_rotation, department_purpose
+from registry.keys.service import KeyService, periods_in
 from registry.keys.tables import KeyRow
 from registry.work import Work
 from verifier.suites import Suite, public_key
@@ -113,6 +113,12 @@ def _own_key(work: Work, given: Arguments) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _rotation(work: Work, given: Arguments) -> dict[str, Any]:
+    suite = None if given["suite"] is None else Suite[given["suite"]]
+    check_rotation(given["purpose"], suite, periods_in(work.session.connection(), given["purpose"]), work.at)
+    return {name: given[name] for name in ("purpose", "lead_hours", "suite")}
+
+
 def _rotate(work: Work, given: Arguments, keys: KeyService) -> Applied:
     suite = None if given["suite"] is None else Suite[given["suite"]]
     connection, lead = work.session.connection(), timedelta(hours=given["lead_hours"])
@@ -192,7 +198,7 @@ ACTIONS: Final[Mapping[str, Action]] = MappingProxyType(
         ),
         "key.rotate": Action(
             lambda work, given: _newest_key(work, given["purpose"]),
-            _named("purpose", "lead_hours", "suite"),
+            _rotation,
             _rotate,
             draws=True,
         ),
