@@ -38,6 +38,7 @@ PHOTO_SIDE = 1600
 _LINK = re.compile(r"https?://[!-~]{1,300}")
 _TEXT = re.compile(rf"[0-9A-Z $%*+\-./:]{{1,{MAX_TEXT_CHARS}}}")
 _FORMATS = ("PNG", "JPEG", "WEBP")
+_BEGINNINGS = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF")
 _OUR_SVG = re.compile(
     rb'<svg xmlns="http://www\.w3\.org/2000/svg" viewBox="0 0 (\d{2,3}) \1" width="\d{2,5}" height="\d{2,5}"'
     rb'[^<>]{0,1200}><title>[^<>]{0,1000}</title><path fill="#fff" d="M0 0h\1v\1H0z"/>'
@@ -144,14 +145,15 @@ def draw_png(text: str, level: Level = SCREEN, module_pixels: int = 8) -> bytes:
     return picture.getvalue()
 
 
-def read(picture: bytes) -> list[str]:
+def read(picture: bytes, is_known: Callable[[str], bool] = is_code) -> list[str]:
     """The texts of all codes of ours in a PNG, JPEG or WebP, or in an SVG that `draw_svg` made; top to bottom.
 
+    is_known: which texts count; by default those of codes of ours.
     Never empty: raises TooLargePictureError, UnreadablePictureError, NoCodeError or ForeignCodeError.
     The texts are as they stand in the QR; whether they are genuine is for the verifier.
     """
     found = read_all(picture)
-    ours = [text for text in found if is_code(text)]
+    ours = [text for text in found if is_known(text)]
     if not ours:
         raise ForeignCodeError(len(found))
     return ours
@@ -263,20 +265,27 @@ def _open(picture: bytes, take: Callable[[Image.Image], Image.Image]) -> Image.I
             if image.width * image.height > MAX_PICTURE_PIXELS or (
                 image.format != "JPEG" and samples > MAX_PICTURE_SAMPLES
             ):
-                raise _too_many_pixels()
+                raise _too_many_pixels(image)
             return take(image)
     except TooLargePictureError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_many_pixels() from error
     except _DECODER_ERRORS as error:
-        raise UnreadablePictureError("unreadable", "无法读取图片：文件已损坏，或不是 PNG、JPEG、WebP 格式") from error
+        raise _unreadable(picture) from error
 
 
-def _too_many_pixels() -> TooLargePictureError:
-    return TooLargePictureError(
-        "too_many_pixels", f"图片超过 {MAX_PICTURE_PIXELS // 10_000} 万像素，请缩小或裁剪后再试"
-    )
+def _unreadable(picture: bytes) -> UnreadablePictureError:
+    """What keeps a file from being read as a picture, and what to do about it."""
+    if picture.startswith(_BEGINNINGS):
+        return UnreadablePictureError("unreadable", "无法读取图片：文件已损坏或不完整；请重新获取或重新拍摄")
+    advice = "请把有码的那一页截图成图片" if b"%PDF-" in picture[:1024] else "请转换格式，或截图后再试"
+    return UnreadablePictureError("unreadable", f"无法读取图片：文件不是 PNG、JPEG、WebP 格式；{advice}")
+
+
+def _too_many_pixels(image: Image.Image | None = None) -> TooLargePictureError:
+    size = "图片的像素" if image is None else f"图片有 {image.width}×{image.height} 像素，解码后"
+    return TooLargePictureError("too_many_pixels", f"{size}超过上限，请缩小或裁剪后再试")
 
 
 def _grey(image: Image.Image) -> Image.Image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import Any
 from urllib.parse import quote
@@ -16,12 +17,17 @@ from api_office import (
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from ofd_maker import make_person
+from test_certificate_file import SECRETS
+from test_pictures_of_others import ELSEWHERE, FOREIGN, UNREAD, drawn
 
 from api.access import ANY, OPERATIONS
 from api.pages import explorer
 from verifier.trust import TrustBundle
 
 pytest_plugins = ("api_chained",)
+
+SM2_CERTIFICATE = base64.b64encode(make_person("国密").certificate).decode()
 
 
 def test_anyone_can_mirror_the_log_and_nothing_else(office: Office) -> None:
@@ -200,3 +206,25 @@ def test_one_wrong_field_is_a_problem_that_names_it(office: Office, field: str, 
     if answer.status_code == 422:
         faults = answer.json()["errors"]
         assert any(fault["field"].split(".")[0].split("[")[0] == field.split(".")[0] for fault in faults), faults
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [(drawn(FOREIGN, ELSEWHERE), "unknown_issuer"), *((data, "picture_not_read") for data in UNREAD)],
+)
+def test_a_picture_that_decides_nothing_is_not_called_invalid(office: Office, data: bytes, reason: str) -> None:
+    found = office.client.post("/api/v1/verifications", files={"file": ("picture", data)}).json()
+    assert (found["state"], found["reason"]) == ("undecided", reason)
+    stranger = office.client.post("/api/v1/verifications", files={"file": ("picture", drawn(ELSEWHERE))}).json()
+    assert (stranger["state"], stranger["reason"]) == ("invalid", "not_ours")
+
+
+def test_a_private_key_is_no_certificate_to_trust_and_is_not_kept(office: Office) -> None:
+    asked = {"kind": "issuer", "profile": "eu-dcc", "name": "示例", "reason": "协议 1 号"}
+    path, both = "/api/v1/trust/certificates", SECRETS["with its certificate"].decode()
+    before = office.send("GET", path, "administrator").json()
+    for text, reason_told in ((both, "private_key"), (SM2_CERTIFICATE, "unknown_suite")):
+        answer = office.send("POST", path, "administrator", json=asked | {"certificate": text})
+        assert answer.status_code == 422, answer.text
+        assert [fault["reason"] for fault in answer.json()["errors"]] == [reason_told]
+    assert office.send("GET", path, "administrator").json() == before

@@ -98,7 +98,8 @@ def check_uscc(code: str, field: str = "holder_code") -> None:
     total = sum(map(mul, map(_USCC_VALUE.__getitem__, code), _USCC_WEIGHTS))
     expected = _USCC_ALPHABET[-total % 31]
     if code[17] != expected:
-        raise IdentifierError(field, "wrong_check_character", "统一社会信用代码的校验位不对，请核对全部 18 位")
+        message = f"统一社会信用代码的校验位不对，请核对全部 18 位{_spoiled(code)}"
+        raise IdentifierError(field, "wrong_check_character", message)
 
 
 def check_citizen_number(number: str, field: str = "holder_code") -> date:
@@ -111,8 +112,14 @@ def check_citizen_number(number: str, field: str = "holder_code") -> date:
         raise IdentifierError(field, "wrong_date", "公民身份号码中的出生日期不存在") from error
     total = sum(map(mul, map(int, number[:17]), _CITIZEN_WEIGHTS))
     if number[17] != "10X98765432"[total % 11]:
-        raise IdentifierError(field, "wrong_check_character", "公民身份号码的校验位不对，请核对全部 18 位")
+        message = f"公民身份号码的校验位不对，请核对全部 18 位{_spoiled(number)}"
+        raise IdentifierError(field, "wrong_check_character", message)
     return born
+
+
+def _spoiled(number: str) -> str:
+    """A spreadsheet keeps 15 digits of a number and writes zeros for the rest."""
+    return "；末三位都是 0，可能是表格软件按数值保存时改掉的" if number.isdigit() and number.endswith("000") else ""
 
 
 def check_holder_number(type_code: str, number: str, field: str = "holder_code") -> None:

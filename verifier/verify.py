@@ -8,7 +8,7 @@ from codes import payload
 from verifier.code import CODE_POLICY, verify_code
 from verifier.delegated_code import is_delegated, verify_delegated
 from verifier.derived_copy import is_copy, verify_copy
-from verifier.documents.findings import Format
+from verifier.documents.findings import FORMAT_CHINESE, PICTURES, Format
 from verifier.documents.sniffing import sniff
 from verifier.errors import Check, MalformedError, UndecidedError
 from verifier.evidence import MAGIC, verify_evidence
@@ -43,14 +43,28 @@ def verify(presented: bytes, trust: TrustBundle, at: datetime) -> Verdict:
         adapter = adapter_of(text)
         if adapter is not None:
             return verify_foreign(text, adapter, trust, at)
-    return _document_alone(at) if sniff(presented) in _DOCUMENTS else not_ours(at)
+    return _file_alone(sniff(presented), at)
 
 
-def _document_alone(at: datetime) -> Verdict:
-    """A file that may be a derived copy: what proves it is not inside it."""
+def is_known_code(text: str) -> bool:
+    """Whether a scanned text is a code that `verify` judges: one of ours, or of a system whose form we know."""
+    plain = payload.normalise_scanned(text)
+    return payload.is_code(plain) or adapter_of(plain) is not None
+
+
+def _file_alone(kind: Format, at: datetime) -> Verdict:
+    """A file that is no proof itself. A document may be a derived copy, whose proof is not inside it; a picture whose
+    codes nobody has read says nothing about them."""
+    if kind in _DOCUMENTS:
+        message = "这是 PDF 或 OFD 文件，文件本身不带证据；请连同证据包（.szb）一起核验，或查看其中的印章与签名"
+        error = UndecidedError("document_alone", message)
+    elif kind in PICTURES:
+        message = f"这是{FORMAT_CHINESE[kind]}，没有读出其中的码；请转为 PNG 或 JPEG（手机上截图即可）后再试"
+        error = UndecidedError("picture_not_read", message)
+    else:
+        return not_ours(at)
     exam = Examination(at)
-    message = "这是 PDF 或 OFD 文件，文件本身不带证据；请连同证据包（.szb）一起核验，或查看其中的印章与签名"
-    exam.fail(Check.FORMAT, UndecidedError("document_alone", message))
+    exam.fail(Check.FORMAT, error)
     return exam.conclude(CODE_POLICY)
 
 

@@ -16,13 +16,12 @@ from api.cli.report import write_report
 from api.cli.verifying import exit_status
 from api.gate.errors import TrustFileError
 from api.gate.trust_file import open_trust
-from codes import payload, picture
+from codes import picture
 from verifier.code import CODE_POLICY
 from verifier.errors import Check, MalformedError, UndecidedError
-from verifier.foreign.verify import adapter_of
 from verifier.trust import TrustBundle
 from verifier.verdict import Examination, State, Verdict
-from verifier.verify import MAX_CODE_TEXT_BYTES, verify
+from verifier.verify import MAX_CODE_TEXT_BYTES, is_known_code, verify
 
 
 def run(options: argparse.Namespace) -> int:
@@ -63,8 +62,7 @@ def _judge(text: str, trust: TrustBundle | None, at: datetime) -> Verdict:
     if trust is not None:
         return verify(text.encode(errors="replace"), trust, at)
     exam = Examination(at)
-    plain = payload.normalise_scanned(text)
-    if payload.is_code(plain) or adapter_of(plain) is not None:
+    if is_known_code(text):
         error = UndecidedError("no_trust", "没有给出信任包（--trust），不能判断是谁签发的", check=Check.ISSUER)
         exam.fail(Check.ISSUER, error)
     else:

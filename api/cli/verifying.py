@@ -22,7 +22,7 @@ from verifier.key_binding import Challenge
 from verifier.sd_jwt import is_sd_jwt
 from verifier.trust import TrustBundle
 from verifier.verdict import State, Verdict
-from verifier.verify import verify
+from verifier.verify import is_known_code, verify
 
 # The worst first: of several codes in a picture, it decides the exit status.
 _EXIT = {
@@ -97,7 +97,7 @@ def _in_picture(data: bytes) -> list[bytes]:
     from codes import picture
 
     try:
-        return [text.encode() for text in picture.read(data)]
+        return [text.encode() for text in picture.read(data, is_known_code)]
     except picture.ForeignCodeError:
         # Something was presented, and it is not ours: a verdict, not a failure to read.
         return [b""]

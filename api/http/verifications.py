@@ -22,7 +22,7 @@ from codes import picture
 from verifier.code import CODE_POLICY
 from verifier.errors import Check, UndecidedError
 from verifier.verdict import Examination, State, Verdict
-from verifier.verify import not_ours
+from verifier.verify import is_known_code, not_ours
 from verifier.verify import verify as decide
 
 router = APIRouter(prefix="/api/v1", tags=["核验"], route_class=GuardedRoute)
@@ -147,7 +147,7 @@ def verify_presented(services: Services, presented: bytes | str, at: datetime | 
     if not _is_picture(data):
         return decide(data, trust, moment)
     try:
-        found = picture.read(data)
+        found = picture.read(data, is_known_code)
     except picture.ForeignCodeError:
         return not_ours(moment)
     except picture.PictureError as error:

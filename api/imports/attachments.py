@@ -120,7 +120,10 @@ def is_bundle(file: BinaryIO) -> bool:
             names = set(archive.namelist())
     except _BROKEN:
         return False
-    return not ("[Content_Types].xml" in names or any(name.startswith("xl/") for name in names))
+    # Documents that are ZIPs themselves: of Office, OpenDocument, Numbers.
+    return not (
+        names & {"[Content_Types].xml", "mimetype"} or any(name.startswith(("xl/", "Index/")) for name in names)
+    )
 
 
 def _counted(stream: object, part: zipfile.ZipInfo, limit_bytes: int) -> Iterator[bytes]:

@@ -14,14 +14,19 @@ from verifier.identifiers import HOLDER_CODE_TYPES
 
 LONG_TERM: Final = "长期"
 _LONG_TERM_WORDS: Final = frozenset({"长期", "长期有效", "永久", "永久有效", "无固定期限", "long-term", "permanent"})
-_DATE: Final = re.compile(r"(\d{4})(?:[-/.年](\d{1,2})[-/.月](\d{1,2})日?|(\d{2})(\d{2}))(?:[ T]0{1,2}:00(?::00)?)?")
+_DATE: Final = re.compile(
+    r"(\d{4})(?:\s*[-–/.年]\s*(\d{1,2})\s*[-–/.月]\s*(\d{1,2})\s*日?|(\d{2})(\d{2}))(?:[ T]0{1,2}:00(?::00)?)?"
+)
+#: What is pasted along with a text from web pages and chats and cannot be seen: zero-width spaces, marks of direction.
+_INVISIBLE: Final = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
+_DAY_NUMBER: Final = re.compile(r"\d{5}(?:\.\d+)?", re.ASCII)
 #: A spreadsheet keeps 15 decimal digits of a number; longer ones have lost their end.
 _EXACT_BELOW: Final = 10**15
 _SCIENTIFIC: Final = re.compile(r"\d(?:\.\d+)?[eE]\+?\d{2}")
 #: Day 0 of a spreadsheet's serial numbers, counted so that its 29 February 1900 does no harm after it.
 _SERIAL_DAY_ZERO: Final = date(1899, 12, 30)
 #: 1 March 1900 and 31 December 9999.
-_FIRST_SERIAL, _LAST_SERIAL = 61, 2_958_465
+_FIRST_SERIAL, LAST_SERIAL = 61, 2_958_465
 _ERRORS: Final = frozenset({"#REF!", "#N/A", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#SPILL!", "#CALC!"})
 _BOOLEANS: Final = {
     "是": True,
@@ -59,6 +64,8 @@ def value_of(cell: Cell, column: Column) -> Any:
     if type(cell) is not str:
         return None if cell is None else _READERS[column.kind](cell, column)
     text = cell.strip()
+    if not text.isprintable():
+        text = _INVISIBLE.sub("", text).strip()
     if not text:
         return None
     if text[0] in "#=":
@@ -69,10 +76,12 @@ def value_of(cell: Cell, column: Column) -> Any:
         return _text(text) if text[0].isdecimal() else text
     if kind in ("day", "last_day"):
         return _written_day(text, column)
-    return _READERS[kind](cell, column)
+    return _READERS[kind](text, column)
 
 
 def _check_formula(text: str) -> None:
+    if not text.strip("#"):
+        raise CellError("not_shown", "单元格里只有 #：列太窄，导出的不是内容；请加宽该列后重新导出")
     if text in _ERRORS:
         raise CellError("formula_error", f"单元格是公式错误 {text}，请改为实际内容")
     if text == EMPTY_FORMULA:
@@ -97,16 +106,19 @@ def _text(cell: Cell) -> str:
 def _day(cell: Cell, column: Column) -> str:
     if isinstance(cell, datetime | date):
         return f"{cell:%Y%m%d}".rjust(8, "0")
-    if isinstance(cell, int | float) and not isinstance(cell, bool) and _FIRST_SERIAL <= cell <= _LAST_SERIAL:
+    if isinstance(cell, int | float) and not isinstance(cell, bool) and _FIRST_SERIAL <= cell <= LAST_SERIAL:
         return f"{_SERIAL_DAY_ZERO + timedelta(days=int(cell)):%Y%m%d}"
     return _written_day(_text(cell), column)
 
 
 @lru_cache(maxsize=16_384)
 def _written_day(text: str, column: Column) -> str:
-    if column.kind == "last_day" and text.casefold() in _LONG_TERM_WORDS:
+    if column.kind == "last_day" and "".join(text.split()).casefold() in _LONG_TERM_WORDS:
         return LONG_TERM
     match = _DATE.fullmatch(text)
+    if match is None and _DAY_NUMBER.fullmatch(text):
+        message = f"“{text}”像是表格软件的日期序号；请把该列设为日期格式后重新保存，应为{column.expected}"
+        raise CellError("wrong_form", message)
     if match is None:
         raise CellError("wrong_form", f"“{text[:20]}”不是日期，应为{column.expected}")
     year, month, day = match[1], match[2] or match[4], match[3] or match[5]

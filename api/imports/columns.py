@@ -150,6 +150,11 @@ class Layout:
         """Every place with where its value goes."""
         return tuple(Target(place, path, column, *_target(path)) for place, (path, column) in self.places.items())
 
+    @property
+    def width(self) -> int:
+        """How many columns there are up to the last one that has a header."""
+        return max(self.headers, default=-1) + 1
+
     def place_of(self, path: str) -> int | None:
         """The column that a draft's field came from."""
         steps = _steps(path)
@@ -314,7 +319,7 @@ def _holder_path(key: str, known: Mapping[str, Column]) -> tuple[str, Column] | 
 def key_of(text: Cell) -> str:
     """A header without what people vary: width, case, spaces, marks of a required column, a unit in brackets."""
     plain = unicodedata.normalize("NFKC", str(text)).casefold()
-    plain = re.sub(r"[\s*＊]|\((?:必填|选填|可选)\)", "", plain)
+    plain = re.sub(r"[\s*＊\u200b\u2060\ufeff]|\((?:必填|选填|可选)\)", "", plain)
     return plain.strip(":")
 
 

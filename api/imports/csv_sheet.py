@@ -60,9 +60,14 @@ def _encoding_of(file: BinaryIO) -> tuple[str, int]:
 
 def _check_text(file: BinaryIO) -> None:
     file.seek(0)
+    line = 1
     while chunk := file.read(_CHUNK_BYTES):
-        if b"\0" in chunk:
-            raise SheetError("not_text", "文件不是文本，无法按 CSV 读取；请上传 CSV 或 XLSX 文件。")
+        place = chunk.find(b"\0")
+        if place >= 0:
+            line += chunk.count(b"\n", 0, place)
+            what = f"文件不是文本，或没有写明是 UTF-16（约在文本第 {line} 行有空字符）"
+            raise SheetError("not_text", f"{what}；请另存为“CSV UTF-8”或 XLSX 后重试。")
+        line += chunk.count(b"\n")
 
 
 def _check(file: BinaryIO, encoding: str, skipped: int) -> None:

@@ -7,8 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.imports.cells import CellError, value_of
-from api.imports.columns import Column, Layout, Target, columns_of, lay_out, recognised
-from api.imports.sheets import HEADER_WITHIN_ROWS, MAX_ROWS, Sheet, SheetError, SheetRow, too_many_rows
+from api.imports.columns import Column, Layout, Target, columns_of, key_of, lay_out, recognised
+from api.imports.sheets import (
+    HEADER_WITHIN_ROWS,
+    MAX_ROWS,
+    Sheet,
+    SheetError,
+    SheetRow,
+    column_letters,
+    too_many_rows,
+)
 from registry.catalogue.rules import TypeDefinition
 from registry.errors import FieldError
 
@@ -47,7 +55,7 @@ def read_drafts(sheet: Sheet, definition: TypeDefinition) -> Imported:
         raise too_many_rows()
     default = default_code_type(definition)
     plan = layout.plan()
-    rows = tuple(row_draft(row, plan, default) for row in data)
+    rows = tuple(row_draft(row, plan, layout, default) for row in data)
     return Imported(rows, layout, (*sheet.notes, *layout.notes))
 
 
@@ -66,7 +74,8 @@ def _find_header(sheet: Sheet, columns: tuple[Column, ...]) -> int:
     place = header_place(sheet.rows[:HEADER_WITHIN_ROWS], columns)
     if place is None:
         wanted = "、".join(column.header for column in columns if column.required)
-        raise SheetError("no_header", f"前 {HEADER_WITHIN_ROWS} 行中没有找到标题行；标题行应含：{wanted}。")
+        unread = "".join(sheet.notes)
+        raise SheetError("no_header", f"前 {HEADER_WITHIN_ROWS} 行中没有找到标题行；标题行应含：{wanted}。{unread}")
     return place
 
 
@@ -80,12 +89,9 @@ def header_place(rows: Sequence[SheetRow], columns: Sequence[Column]) -> int | N
     return None
 
 
-def row_draft(row: SheetRow, plan: Sequence[Target], code_type: str | None) -> RowDraft:
-    """The draft of one row; holders without a code type get `code_type`."""
-    errors: list[FieldError] = []
-    if row.merged is not None:
-        message = f"本行含合并单元格 {row.merged}，请取消合并后逐行填写"
-        errors.append(FieldError(row.merged, "merged_cells", message))
+def row_draft(row: SheetRow, plan: Sequence[Target], layout: Layout, code_type: str | None) -> RowDraft:
+    """The draft of one row by the layout and its plan; holders without a code type get `code_type`."""
+    errors = _faults_of(row, layout)
     facts: dict[str, Any] = {}
     holders: dict[int, dict[str, Any]] = {}
     own: dict[str, Any] = {}
@@ -104,12 +110,39 @@ def row_draft(row: SheetRow, plan: Sequence[Target], code_type: str | None) -> R
             facts[name] = value
         else:
             holders.setdefault(holder, {})[name] = value
+    if errors and _is_header(row, layout):
+        message = "本行是重复的标题行，请删除"
+        errors = [FieldError(f"A{row.number}", "repeated_header", message)]
     if errors:
         return RowDraft(row.number, None, tuple(errors))
     files = tuple(facts.pop("files", ()))
     facts["holders"] = [_holder(holders[number], code_type) for number in sorted(holders)]
     facts["extend_info"] = own
     return RowDraft(row.number, facts, files=files)
+
+
+def _faults_of(row: SheetRow, layout: Layout) -> list[FieldError]:
+    """What is wrong with a row as such."""
+    errors: list[FieldError] = []
+    if row.merged is not None:
+        message = f"本行含合并单元格 {row.merged}，请取消合并后逐行填写"
+        errors.append(FieldError(row.merged, "merged_cells", message))
+    # A comma within a text that nobody put in quotation marks moves what follows it out of the columns.
+    for place, cell in enumerate(row.cells[layout.width :], start=layout.width):
+        if cell is not None and str(cell).strip():
+            where = f"{column_letters(place)}{row.number}"
+            message = (
+                f"{where} 的“{str(cell).strip()[:20]}”上面没有标题，不知道属于哪一列；"
+                "如果前面的内容中有分隔符，请给该内容加上引号，否则请删除或补上标题"
+            )
+            errors.append(FieldError(where, "no_header_above", message))
+            break
+    return errors
+
+
+def _is_header(row: SheetRow, layout: Layout) -> bool:
+    found = [(row.cells[place], header) for place, header in layout.headers.items() if place < len(row.cells)]
+    return len(found) > 1 and all(key_of(cell) == key_of(header) for cell, header in found)
 
 
 def _holder(facts: dict[str, Any], code_type: str | None) -> dict[str, Any]:

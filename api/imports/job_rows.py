@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from api.imports.attachments import AttachmentError, Attachments
 from api.imports.cells import CellError, value_of
-from api.imports.columns import Layout, Target
-from api.imports.drafts import default_code_type, row_draft
+from api.imports.columns import Layout
+from api.imports.drafts import RowDraft, default_code_type, row_draft
 from api.imports.sheets import SheetRow, column_letters
 from registry.catalogue.rules import TypeDefinition
 from registry.certificates.drafts import parse_draft
@@ -59,7 +59,7 @@ class RowReader:
         """A chunk's rows. The files they attach are in the store when this returns."""
         self.stored.clear()
         code_type, plan = default_code_type(self.definition), self.layout.plan()
-        return [self._read(row, plan, code_type) for row in rows]
+        return [self._read(row_draft(row, plan, self.layout, code_type)) for row in rows]
 
     def tell(self, error: FieldError) -> Fault:
         """A fault by the column it is in."""
@@ -67,19 +67,18 @@ class RowReader:
         letters = "" if place is None else column_letters(place)
         return Fault(self.layout.header_of(error.field), letters, error.field, error.reason, error.message)
 
-    def _read(self, row: SheetRow, plan: Sequence[Target], code_type: str | None) -> ChunkRow:
-        read = row_draft(row, plan, code_type)
+    def _read(self, read: RowDraft) -> ChunkRow:
         if read.facts is None:
-            return self._refused(row.number, read.errors)
+            return self._refused(read.row, read.errors)
         facts: dict[str, Any] = {**read.facts, "certificate_type_code": self.definition.code}
         try:
             draft = parse_draft(facts)
         except InvalidDraftError as refused:
-            return self._refused(row.number, refused.errors)
-        errors = [*self._zeros(draft), *self._again(row.number)]
+            return self._refused(read.row, refused.errors)
+        errors = [*self._zeros(draft), *self._again(read.row)]
         files, faulty = self._files(read.files)
         errors += faulty
-        return self._refused(row.number, errors) if errors else ChunkRow(row.number, draft, files=files)
+        return self._refused(read.row, errors) if errors else ChunkRow(read.row, draft, files=files)
 
     def _refused(self, row: int, errors: Sequence[FieldError]) -> ChunkRow:
         return ChunkRow(row, None, tuple(map(self.tell, errors)))

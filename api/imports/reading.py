@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import BinaryIO, Final, Literal
 
 from api.imports.csv_sheet import csv_rows
+from api.imports.other_forms import refuse_other_forms
 from api.imports.sheets import IN_ONE_REQUEST, Limits, Sheet, SheetError, SheetRow, bounded_rows
 from api.imports.xlsx_sheet import open_xlsx
 
 Form = Literal["csv", "xlsx"]
 _ZIP: Final = b"PK\x03\x04"
-_OLE: Final = bytes.fromhex("d0cf11e0a1b11ae1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,11 @@ def open_sheet(file: BinaryIO, limits: Limits) -> Iterator[OpenSheet]:
     beginning = file.read(4096)
     if size <= len(beginning) and not beginning.strip():
         raise SheetError("empty_file", "文件是空的。请下载模板，填写后再上传。")
-    if beginning.startswith(_OLE):
-        raise SheetError("old_or_encrypted", "这是旧版 .xls 文件或加密的文件；请另存为 .xlsx（不设密码）后重试。")
     if beginning.startswith(_ZIP):
         with open_xlsx(file, limits) as (rows, notes):
             yield OpenSheet("xlsx", bounded_rows(rows, limits), notes)
     else:
+        refuse_other_forms(beginning)
         yield OpenSheet("csv", bounded_rows(csv_rows(file), limits))
 
 

@@ -16,10 +16,13 @@ from xml.etree.ElementTree import ParseError
 import openpyxl
 from defusedxml.common import DefusedXmlException
 from openpyxl.utils.cell import range_boundaries
+from openpyxl.utils.datetime import CALENDAR_MAC_1904
 from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.workbook import Workbook
 from openpyxl.worksheet._read_only import ReadOnlyWorksheet
 
+from api.imports.cells import LAST_SERIAL
+from api.imports.other_forms import refuse_other_packages
 from api.imports.sheets import (
     EMPTY_FORMULA,
     HEADER_WITHIN_ROWS,
@@ -40,9 +43,13 @@ _LOOKED_FOR: Final = re.compile(
     rb'|<(?:\w+:)?c\s[^<>]{0,200}?r="(?P<empty>[A-Z]{1,3}\d{1,7})"[^<>]{0,200}>\s*'
     rb"<(?:\w+:)?f(?:\s[^<>]{0,400})?(?:/>|>[^<]{0,17000}</(?:\w+:)?f>)\s*(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v></(?:\w+:)?v>)?"
     rb"\s*</(?:\w+:)?c>"
+    rb"|<(?:\w+:)?row\s[^<>]{0,400}?\bhidden=\"(?:1|true)\""
 )
 #: A row with its number, or something that a cell holds.
 _ROW_OR_VALUE: Final = re.compile(rb'<(?:\w+:)?row\s[^<>]{0,400}?\br="(?P<row>\d{1,7})"|<(?:\w+:)?(?:v|is)[\s>]')
+#: Control characters, which XML cannot hold, such as the ends of lines from databases (ECMA-376 part 1, 22.9.2.19);
+#: the library leaves them so.
+_ESCAPED: Final = re.compile(r"_x(00[01][0-9A-Fa-f])_")
 MAX_MERGED_RANGES: Final = 2_000
 #: Formulas without a value that are named one by one; a program that writes them writes a column of them.
 MAX_EMPTY_FORMULAS: Final = 200_000
@@ -71,10 +78,12 @@ _BROKEN: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Marks:
-    """What the reader in use does not tell of a sheet: merged ranges by row, and formulas that have no value."""
+    """What the reader in use does not tell of a sheet: merged ranges by row, formulas that have no value, and how many
+    rows are hidden."""
 
     merged: dict[int, str]
     empty: dict[int, set[int]]
+    hidden: int
 
 
 @contextmanager
@@ -83,15 +92,18 @@ def open_xlsx(file: BinaryIO, limits: Limits) -> Iterator[tuple[Iterator[SheetRo
     with _broken_is_told():
         with zipfile.ZipFile(file) as archive:
             _check_sizes(archive, limits)
+            refuse_other_packages(archive)
         book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
     try:
         with _broken_is_told():
             sheet, path = _first_sheet(book)
             marks = _marks_of(file, path, limits)
-        notes = tuple(
-            f"工作表“{name}”未读取：只读取第一个可见的工作表。" for name in book.sheetnames if name != sheet.title
-        )
-        yield _told_rows(_rows(sheet, marks, limits, lambda row: _holds_below(file, path, row))), notes[:5]
+        unread = (name for name in book.sheetnames if name != sheet.title)
+        notes = [f"工作表“{name}”未读取：只读取第一个可见的工作表。" for name in unread][:5]
+        if marks.hidden:
+            notes.append(f"有 {marks.hidden} 行在表格中被隐藏或筛选掉，同样会读取；不想登记的请删除后重新上传。")
+        rows = _rows(sheet, marks, limits, lambda row: _holds_below(file, path, row))
+        yield _told_rows(_undated(rows) if book.epoch == CALENDAR_MAC_1904 else rows), tuple(notes)
     finally:
         book.close()
 
@@ -104,6 +116,18 @@ def _broken_is_told() -> Iterator[None]:
         raise
     except _BROKEN as error:
         raise SheetError("broken_xlsx", "XLSX 文件已损坏或不完整；请用表格软件打开、另存后重试。") from error
+
+
+def _undated(rows: Iterator[SheetRow]) -> Iterator[SheetRow]:
+    """Rows of a book that counts days from 1904: what might be the number of a day is another day there, so that it
+    becomes text, which is never taken for a day."""
+    for row in rows:
+        yield SheetRow(row.number, tuple(map(_no_day_number, row.cells)), row.merged)
+
+
+def _no_day_number(cell: Cell) -> Cell:
+    is_number = isinstance(cell, int | float) and not isinstance(cell, bool)
+    return str(cell) if is_number and abs(cell) <= LAST_SERIAL else cell  # type: ignore[arg-type]
 
 
 def _told_rows(rows: Iterator[SheetRow]) -> Iterator[SheetRow]:
@@ -178,7 +202,7 @@ def _holds_below(file: BinaryIO, path: str, row: int) -> bool:
 def _trimmed(values: tuple[object, ...], empty: set[int] | None) -> tuple[Cell, ...]:
     if not empty and values.count(None) == len(values):
         return ()
-    cells = [value if isinstance(value, Cell) else str(value) for value in values]
+    cells = [_cell(value) for value in values]
     for place in empty or ():
         cells += [None] * (place + 1 - len(cells))
         cells[place] = EMPTY_FORMULA
@@ -187,15 +211,25 @@ def _trimmed(values: tuple[object, ...], empty: set[int] | None) -> tuple[Cell, 
     return tuple(cells)
 
 
+def _cell(value: object) -> Cell:
+    if isinstance(value, str):
+        return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), value) if "_x00" in value else value
+    return value if isinstance(value, Cell) else str(value)
+
+
 def _marks_of(file: BinaryIO, path: str, limits: Limits) -> _Marks:
     merged: list[tuple[int, int, str]] = []
     empty: dict[int, set[int]] = {}
-    count, tail = 0, b""
+    count, hidden, tail = 0, 0, b""
     with zipfile.ZipFile(file) as archive, archive.open(path) as part:
         while chunk := part.read(_CHUNK_BYTES):
             window = tail + chunk
             consumed = 0
             for match in _LOOKED_FOR.finditer(window):
+                consumed = match.end()
+                if not (match["merged"] or match["empty"]):
+                    hidden += 1
+                    continue
                 text = (match["merged"] or match["empty"]).decode()
                 column, first, _, last = range_boundaries(text)
                 if match["merged"]:
@@ -203,13 +237,12 @@ def _marks_of(file: BinaryIO, path: str, limits: Limits) -> _Marks:
                 else:
                     count += 1
                     empty.setdefault(int(first or 1), set()).add(int(column or 1) - 1)
-                consumed = match.end()
             if len(merged) > MAX_MERGED_RANGES:
                 raise SheetError("merged_cells", "合并单元格过多；请取消全部合并，逐行填写后重试。")
             if count > MAX_EMPTY_FORMULAS:
                 raise SheetError("formula_without_value", "公式没有计算结果；请用表格软件打开、保存后重试。")
             tail = window[max(consumed, len(window) - _OVERLAP_BYTES) :]
-    return _Marks(_by_row(merged, _last_row(limits)), empty)
+    return _Marks(_by_row(merged, _last_row(limits)), empty, hidden)
 
 
 def _by_row(merged: list[tuple[int, int, str]], last_row: int) -> dict[int, str]:

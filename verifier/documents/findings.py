@@ -44,6 +44,19 @@ class Format(StrEnum):
     UNKNOWN = "unknown"
 
 
+PICTURES = frozenset(
+    (
+        Format.PNG,
+        Format.JPEG,
+        Format.GIF,
+        Format.BMP,
+        Format.TIFF,
+        Format.WEBP,
+        Format.HEIF,
+        Format.AVIF,
+    )
+)
+
 FORMAT_CHINESE = {
     Format.OFD: "OFD 版式文件",
     Format.PDF: "PDF 文件",

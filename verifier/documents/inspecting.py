@@ -7,7 +7,7 @@ from typing import Any
 
 from verifier.digests import double_digest
 from verifier.documents import pictures
-from verifier.documents.findings import FORMAT_CHINESE, Format, Inspection, Note, Roots, Signed, conclude
+from verifier.documents.findings import FORMAT_CHINESE, PICTURES, Format, Inspection, Note, Roots, Signed, conclude
 from verifier.documents.ofd_inspecting import inspect_ofd
 from verifier.documents.sniffing import name_differs, sniff
 from verifier.errors import MalformedError, UndecidedError, VerificationError
@@ -18,7 +18,6 @@ from verifier.verdict import State
 MAX_FILE_BYTES = 128 * 1024 * 1024
 
 _MEASURED = (Format.PNG, Format.JPEG, Format.GIF, Format.BMP, Format.TIFF, Format.WEBP)
-_PICTURES = (*_MEASURED, Format.HEIF, Format.AVIF)
 _OURS = {
     Format.EVIDENCE: "这是随证证据包，请用 suizheng verify 核验",
     Format.EXTRACT: "这是证照摘录件，请用 suizheng verify 核验；以下内容未经核验",
@@ -26,7 +25,7 @@ _OURS = {
     Format.TRUST: "这是随证信任包；它是核验的依据，请在 suizheng verify 中以 --trust 使用",
 }
 _ADVICE = {
-    **dict.fromkeys(_PICTURES, "；图片中如有二维码，请用 suizheng scan 核验"),
+    **dict.fromkeys(PICTURES, "；图片中如有二维码，请用 suizheng scan 核验"),
     **dict.fromkeys((Format.ZIP, Format.ARCHIVE), "；请解压后逐个检查其中的文件"),
 }
 
