@@ -21,7 +21,7 @@ from PIL import Image
 from world import NOON, VENUE_ID, World, make_world
 
 from api.cli.main import main
-from api.gate.journal import read_visits
+from api.gate.reading import read_visits
 from codes import picture
 from verifier.code import CodeKind
 from verifier.status import Status

@@ -18,9 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from world import NOON, VENUE_ID
 
-from api.gate import journal as journal_module
+from api.gate import memory as memory_module
 from api.gate.errors import JournalError
-from api.gate.journal import Journal, Memory, read_visits
+from api.gate.journal import Journal
+from api.gate.memory import Memory
+from api.gate.reading import read_visits
 from verifier.admission import Admitted, Decision
 from verifier.errors import InclusionError, MalformedError, VerificationError
 from verifier.verdict import State
@@ -102,7 +104,7 @@ def test_the_memory_is_rebuilt_from_admissions_only(tmp_path: Path) -> None:
 
 
 def test_the_memory_is_bounded_and_forgets_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal_module, "MAX_REMEMBERED", 3)
+    monkeypatch.setattr(memory_module, "MAX_REMEMBERED", 3)
     memory = Memory()
     for n in (1, 2, 3, 1, 4, 5):
         memory.remember(n.to_bytes(8), ISSUED, NOON)

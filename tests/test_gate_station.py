@@ -17,7 +17,8 @@ from world import NOON, VENUE_ID, World, fixed_key, make_world
 
 from api.gate.display import JsonDisplay, PlainDisplay
 from api.gate.errors import TrustFileError
-from api.gate.journal import Journal, read_visits
+from api.gate.journal import Journal
+from api.gate.reading import read_visits
 from api.gate.station import CONFIRM_WITHIN, Station, read_lines
 from api.gate.trust_file import TrustFile
 from codes import payload

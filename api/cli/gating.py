@@ -42,7 +42,9 @@ def run(options: argparse.Namespace) -> int:
             f"日志末尾有 {journal.torn} 字节没有写完（上次未正常关闭），已移到 {journal.torn_file}；其他记录完好"
         )
     with _without_echo():
-        Station(venue.id, trust, journal).run(read_lines(sys.stdin.buffer), clock, display)
+        station = Station(venue.id, trust, journal)
+        station.tidy(display)
+        station.run(read_lines(sys.stdin.buffer), clock, display)
     journal.close()
     return 0
 

@@ -19,26 +19,16 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from api.gate.errors import HandInError, cause_of
-from api.gate.files import replace_file
-from api.gate.journal import Header, read_visits, settle
+from api.gate.errors import HandInError
+from api.gate.mark import BATCH_VISITS, Mark, read_mark, write_mark
+from api.gate.reading import read_visits, settle
 from verifier.visit import Visit
 
-BATCH_VISITS = 500
 TIMEOUT_SECONDS = 30
 TOKEN_VARIABLE = "SUIZHENG_TOKEN"  # noqa: S105 the name of a variable, not a secret
 
 _MAX_ANSWER_BYTES = 1 << 20
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """How far a journal was handed in. accepted: highest sequence; pending: last sequence of a batch that was begun."""
-
-    gate: str
-    accepted: int = 0
-    pending: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +62,16 @@ def hand_in(
     accepted before that stays accepted.
     """
     header, _ = read_visits(journal, 0)
-    mark = _read_mark(journal, header)
+    mark = read_mark(journal, header.gate)
     visits = read_visits(journal, mark.accepted)[1]
     progress = Progress(0, 0, mark.accepted)
     while batch := list(_next_batch(visits, mark)):
         last = batch[-1]
         settle(journal)
-        _write_mark(journal, Mark(header.gate, mark.accepted, last.sequence))
+        write_mark(journal, Mark(header.gate, mark.accepted, last.sequence))
         _send(server, header.venue, token, batch)
         mark = Mark(header.gate, last.sequence)
-        _write_mark(journal, mark)
+        write_mark(journal, mark)
         progress = Progress(progress.visits + len(batch), progress.batches + 1, last.sequence)
         report(progress)
     return progress
@@ -160,39 +150,3 @@ def _refused(error: urllib.error.HTTPError) -> NoReturn:
     if error.code in (408, 425, 429) or error.code >= 500 or said.get("reason") == "idempotency_key_in_use":
         raise HandInError("busy", f"服务器暂时不能接收（{answer}）；记录仍在本机，请稍后重试") from error
     raise HandInError("refused", f"服务器拒绝接收（{answer}）；记录仍在本机") from error
-
-
-def _mark_file(journal: Path) -> Path:
-    return journal.with_name(journal.name + ".handed-in")
-
-
-def _read_mark(journal: Path, header: Header) -> Mark:
-    """The journal's mark; a fresh one where there is none, or where the mark is of a journal that stood here before."""
-    path = _mark_file(journal)
-    try:
-        value = orjson.loads(path.read_bytes())
-        mark = Mark(value["gate"], value["accepted"], value["pending"])
-    except FileNotFoundError:
-        return Mark(header.gate)
-    except OSError as error:
-        raise HandInError("unreadable", f"无法读取 {path}：{cause_of(error)}") from error
-    except (ValueError, TypeError, KeyError):
-        # Sent again from the first visit on: the registry knows them.
-        return Mark(header.gate)
-    return mark if mark.gate == header.gate and _is_sound(mark) else Mark(header.gate)
-
-
-def _is_sound(mark: Mark) -> bool:
-    pending = mark.pending
-    return (
-        type(mark.accepted) is int
-        and mark.accepted >= 0
-        and (pending is None or (type(pending) is int and 0 < pending - mark.accepted <= BATCH_VISITS))
-    )
-
-
-def _write_mark(journal: Path, mark: Mark) -> None:
-    replace_file(
-        _mark_file(journal),
-        orjson.dumps({"gate": mark.gate, "accepted": mark.accepted, "pending": mark.pending}),
-    )

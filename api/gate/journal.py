@@ -1,72 +1,33 @@
 """The journal of a gate: a local file of hash-chained lines, on the disk before anybody sees the decision.
 
-Line 1 names the gate and the venue; every other line is a visit (verifier.visit). A file that a kill or a power cut
-left with a torn last line is mended at the next start: the torn bytes go into FILE.torn and are reported.
+Line 1 names the gate and the venue (api.gate.header); every other line is a visit (verifier.visit), after the replay
+memory where visits were dropped. A file that a kill or a power cut left with a torn last line is mended at the next
+start: the torn bytes go into FILE.torn and are reported.
 """
 
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import sys
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 from api.gate.errors import JournalError, cause_of
 from api.gate.files import sync_folder
-from verifier import canonical, times
-from verifier.admission import Admitted, Decision
+from api.gate.header import BEGINNING, Header, Past, read_memory
+from api.gate.memory import Memory
+from api.gate.reading import altered, check_next, digest_of, lines_of
+from verifier.admission import Decision
 from verifier.errors import InclusionError, MalformedError, VerificationError
 from verifier.visit import Visit
 
-FORMAT = "suizheng-journal/1"
-MAX_REMEMBERED = 200_000
-"""Codes in the replay memory: more than one gate admits in the longest anti-passback window, a day at 2 a second."""
-
-_MAX_LINE_BYTES = 2048
 _MAX_TORN_BYTES = 1 << 20
-_BEGINNING = f'{{"format":"{FORMAT}",'.encode()
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """The first line: who writes this journal."""
-
-    gate: str
-    venue: str
-    opened_at: datetime
-
-    def to_bytes(self) -> bytes:
-        """The line without its end."""
-        return canonical.canonicalise(
-            {"format": FORMAT, "gate": self.gate, "opened_at": times.to_text(self.opened_at), "venue": self.venue}
-        )
-
-    @classmethod
-    def from_bytes(cls, line: bytes) -> Header:
-        """The inverse of `to_bytes`. Raises MalformedError."""
-        value: Any = canonical.parse_canonical(line)
-        if not isinstance(value, dict) or value.keys() != {"format", "gate", "opened_at", "venue"}:
-            raise MalformedError("wrong_fields", "文件不是闸口日志")
-        if value["format"] != FORMAT or not all(isinstance(value[name], str) for name in ("gate", "venue")):
-            raise MalformedError("unknown_version", "闸口日志的格式版本不受支持")
-        return cls(value["gate"], value["venue"], times.from_text(value["opened_at"]))
-
-
-class Memory(OrderedDict[bytes, Admitted]):
-    """Which codes opened this gate, newest last; the oldest are forgotten over MAX_REMEMBERED."""
-
-    def remember(self, code_id: bytes, issued_at: datetime, admitted_at: datetime) -> None:
-        """Take note of an admission."""
-        self[code_id] = Admitted(issued_at, admitted_at)
-        self.move_to_end(code_id)
-        if len(self) > MAX_REMEMBERED:
-            self.popitem(last=False)
+_FLAGS = os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 
 class Journal:
@@ -89,12 +50,14 @@ class Journal:
         self._previous = b""
         self._end = 0
         self._is_dirty = False
+        self._is_name_safe = True
         try:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o600)
+            self._file = os.open(path, os.O_CREAT | _FLAGS, 0o600)
         except OSError as error:
             raise JournalError("unwritable", f"无法打开闸口日志 {path}：{cause_of(error)}") from error
         try:
             _lock(self._file, path)
+            _part_of(path).unlink(missing_ok=True)
             self.header = self._replay(venue) or self._begin(Header(draw(8).hex(), venue, at))
         except OSError as error:
             os.close(self._file)
@@ -129,7 +92,7 @@ class Journal:
 
     def _begin(self, header: Header) -> Header:
         self._append(header.to_bytes())
-        self._previous = _digest(header.to_bytes())
+        self._previous = header.digest
         # The name of a new file is only safe once its folder is.
         sync_folder(self.path.parent)
         return header
@@ -137,6 +100,7 @@ class Journal:
     def _append(self, line: bytes) -> None:
         data = line + b"\n"
         try:
+            self._make_name_safe()
             # Half a line from a write that failed must not stand before this one.
             if self._is_dirty:
                 os.ftruncate(self._file, self._end)
@@ -149,8 +113,56 @@ class Journal:
         self._is_dirty = False
         self._end += len(data)
 
+    def drop(self, through: int) -> None:
+        """Forget the visits up to this one, which the registry has, and nothing that decides about the next.
+
+        The file is replaced in one step by one that is on the disk already and locked: whatever is killed when, the
+        journal is the one from before or the one from after. Raises JournalError; then it is as it was.
+        """
+        part = _part_of(self.path)
+        try:
+            digest, rest = self._after(through)
+            memory = self.memory.to_lines()
+            past = Past(through, digest, self.newest_at, self.trust_version, len(self.memory), digest_of(memory))
+            header = replace(self.header, past=past)
+            data = b"\n".join((header.to_bytes(), memory + rest))
+            fresh = os.open(part, os.O_CREAT | os.O_TRUNC | _FLAGS, 0o600)
+            try:
+                _lock(fresh, part)
+                _write_all(fresh, data)
+                os.fsync(fresh)
+                part.replace(self.path)
+            except BaseException:
+                os.close(fresh)
+                part.unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            raise JournalError("unwritable", f"无法整理闸口日志 {self.path}：{cause_of(error)}") from error
+        os.close(self._file)
+        self._file, self._end, self._is_dirty, self._is_name_safe = fresh, len(data), False, False
+        self.header = header
+        try:
+            self._make_name_safe()
+        except OSError as error:
+            raise JournalError("unwritable", f"无法整理闸口日志 {self.path}：{cause_of(error)}") from error
+
+    def _after(self, through: int) -> tuple[bytes, bytes]:
+        """The digest of that visit's line, and all whole lines after it."""
+        with self.path.open("rb") as file:
+            first = 1 + (self.header.past.remembered if self.header.past else 0)
+            place = 0
+            for line in islice(file, first + through - self.header.sequence):
+                place += len(line)
+            return digest_of(line[:-1]), file.read(self._end - place)
+
+    def _make_name_safe(self) -> None:
+        """What is written under a name that the disk does not know yet would be lost with it."""
+        if not self._is_name_safe:
+            sync_folder(self.path.parent)
+            self._is_name_safe = True
+
     def _take(self, visit: Visit, line: bytes) -> None:
-        self._previous = _digest(line)
+        self._previous = digest_of(line)
         self.sequence = visit.sequence
         self.trust_version = max(self.trust_version, visit.trust_version)
         if visit.admitted and visit.code_id is not None and visit.code_issued_at is not None:
@@ -160,24 +172,36 @@ class Journal:
     def _replay(self, venue: str) -> Header | None:
         """Rebuild what this object knows from the file; None where there is no whole first line."""
         header: Header | None = None
+        number = 0
         with self.path.open("rb") as file:
-            for number, line in enumerate(_lines(file), 1):
+            for line in lines_of(file):
+                number += 1
                 try:
                     if header is None:
                         header = self._replay_header(line, venue)
+                        number += self._recall(file, header)
                     else:
                         self._replay_visit(line, header.gate)
                 except MalformedError as error:
                     self._set_aside(self._torn_end(line + file.read(_MAX_TORN_BYTES), number, error))
                     break
                 except InclusionError as error:
-                    raise self._altered(number, error) from error
+                    raise altered(self.path, number, error) from error
                 self._end += len(line)
         return header
 
+    def _recall(self, file: BinaryIO, header: Header) -> int:
+        """What is known from visits that are not in the file any more; the number of lines it takes."""
+        lines = read_memory(file, header)
+        if header.past is not None:
+            self.memory.recall(lines)
+            self.newest_at, self.trust_version = header.past.newest_at, header.past.trust_version
+            self._end += sum(map(len, lines))
+        return len(lines)
+
     def _replay_header(self, line: bytes, venue: str) -> Header:
         # Never cut a file of somebody else's that was named by mistake.
-        if not (line.startswith(_BEGINNING) or _BEGINNING.startswith(line)):
+        if not (line.startswith(BEGINNING) or BEGINNING.startswith(line)):
             raise JournalError("not_a_journal", f"{self.path} 不是闸口日志；请用 --journal 指定另一个文件")
         if not line.endswith(b"\n"):
             raise MalformedError("torn", "行不完整")
@@ -186,27 +210,21 @@ class Journal:
             raise JournalError(
                 "other_venue", f"闸口日志 {self.path} 属于另一场所 {header.venue}；请用 --journal 指定另一个文件"
             )
-        self._previous = _digest(line[:-1])
+        self.sequence, self._previous = header.sequence, header.digest
         return header
 
     def _replay_visit(self, line: bytes, gate: str) -> None:
         if not line.endswith(b"\n"):
             raise MalformedError("torn", "行不完整")
         visit = Visit.from_bytes(line[:-1])
-        _check_next(visit, gate, self.sequence, self._previous)
+        check_next(visit, gate, self.sequence, self._previous)
         self._take(visit, line[:-1])
 
     def _torn_end(self, end: bytes, number: int, error: VerificationError) -> bytes:
         """The end of the file from a line that cannot be read, if that was its last line: only that one can be torn."""
         if b"\n" in end[:-1] or len(end) >= _MAX_TORN_BYTES:
-            raise self._altered(number, error) from error
+            raise altered(self.path, number, error) from error
         return end
-
-    def _altered(self, number: int, error: VerificationError) -> JournalError:
-        return JournalError(
-            "altered",
-            f"闸口日志 {self.path} 第 {number} 行被改动：{error.message}。请保留该文件备查，并用 --journal 另起一份",
-        )
 
     def _set_aside(self, torn: bytes) -> None:
         """Keep the torn bytes elsewhere, then cut them off. A kill in between repeats both, and loses nothing."""
@@ -220,64 +238,6 @@ class Journal:
         self.torn = len(torn)
 
 
-def read_visits(path: Path, after: int) -> tuple[Header, Iterator[Visit]]:
-    """The header and the complete visits with a sequence above `after`, while the gate may be writing more.
-
-    What is read may not be on the disk yet: `settle` before telling others about it.
-    Raises JournalError for a file that is no journal, and where the chain is broken.
-    """
-    try:
-        with path.open("rb") as file:
-            header = Header.from_bytes(file.readline(_MAX_LINE_BYTES)[:-1])
-    except OSError as error:
-        raise JournalError("unreadable", f"无法读取闸口日志 {path}：{cause_of(error)}") from error
-    except MalformedError as error:
-        raise JournalError("not_a_journal", f"{path} 不是闸口日志：{error.message}") from error
-    return header, _visits(path, after)
-
-
-def settle(path: Path) -> None:
-    """Everything that could be read from the file so far is on the disk when this returns."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def _visits(path: Path, after: int) -> Iterator[Visit]:
-    with path.open("rb") as file:
-        line = file.readline(_MAX_LINE_BYTES)
-        gate, sequence, previous = Header.from_bytes(line[:-1]).gate, 0, _digest(line[:-1])
-        for line in _lines(file):
-            # The gate is writing this one.
-            if not line.endswith(b"\n"):
-                return
-            try:
-                visit = Visit.from_bytes(line[:-1])
-                _check_next(visit, gate, sequence, previous)
-            except (MalformedError, InclusionError) as error:
-                raise JournalError(
-                    "altered", f"闸口日志 {path} 第 {sequence + 2} 行被改动：{error.message}；请保留该文件备查"
-                ) from error
-            sequence, previous = visit.sequence, _digest(line[:-1])
-            if sequence > after:
-                yield visit
-
-
-def _check_next(visit: Visit, gate: str, sequence: int, previous: bytes) -> None:
-    if visit.gate != gate or visit.sequence != sequence + 1:
-        raise InclusionError("not_consecutive", f"通行记录 {visit.event_id} 之前有缺失")
-    if visit.previous != previous:
-        raise InclusionError("chain_broken", f"通行记录 {visit.event_id} 与前一条不相连")
-
-
-def _digest(line: bytes) -> bytes:
-    return hashlib.sha256(line).digest()
-
-
-def _lines(file: Any) -> Iterator[bytes]:
-    while line := file.readline(_MAX_LINE_BYTES):
-        yield line
-
-
 def _lock(file: int, path: Path) -> None:
     """One process for each journal: two would fork the chain. On Windows the operator sees to it."""
     if sys.platform != "win32":
@@ -286,4 +246,21 @@ def _lock(file: int, path: Path) -> None:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise JournalError("in_use", f"闸口日志 {path} 正被另一个闸口进程使用") from error
+            raise _in_use(path) from error
+        # Between its opening and this lock the file may have been replaced by a shorter one.
+        if not os.path.samestat(os.fstat(file), path.stat()):
+            raise _in_use(path)
+
+
+def _in_use(path: Path) -> JournalError:
+    return JournalError("in_use", f"闸口日志 {path} 正被另一个闸口进程使用")
+
+
+def _part_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.part")
+
+
+def _write_all(file: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(file, rest) :]

@@ -7,8 +7,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import BinaryIO, Protocol
 
-from api.gate.errors import JournalError
+from api.gate.errors import GateError, JournalError
 from api.gate.journal import Journal
+from api.gate.tidying import LOOK_EVERY, tidy
 from api.gate.trust_file import TrustFile
 from codes import payload
 from verifier import times
@@ -61,6 +62,19 @@ class Station:
                 display.notice(self._trust.problem or f"已换用信任包版本 {self._trust.bundle.content.version}")
             decision, visit = self.judge(line, clock())
             display.show(decision, visit, self._trust.bundle)
+            # After the door has its answer, so that nobody waits for it.
+            if visit is not None and visit.sequence % LOOK_EVERY == 0:
+                self.tidy(display)
+
+    def tidy(self, display: Display) -> None:
+        """Drop what was handed in long ago from the journal, and say so; the gate goes on if that fails."""
+        try:
+            dropped = tidy(self._journal)
+        except GateError as error:
+            display.notice(error.message)
+            return
+        if dropped:
+            display.notice(f"日志已整理：较早的 {dropped} 条记录均已上报，不再留在本机")
 
     def judge(self, typed: str, now: datetime) -> tuple[Decision, Visit | None]:
         """The decision on one typed line, and its visit, which is on the disk when this returns.
