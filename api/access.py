@@ -104,7 +104,7 @@ OPERATIONS: Mapping[str, Rule] = {
     "POST /api/v1/signatures/commit": Rule(may(REGISTRAR), limit_bytes=256 * _KIB, asks=True),
     "POST /api/v1/signatures/extracts/prepare": Rule(may(REGISTRAR), asks=True),
     "POST /api/v1/signatures/extracts/commit": Rule(may(REGISTRAR), limit_bytes=64 * _KIB, asks=True),
-    "GET /api/v1/proposals": Rule(may(ADMINISTRATOR, AUDITOR)),
+    "GET /api/v1/proposals": Rule(may(ADMINISTRATOR, AUDITOR, REGISTRAR)),
     "GET /api/v1/proposals/{proposal_id}": Rule(may(ADMINISTRATOR, AUDITOR, REGISTRAR)),
     "POST /api/v1/proposals/{proposal_id}/approve": _ADMINISTRATOR,
     "POST /api/v1/proposals/{proposal_id}/refuse": _ADMINISTRATOR,

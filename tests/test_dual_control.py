@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from registry_house import BUSINESS, CARE, House
+from registry_house import BUSINESS, CARE, MARKET, NOON, House
 from sqlalchemy import select
 
 from registry.accounts import control, tokens
@@ -18,6 +18,8 @@ from registry.departments import standing
 from registry.errors import AuthenticationError, InvalidDraftError, NotFoundError, NotPermittedError, TransitionError
 from registry.keys import own
 from registry.keys.service import KeyService
+from registry.keys.tables import KeyChallenge
+from registry.proposals import rules
 from registry.proposals import service as proposals
 from registry.proposals.actions import Applied
 from registry.proposals.tables import Proposal
@@ -36,6 +38,8 @@ CARE_SYSTEM = Actor("token:care", "system", CARE, frozenset(("registrar",)))
 
 class Office:
     """Administrators of a house, and what they do."""
+
+    own_kid: str
 
     def __init__(self, house: House, folder: Path) -> None:
         self.house, self.keys = house, KeyService(folder / "keys", house.engine)
@@ -277,6 +281,92 @@ def test_two_keys_proposed_for_the_same_department_do_not_follow_each_other_unse
     lite.approve(lite.first, waiting[0])
     with pytest.raises(TransitionError, match="proposal_stale"):
         lite.approve(lite.first, waiting[1])
+
+
+def wish(lite: Office, number: int, who: Actor = CARE_SYSTEM) -> Proposal:
+    """One of many wishes of a department about one key of its own."""
+    at = (NOON - timedelta(minutes=number + 1)).isoformat()
+    proposal = lite.change(who, "key.compromised", {"department": CARE, "kid": lite.own_kid, "compromised_at": at})
+    assert isinstance(proposal, Proposal)
+    return proposal
+
+
+@pytest.fixture
+def holding(lite: Office) -> Office:
+    """An office in which CARE signs itself."""
+    key = SoftwareKey.generate()
+    asked = lite.house.do(own.ask_for_proof, CARE, "ED25519", key.public.raw.hex(), None, None, who=CARE_SYSTEM)
+    lite.house.do(own.prove, CARE, asked.row.id, key.sign(asked.to_be_signed), who=CARE_SYSTEM)
+    lite.approve(lite.first, lite.change(CARE_SYSTEM, "key.own", {"department": CARE, "challenge_id": asked.row.id}))
+    lite.own_kid = key.public.kid.hex()
+    return lite
+
+
+def test_a_department_has_a_number_of_proposals_waiting_and_may_take_them_back(holding: Office) -> None:
+    colleague = Actor("token:colleague", "system", CARE, frozenset(("registrar",)))
+    waiting = [wish(holding, number) for number in range(rules.OPEN_OF_DEPARTMENT)]
+    for who in (CARE_SYSTEM, colleague):
+        with pytest.raises(TransitionError, match="too_many_proposals"):
+            wish(holding, 99, who)
+    # What waits already is still that proposal; an administrator, and a proposal that was taken back, make room.
+    assert wish(holding, 0).id == waiting[0].id
+    assert isinstance(holding.change(holding.first), Applied)
+    with pytest.raises(NotPermittedError, match="not_own_proposal"):
+        holding.house.do(proposals.withdraw, waiting[0].id, who=colleague)
+    holding.house.do(proposals.withdraw, waiting[0].id, who=CARE_SYSTEM)
+    assert wish(holding, 99, colleague)
+    # So does time.
+    holding.house.clock.pass_by(days=14)
+    assert wish(holding, 100)
+
+
+def test_proposing_and_taking_back_fills_the_record_at_a_bounded_rate(holding: Office) -> None:
+    for number in range(rules.A_DAY_OF_DEPARTMENT - 1):
+        holding.house.do(proposals.withdraw, wish(holding, number).id, who=CARE_SYSTEM)
+    with pytest.raises(TransitionError, match="too_many_proposals"):
+        wish(holding, 99)
+    holding.house.clock.pass_by(days=1)
+    assert wish(holding, 99)
+
+
+def test_an_administrator_has_room_for_setting_up_a_department(lite: Office) -> None:
+    lite.administrator("second")
+
+    def grant(number: int) -> Any:
+        day = (NOON.date() + timedelta(days=number)).isoformat()
+        return lite.change(lite.first, given={**SCOPE, "valid_from_on": day, "valid_to_on": day})
+
+    for number in range(rules.OPEN_OF_ADMINISTRATOR):
+        assert isinstance(grant(number), Proposal)
+    with pytest.raises(TransitionError, match="too_many_proposals"):
+        grant(rules.OPEN_OF_ADMINISTRATOR)
+
+
+def test_a_registrar_sees_what_they_proposed_themselves_and_nothing_else(holding: Office) -> None:
+    house = holding.house
+    mine = wish(holding, 1)
+    stranger = Actor("token:market", "system", MARKET, frozenset(("registrar",)))
+    assert [row.id for row in house.do(proposals.list_all, open_only=True, who=CARE_SYSTEM)] == [mine.id]
+    assert house.do(proposals.list_all, who=stranger) == []
+    assert mine.id in [row.id for row in house.do(proposals.list_all, who=holding.first)]
+
+
+def test_challenges_for_keys_are_bounded_and_forgotten(lite: Office) -> None:
+    house = lite.house
+
+    def ask() -> own.Asked:
+        public = SoftwareKey.generate().public.raw.hex()
+        asked: own.Asked = house.do(own.ask_for_proof, CARE, "ED25519", public, None, None, who=CARE_SYSTEM)
+        return asked
+
+    for _ in range(own.MAX_CHALLENGES):
+        ask()
+    with pytest.raises(TransitionError, match="too_many_challenges"):
+        ask()
+    house.clock.pass_by(hours=1)
+    last = ask()
+    ids = house.see(lambda work: list(work.session.scalars(select(KeyChallenge.id))))
+    assert ids == [last.row.id]
 
 
 def test_on_the_server_an_administrator_is_added_without_a_second_one_and_recorded(lite: Office) -> None:

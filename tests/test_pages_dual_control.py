@@ -90,6 +90,31 @@ def test_a_department_proves_its_key_and_an_administrator_admits_it(browser: Bro
         assert watched.complaints == []
 
 
+def test_a_registrar_sees_what_waits_and_takes_it_back(browser: Browser, house: Site) -> None:
+    zhou, key = opened(browser, house, "zhou", viewport=PHONE), SoftwareKey.generate()
+    page = zhou.page
+    page.goto("/signing-keys")
+    # Folded for who signs themselves already.
+    if not page.get_by_label("公钥").is_visible():
+        page.locator("main summary", has_text="登记").first.click()
+    page.get_by_label("公钥").fill(key.public.raw.hex())
+    page.get_by_role("button", name="下一步：证明持有").click()
+    asked = base64.b64decode(page.locator("#to-be-signed").inner_text())
+    page.locator("#f-signature").fill(base64.b64encode(key.sign(asked)).decode())
+    page.locator("#f-reason").fill("换一把，又不换了")
+    page.get_by_role("button", name="提交证明").click()
+    page.wait_for_url("**/signing-keys?*done=proposed*")
+    card = page.get_by_role("article").filter(has_text="换一把，又不换了")
+    expect(card).to_contain_text("待复核")
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    shoot(zhou, "own-waiting-phone")
+    card.get_by_role("button", name="撤回申请").press("Enter")
+    page.wait_for_url("**/signing-keys?*done=proposal_withdrawn*")
+    expect(page.get_by_role("article").filter(has_text="换一把，又不换了")).to_have_count(0)
+    zhou.context.close()
+    assert zhou.complaints == []
+
+
 def test_with_two_administrators_one_proposes_and_the_other_decides(browser: Browser, house: Site) -> None:
     with house.services.registry.begin(REGISTRY) as work:
         accounts.create_staff(work, "second", "吴启", ["administrator"], None, password=PASSWORD)

@@ -97,7 +97,7 @@ def changing(
 def list_proposals(
     call: OfCall, open_only: Annotated[bool, Query(alias="open", description="只看待复核的")] = False
 ) -> Proposals:
-    """新的在前；待复核的以先提出的在前。"""
+    """新的在前；待复核的以先提出的在前。登记员只看到自己提出的。"""
 
     def ask(work: Work) -> Proposals:
         items = [shown(work, row) for row in service.list_all(work, open_only=open_only)]

@@ -83,6 +83,7 @@ PAGE_ACCESS: Final[Mapping[str, Rule]] = {
     "POST /signing-keys/proof": _posting(may(ADMINISTRATOR, REGISTRAR)),
     "POST /signing-keys/end": _posting(may(ADMINISTRATOR, REGISTRAR)),
     "POST /signing-keys/service": _posting(_ADMINISTRATOR),
+    "POST /signing-keys/withdraw": _posting(may(ADMINISTRATOR, REGISTRAR)),
     "GET /proposals": Rule(may(ADMINISTRATOR, AUDITOR)),
     "POST /proposals/{proposal_id}/approve": _posting(_ADMINISTRATOR),
     "POST /proposals/{proposal_id}/refuse": _posting(_ADMINISTRATOR),

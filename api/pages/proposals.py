@@ -98,6 +98,12 @@ def _decide(request: Request, call: Call, proposal_id: str, done: str, act: Call
     return go("/proposals", done=done)
 
 
+def own_waiting(work: Work, t: Texts) -> list[ProposalCard]:
+    """What the reader proposed and nobody decided yet."""
+    words = _Words.read(work, t)
+    return [words.card(work, row) for row in service.list_own(work, open_only=True)]
+
+
 def _again(request: Request, call: Call, proposal_id: str, refused: Exception) -> Response:
     if isinstance(refused, NotFoundError):
         raise refused

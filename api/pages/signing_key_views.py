@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from api.pages.proposal_views import ProposalCard
 from api.pages.views import Option, ProblemView, Tone
 
 
@@ -39,6 +40,7 @@ class SigningKeysPage:
     """Who signs for a department, and with which keys. place: the form that was refused, with what was sent.
 
     departments: to choose from, for administrators. may_hold: not the department that runs this registry.
+    waiting: what the reader proposed and an administrator has not decided yet.
     """
 
     department: str
@@ -55,3 +57,4 @@ class SigningKeysPage:
     sent: Mapping[str, str] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
     problem: ProblemView | None = None
+    waiting: Sequence[ProposalCard] = ()

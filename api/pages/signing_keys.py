@@ -15,7 +15,7 @@ from api.http.own_keys import check_own, kid_in, signature_in
 from api.pages import times, wording
 from api.pages.forms import Form, get_form
 from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
-from api.pages.proposals import wish
+from api.pages.proposals import own_waiting, wish
 from api.pages.rendering import go, show, texts_for
 from api.pages.signing_key_views import AskedKey, OwnKeyLine, SigningKeysPage
 from api.pages.texts import Texts
@@ -25,6 +25,7 @@ from registry.errors import FieldError, InvalidDraftError, NotFoundError
 from registry.keys import own
 from registry.keys.rules import OWN_VAULT
 from registry.keys.tables import KeyRow
+from registry.proposals import service as proposals
 from registry.proposals.rules import check_reason
 from registry.signing import service as signing
 from registry.work import Work
@@ -103,6 +104,17 @@ def return_to_service(request: Request, call: OfCall, form: OfForm) -> Response:
     return _try(request, call, form, "service", act)
 
 
+@router.post("/signing-keys/withdraw")
+def withdraw(request: Request, call: OfCall, form: OfForm) -> Response:
+    """撤回自己的申请。"""
+
+    def act(code: str, _: Texts) -> Response:
+        call.write(lambda work: proposals.withdraw(work, form.text("proposal_id")))
+        return _went(code, "proposal_withdrawn")
+
+    return _try(request, call, form, "withdraw", act)
+
+
 def _department(call: Call, named: str) -> str:
     """The department that was named; else the actor's own, or the one that runs this registry."""
     return named or call.known.actor.department or call.read(lambda work: departments.operator(work).code)
@@ -164,6 +176,7 @@ def _page(
             suites=[("ED25519", "Ed25519"), ("ES256", "ES256 (P-256)"), ("SM2", "SM2")], asked=asked or again,
             place=place, sent={name: form.text(name) for name in _SENT} if form else {},
             errors=field_errors(refused, t) if refused else {}, problem=problem_view(refused, t) if refused else None,
+            waiting=[] if administers else own_waiting(work, t),
         )  # fmt: skip
 
     return call.read(ask)

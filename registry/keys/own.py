@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Table, and_, func, insert, or_, select, update
+from sqlalchemy import Table, and_, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from registry.departments.tables import Department
@@ -34,6 +34,8 @@ from verifier.suites import PublicKey, Suite, public_key
 
 _KEYS: Table = KeyRow.__table__  # type: ignore[assignment]
 CHALLENGE_LASTS = timedelta(hours=1)
+#: How many of them a department may ask for in that time.
+MAX_CHALLENGES = 20
 #: Keys change over so long after the decision, so that no transaction that knows the old one only signs beyond its end.
 CHANGES_OVER_AFTER = timedelta(seconds=2)
 MAX_REASON_CHARACTERS = 200
@@ -61,7 +63,7 @@ def ask_for_proof(
     """A challenge for a key; it can be answered for an hour. suite: name; public: hex.
 
     Raises InvalidDraftError, NotFoundError (department), NotPermittedError (the department that runs this registry),
-    DuplicateError (the key is known already: a key is registered once and for one owner).
+    DuplicateError (the key is known already: a key is registered once and for one owner), TransitionError (too many).
     """
     key = _parse(suite, public)
     _check_may_hold(work, department)
@@ -69,6 +71,7 @@ def ask_for_proof(
     begins, ends = rules.next_second(valid_from or work.at), None if valid_to is None else rules.whole_second(valid_to)
     if ends is not None and (ends <= begins or ends <= work.at):
         raise InvalidDraftError([FieldError("valid_to", "ends_before_it_begins", "截止时间应晚于起始时间和现在。")])
+    _check_room(work, department)
     row = KeyChallenge(
         id=new_id_text(work.at, work.draw), department=department, suite=int(key.suite), public=key.raw,
         nonce=work.draw(key_possession.NONCE_BYTES), valid_from=begins, valid_to=ends, asked_by=work.actor.id,
@@ -77,6 +80,17 @@ def ask_for_proof(
     work.session.add(row)
     work.session.flush()
     return Asked(row, key_possession.to_be_signed(_challenge(row), key))
+
+
+def _check_room(work: Work, department: str) -> None:
+    """Forget what nobody answered in time. Raises TransitionError where the department asked too often."""
+    asked = KeyChallenge.department == department
+    unanswered = asked & KeyChallenge.proof.is_(None) & (KeyChallenge.expires_at <= work.at)
+    work.session.execute(delete(KeyChallenge).where(unanswered))
+    live = select(func.count()).where(asked, KeyChallenge.expires_at > work.at)
+    if (work.session.scalar(live) or 0) >= MAX_CHALLENGES:
+        message = f"本部门一小时内已申请登记 {MAX_CHALLENGES} 次，请一小时后再申请，或答复已有的请求。"
+        raise TransitionError("full", "ask", message, "too_many_challenges")
 
 
 def asked_for(work: Work, department: str, challenge_id: str) -> Asked | None:

@@ -10,6 +10,12 @@ from registry.errors import FieldError, InvalidDraftError, NotPermittedError, Tr
 LASTS = timedelta(days=14)
 MAX_REASON_CHARACTERS = 200
 OPEN = "open"
+#: Proposals that may wait at once. An administrator sets up a department at one sitting; a department has few keys.
+OPEN_OF_ADMINISTRATOR = 200
+OPEN_OF_DEPARTMENT = 10
+#: What a department may propose in a day, taken back or not: the record of decisions must stay readable.
+A_DAY_OF_DEPARTMENT = 30
+DAY = timedelta(days=1)
 
 
 def check_reason(reason: str, *, required: bool) -> str:
@@ -19,6 +25,18 @@ def check_reason(reason: str, *, required: bool) -> str:
         message = f"请填写理由，1 至 {MAX_REASON_CHARACTERS} 个字。"
         raise InvalidDraftError([FieldError("reason", "wrong_length", message)])
     return text
+
+
+def check_room(waiting: int, lately: int, *, is_administrator: bool) -> None:
+    """Raises TransitionError where as many wait, or were proposed within a day, as may."""
+    most = OPEN_OF_ADMINISTRATOR if is_administrator else OPEN_OF_DEPARTMENT
+    if waiting >= most:
+        whose = "您" if is_administrator else "本部门"
+        message = f"{whose}待复核的申请已有 {waiting} 项，不能再提出；请先撤回不需要的，或等管理员办理。"
+        raise TransitionError("full", "propose", message, "too_many_proposals")
+    if not is_administrator and lately >= A_DAY_OF_DEPARTMENT:
+        message = f"本部门一天之内已提出 {lately} 项申请，请明天再提。"
+        raise TransitionError("full", "propose", message, "too_many_proposals")
 
 
 def shown_state(state: str, expires_at: datetime, at: datetime) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from sqlalchemy import select
+from sqlalchemy import Select, func, select
 
 from registry.accounts import control
 from registry.accounts.tables import ApiToken
@@ -31,7 +31,7 @@ def change(work: Work, action: str, arguments: Arguments, reason: str, keys: Key
     An administrator acts alone as long as there was never a second one; what a department asks for always waits for an
     administrator. An open proposal of the same content by the same actor is that proposal. What the change itself would
     refuse is refused now. Raises InvalidDraftError (no reason where one is needed), NotPermittedError, and what the
-    change itself raises.
+    change itself raises; TransitionError (too_many_proposals).
     """
     is_binding = control.observe(work)
     is_administrator = work.actor.has_role(control.ADMINISTRATOR)
@@ -45,11 +45,13 @@ def change(work: Work, action: str, arguments: Arguments, reason: str, keys: Key
     proposal = Proposal(
         id=new_id_text(work.at, work.draw), action=action, arguments=given, before=before, after=after, reason=text,
         proposed_by=work.actor.id, proposed_at=work.at, expires_at=work.at + rules.LASTS, state=rules.OPEN,
+        department=None if is_administrator else work.actor.department,
     )  # fmt: skip
     if waits:
         same = _same(work, proposal)
         if same is not None:
             return same
+        _check_room(work, is_administrator=is_administrator)
         if not kind.draws:
             tried = work.session.begin_nested()
             kind.apply(work, given, keys)
@@ -99,11 +101,33 @@ def get(work: Work, proposal_id: str) -> Proposal:
 
 
 def list_all(work: Work, *, open_only: bool = False) -> list[Proposal]:
-    """The newest proposals; or those that can be decided now, the oldest first."""
+    """The newest proposals that the actor may see; or those of them that can be decided now, the oldest first."""
+    if work.actor.has_role(control.ADMINISTRATOR, "auditor"):
+        return _listed(work, select(Proposal), open_only=open_only)
+    return list_own(work, open_only=open_only)
+
+
+def list_own(work: Work, *, open_only: bool = False) -> list[Proposal]:
+    """`list_all` of what the actor proposed."""
+    return _listed(work, select(Proposal).where(Proposal.proposed_by == work.actor.id), open_only=open_only)
+
+
+def _listed(work: Work, found: Select[tuple[Proposal]], *, open_only: bool) -> list[Proposal]:
     if open_only:
-        waiting = select(Proposal).where(Proposal.state == rules.OPEN, Proposal.expires_at > work.at)
-        return list(work.session.scalars(waiting.order_by(Proposal.id).limit(LISTED)))
-    return list(work.session.scalars(select(Proposal).order_by(Proposal.id.desc()).limit(LISTED)))
+        found = found.where(Proposal.state == rules.OPEN, Proposal.expires_at > work.at).order_by(Proposal.id)
+    else:
+        found = found.order_by(Proposal.id.desc())
+    return list(work.session.scalars(found.limit(LISTED)))
+
+
+def _check_room(work: Work, *, is_administrator: bool) -> None:
+    # Nobody else proposes meanwhile: `control.observe` lets one through at a time.
+    actor = work.actor
+    of_one = Proposal.proposed_by == actor.id if is_administrator else Proposal.department == actor.department
+    counted = select(func.count()).where(of_one)
+    waiting = work.session.scalar(counted.where(Proposal.state == rules.OPEN, Proposal.expires_at > work.at)) or 0
+    lately = work.session.scalar(counted.where(Proposal.proposed_at > work.at - rules.DAY)) or 0
+    rules.check_room(waiting, lately, is_administrator=is_administrator)
 
 
 def is_stale(work: Work, proposal: Proposal) -> bool:

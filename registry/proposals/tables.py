@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Index, String
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from registry.database import Base, IdText, Json, UtcDateTime
@@ -18,6 +18,8 @@ class Proposal(Base):
     __table_args__ = (
         CheckConstraint("state IN ('open', 'approved', 'refused', 'withdrawn', 'alone')", name="state"),
         Index("ix_proposals_state", "state", "id"),
+        Index("ix_proposals_proposed_by", "proposed_by", "state"),
+        Index("ix_proposals_department", "department", "proposed_at"),
     )
 
     id: Mapped[str] = mapped_column(IdText, primary_key=True)
@@ -28,6 +30,8 @@ class Proposal(Base):
     after: Mapped[Any] = mapped_column(Json)
     reason: Mapped[str] = mapped_column(String(200))
     proposed_by: Mapped[str] = mapped_column(String(64))
+    #: Of whoever proposed it; None for administrators.
+    department: Mapped[str | None] = mapped_column(ForeignKey("departments.code"))
     proposed_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     #: `alone`: carried out at once, while there was no second administrator.
