@@ -95,7 +95,7 @@ def measured(database: str) -> Measured:
         try:
             mine, importer_mb, server_mb = _import(server, files)
         finally:
-            server.kill()
+            server.close()
         insert = (_sqlite_rows if database == "sqlite" else _postgres_rows)(url, bare)
         theirs = [seconds(partial(_bare, path, insert)) for path in files]
     return Measured(list(zip(mine, theirs, strict=True)), importer_mb, server_mb)
@@ -148,8 +148,7 @@ def _watching(server: Server) -> Iterator[Callable[[], tuple[float, float]]]:
 
     def watch() -> None:
         while not ended.wait(0.25):
-            assert server.process is not None
-            for place, pid in enumerate((server.importer, server.process.pid)):
+            for place, pid in enumerate((server.importer, server.pid)):
                 peaks[place] = max(peaks[place], _peak_mb(pid))
 
     thread = threading.Thread(target=watch, daemon=True)

@@ -1,4 +1,8 @@
-"""A whole server as a process of its own, to be killed: prints the first password (or "-") and serves until then."""
+"""Servers to be killed: each line of the input starts one, forked from this process, which has loaded everything.
+
+One at a time. Each says `serving PID PASSWORD` (the first password, or "-"), and when it has ended this process says
+`ended SIGNAL`, or `ended 0` where none ended it.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +18,22 @@ from api.app import create_app
 from api.composition import compose
 from api.settings import Settings
 
-if __name__ == "__main__":
-    settings = Settings.from_environment(os.environ)
+
+def serve(settings: Settings) -> None:
     services = compose(settings)
-    print(services.first_password or "-", flush=True)
+    print(f"serving {os.getpid()} {services.first_password or '-'}", flush=True)
     uvicorn.run(create_app(services), host="127.0.0.1", port=settings.port, log_level="warning", access_log=False)
+
+
+if __name__ == "__main__":
+    given = Settings.from_environment(os.environ)
+    for _ in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            try:
+                serve(given)
+            finally:
+                sys.stderr.flush()
+                os._exit(0)
+        _, status = os.waitpid(child, 0)
+        print(f"ended {os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0}", flush=True)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import kill_tally
 from chain_world import ORIGIN, REGISTRY, MovingClock, drawing, uniform_proof, uniform_root
 from forking import run_forked
 
@@ -68,7 +69,10 @@ def die_at(folder: Path, moment: int, speak: Path) -> int:
 
     status = run_forked(life)
     assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, f"the process failed with {status}"
-    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+    if not os.WIFSIGNALED(status):
+        return 0
+    kill_tally.count("chain", os.WTERMSIG(status), drawn=False)
+    return os.WTERMSIG(status)
 
 
 def _count_moments(last: int) -> None:

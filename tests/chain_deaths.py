@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import kill_tally
 from forking import wait_for
 
 from chain.outbox import Outbox
@@ -44,37 +45,46 @@ def fork(life: Callable[[Say], None], spoken: Path) -> int:
     return child
 
 
-def end(child: int) -> int:
+def end(child: int, area: str, *, writing: bool) -> int:
     """The signal that ended a child; 0 if its life was over before. Raises AssertionError if it failed by itself."""
     status = wait_for(child)
     if status is None:
+        # It stood still, which is no life to be killed in.
         return int(signal.SIGKILL)
     if os.WIFSIGNALED(status):
+        kill_tally.count(area, os.WTERMSIG(status), drawn=True, writing=writing)
         return os.WTERMSIG(status)
     assert os.WEXITSTATUS(status) == 0, "the process failed by itself"
     return 0
 
 
-def kill_after(child: int, seconds: float) -> int:
-    """Kill a child so long after it began."""
+def kill_after(child: int, seconds: float, area: str) -> int:
+    """Kill a child so long after it began, unless it died inside a commit before."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    while not (has_ended := _has_ended(child)) and time.monotonic() < deadline:
         time.sleep(max(0.0, min(0.002, deadline - time.monotonic())))
-    os.kill(child, signal.SIGKILL)
-    return end(child)
+    if not has_ended:
+        os.kill(child, signal.SIGKILL)
+    return end(child, area, writing=has_ended)
 
 
-def die_inside_commits(chance: float, seed: int) -> None:
+def _has_ended(child: int) -> bool:
+    """Whether it has, leaving it to be waited for."""
+    return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def die_inside_commits(probability: float, draws: random.Random) -> None:
     """From now on, in this process: any commit of the chain or the outbox may be the last, and end in its middle."""
-    random_source = random.Random(seed)
 
     def watch(owner: type, name: str) -> None:
         act = getattr(owner, name)
 
         def watched(self: Any, *arguments: Any, **more: Any) -> Any:
-            if random_source.random() < chance:
-                self._connection.set_progress_handler(_die, random_source.randint(1, 120))
-            return act(self, *arguments, **more)
+            if draws.random() < probability:
+                self._connection.set_progress_handler(_die, draws.randint(1, 120))
+            answer = act(self, *arguments, **more)
+            self._connection.set_progress_handler(None, 0)
+            return answer
 
         setattr(owner, name, watched)
 

@@ -14,6 +14,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from postgres_cluster import is_installed, make_postgres_database, running_cluster
 
+pytest_plugins = ["kill_tally"]
+
 # A law is not broken by a slow machine.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import signal
 import sys
@@ -24,6 +25,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import kill_tally
 from forking import run_forked
 from log_house import CARE, MARKET, NOON, Clock, check_log
 from sqlalchemy import Engine, func, select
@@ -73,7 +75,10 @@ WINDOW = Actor("window-care", "staff", CARE, frozenset(("window",)))
 TURNS = 2
 ROWS = 100
 PREPARED_ROWS = 90
+#: In the folder of a process: what it was about to do, or had done, when it killed itself.
+TOLD = "told"
 KILLS_FROM_OUTSIDE = 6
+_STATEMENTS = ("INSERT", "UPDATE", "DELETE")
 
 
 class Institution:
@@ -244,9 +249,10 @@ def _check_declared(institution: Institution) -> None:
 
 @dataclass
 class Moments:
-    """Counts what a process does to disk, database and chain, and ends it at the n-th; 0 is never."""
+    """Counts what a process does to disk, database and chain, and ends it at the n-th, telling its kind; 0 is never."""
 
     last: int = 0
+    told: Path | None = None
     passed: int = 0
 
     def __post_init__(self) -> None:
@@ -256,6 +262,8 @@ class Moments:
         self.passed += 1
         self.kinds.append(kind)
         if self.passed == self.last:
+            if self.told:
+                self.told.write_text(kind)
             os.kill(os.getpid(), signal.SIGKILL)
 
     def around(self, owner: Any, name: str, kind: str) -> None:
@@ -290,7 +298,7 @@ class Moments:
             verb, *words = statement.split(None, 2)
             table = words[-1].split()[0] if verb == "INSERT" else (words or [""])[0]
             answer = act(cursor, statement, parameters, context)
-            if verb in ("INSERT", "UPDATE", "DELETE"):
+            if verb in _STATEMENTS:
                 self.pass_one(f"{verb} {table}")
             return answer
 
@@ -313,10 +321,11 @@ class Runner:
         # In this process: what it loads and compiles on the way, every forked one has already.
         prepare(self._template, self._url(self._template))
 
-    def rehearse(self) -> list[str]:
-        """The kinds of all moments of one undisturbed life, in order."""
+    def rehearse(self) -> tuple[list[str], float]:
+        """The kinds of all moments of one undisturbed life, in order, and how many seconds it took."""
         folder = self._copy("rehearsal")
         moments = Moments()
+        begun = time.monotonic()
 
         def run() -> None:
             institution = Institution(folder, self._url(folder), hours=1)
@@ -325,22 +334,30 @@ class Runner:
             (folder / "moments.json").write_text(json.dumps(moments.kinds))
 
         assert self._in_child(run, folder) == 0
+        seconds = time.monotonic() - begun
         kinds: list[str] = json.loads((folder / "moments.json").read_text())
         self._drop(folder)
-        return kinds
+        return kinds, seconds
 
-    def kill_at(self, moment: int, again_at: int) -> dict[str, Any]:
+    def kill_at(self, moment: int, again_at: int, *, drawn: bool) -> dict[str, Any]:
         """Die at one moment, if `again_at` die again that far into the recovery, then examine."""
         folder = self._copy(f"moment-{moment}")
-        deaths = [lambda: self._live_and_die(folder, moment, hours=1)]
+        ended = [self._die_at(folder, moment, hours=1, drawn=drawn)]
         if again_at:
-            deaths.append(lambda: self._live_and_die(folder, again_at, hours=2))
-        return {"moment": moment, **self._examined(folder, [self._in_child(death, folder) for death in deaths])}
+            ended.append(self._die_at(folder, again_at, hours=2, drawn=True))
+        return {"moment": moment, **self._examined(folder, ended)}
 
-    def kill_after(self, seconds: float) -> dict[str, Any]:
+    def _die_at(self, folder: Path, moment: int, *, hours: int, drawn: bool) -> int:
+        ended = self._in_child(lambda: self._live_and_die(folder, moment, hours), folder)
+        if ended:
+            kill_tally.count("registry", ended, drawn=drawn, writing=is_amid_a_write((folder / TOLD).read_text()))
+        return ended
+
+    def kill_after(self, number: int, seconds: float) -> dict[str, Any]:
         """Be killed from outside, wherever the process is by then, amid a write or between two; then examine."""
-        folder = self._copy(f"after-{round(seconds * 1000)}")
+        folder = self._copy(f"after-{number}")
         ended = self._in_child(lambda: self._live_and_die(folder, 0, hours=1), folder, seconds)
+        kill_tally.count("registry", ended, drawn=True)
         return {"after": seconds, **self._examined(folder, [ended])}
 
     def _examined(self, folder: Path, signals: list[int]) -> dict[str, Any]:
@@ -355,7 +372,7 @@ class Runner:
         return {"signals": signals, "acknowledged": len(acknowledged), "status": status, "failure": failure}
 
     def _live_and_die(self, folder: Path, moment: int, hours: int) -> None:
-        moments = Moments(moment)
+        moments = Moments(moment, folder / TOLD)
         with (folder / "said").open("a", encoding="utf-8") as file:
 
             def said(kind: str, item: str) -> None:
@@ -426,27 +443,31 @@ def _database(folder: Path) -> str:
     return folder.name.replace("-", "_")
 
 
-def choose(kinds: list[str], count: int) -> list[int]:
-    """`count` moments (from 1): one of every kind if that many are asked for, the rest spread over the whole life."""
-    chosen = {kinds.index(kind) + 1 for kind in set(kinds)} if count > len(set(kinds)) else set()
-    missing = count - len(chosen)
+def is_amid_a_write(kind: str) -> bool:
+    """Whether something was written at such a moment and its fsync, rename or COMMIT had yet to come."""
+    return kind in ("before commit", "before fsync", "before rename", "before block") or kind.split()[0] in _STATEMENTS
+
+
+def choose(kinds: list[str], count: int, draws: random.Random) -> dict[int, bool]:
+    """`count` moments (from 1) and whether each was drawn: one of every kind if that many are asked for, then draws."""
+    chosen = {kinds.index(kind) + 1: False for kind in set(kinds)} if count > len(set(kinds)) else {}
     others = [moment for moment in range(1, len(kinds) + 1) if moment not in chosen]
-    chosen.update(others[number * len(others) // missing] for number in range(missing))
-    return sorted(chosen)
+    return chosen | dict.fromkeys(draws.sample(others, count - len(chosen)), True)
 
 
 def main(folder: Path, count: int, postgres: str | None) -> None:
     runner = Runner(folder, postgres)
     runner.prepare()
-    kinds = runner.rehearse()
-    moments = choose(kinds, count)
+    kinds, seconds = runner.rehearse()
+    draws = kill_tally.chance(f"pipeline {'on PostgreSQL' if postgres else ''}")
+    moments = choose(kinds, count, draws)
     # Flushed before every fork: a child that dies must not repeat what this process had not written yet.
     print(json.dumps({"moments": len(kinds), "kinds": Counter(kinds), "chosen": len(moments)}), flush=True)
-    for place, moment in enumerate(moments):
-        found = runner.kill_at(moment, again_at=(place * 7) % 40 + 1 if place % 2 else 0)
+    for place, (moment, drawn) in enumerate(sorted(moments.items())):
+        found = runner.kill_at(moment, draws.randint(1, 40) if place % 2 else 0, drawn=drawn)
         print(json.dumps({"kind": kinds[moment - 1], **found}), flush=True)
     for number in range(0 if postgres else KILLS_FROM_OUTSIDE):
-        print(json.dumps({"kind": "from outside", **runner.kill_after(0.03 + 0.11 * number)}), flush=True)
+        print(json.dumps({"kind": "from outside", **runner.kill_after(number, draws.uniform(0, seconds))}), flush=True)
 
 
 if __name__ == "__main__":

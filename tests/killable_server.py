@@ -25,18 +25,32 @@ def is_importer(pid: int) -> bool:
 
 
 class Server:
-    """A server process over one folder of data."""
+    """A server process over one folder of data. It can be killed and started again as often as wanted."""
 
     def __init__(self, data: Path, database_url: str | None = None, chain: str = "none") -> None:
         self.data = data
         self.chain = chain
         self.database_url = database_url
         (self.port,) = free_ports(1)
-        self.process: subprocess.Popen[str] | None = None
+        self.pid: int | None = None
         self.first_password = ""
+        self._starter: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
         """Start, and wait until it answers."""
+        self._starter = self._starter or self._new_starter()
+        assert self._starter.stdin is not None
+        self._starter.stdin.write("start\n")
+        self._starter.stdin.flush()
+        word, *said = self._hear()
+        assert word == "serving", f"the server ended at its start: {word} {said}"
+        self.pid, self.first_password = int(said[0]), said[1]
+        deadline = time.monotonic() + 120
+        while not self._answers():
+            assert time.monotonic() < deadline, "the server did not start"
+            time.sleep(0.05)
+
+    def _new_starter(self) -> subprocess.Popen[str]:
         environment = {
             **os.environ,
             "SUIZHENG_DATA": str(self.data),
@@ -47,19 +61,16 @@ class Server:
         if self.database_url is not None:
             environment["SUIZHENG_DATABASE_URL"] = self.database_url
         command = [sys.executable, str(Path(__file__).parent / "api_server.py")]
-        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        self.first_password = self.process.stdout.readline().strip()
-        deadline = time.monotonic() + 120
-        while not self._answers():
-            assert time.monotonic() < deadline and self.process.poll() is None, "the server did not start"
-            time.sleep(0.05)
+        return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def _hear(self) -> list[str]:
+        assert self._starter is not None and self._starter.stdout is not None
+        return self._starter.stdout.readline().split() or ["nothing"]
 
     @property
     def importer(self) -> int | None:
         """The process of imports, a child of the server, if it runs."""
-        assert self.process is not None
-        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
+        for task in Path(f"/proc/{self.pid}/task").iterdir():
             # Threads and processes may end while they are looked at.
             with suppress(OSError):
                 for pid in map(int, (task / "children").read_text().split()):
@@ -67,13 +78,24 @@ class Server:
                         return pid
         return None
 
-    def kill(self) -> None:
-        """SIGKILL: nothing is flushed, nothing is cleaned up."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-        if self.process.stdout:
-            self.process.stdout.close()
+    def kill(self) -> int:
+        """SIGKILL: nothing is flushed, nothing is cleaned up. The signal that ended it; 0 if it had ended before."""
+        assert self.pid is not None
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        self.pid = None
+        word, ended_by = self._hear()
+        assert word == "ended"
+        return int(ended_by)
+
+    def close(self) -> None:
+        """End what runs, for good."""
+        if self.pid is not None:
+            self.kill()
+        if self._starter is not None:
+            # Without an input it ends.
+            self._starter.communicate()
+            self._starter = None
 
     def _answers(self) -> bool:
         try:

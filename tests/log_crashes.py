@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import json
 import os
-import random
 import select
 import shutil
 import signal
@@ -28,9 +28,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from crash_runner import Moments, choose
+import kill_tally
+from crash_runner import TOLD, Moments, choose, is_amid_a_write
 from log_house import CARE, MARKET, NOON, House
-from sqlalchemy import event
 from sqlalchemy import select as query
 
 from registry.log.service import submit_many
@@ -122,26 +122,33 @@ class Runner:
         shutil.rmtree(folder)
         return kinds
 
-    def kill_at(self, moment: int) -> dict[str, Any]:
+    def kill_at(self, moment: int, *, drawn: bool) -> dict[str, Any]:
         """Die at one moment, then examine."""
         folder = self._copy(f"moment-{moment}")
-        ended = _in_child(lambda: _live_and_die(folder, lambda house: watch(house, Moments(moment))), folder)
+        moments = Moments(moment, folder / TOLD)
+        ended = _in_child(lambda: _live_and_die(folder, lambda house: watch(house, moments)), folder)
+        if ended:
+            kill_tally.count("log", ended, drawn=drawn, writing=is_amid_a_write((folder / TOLD).read_text()))
         return {"signal": ended, **self._examined(folder)}
 
-    def kill_inside(self, commit: int, seconds: float) -> dict[str, Any]:
+    def kill_inside(self, number: int, commit: int, seconds: float) -> dict[str, Any]:
         """Be killed that long after the n-th commit began, then examine."""
-        folder = self._copy(f"commit-{commit}-{round(seconds * 1e6)}")
+        folder = self._copy(f"commit-{number}")
         begins, began = os.pipe()
 
         def tell(house: House) -> None:
-            commits = Counter[str]()
+            dialect, commits = house.engine.dialect, itertools.count(1)
+            do_commit = dialect.do_commit
 
-            def before_commit(_connection: Any) -> None:
-                commits["seen"] += 1
-                if commits["seen"] == commit:
-                    os.write(began, b".")
+            def told(connection: Any) -> None:
+                is_chosen = next(commits) == commit
+                if is_chosen:
+                    os.write(began, b"(")
+                do_commit(connection)
+                if is_chosen:
+                    os.write(began, b")")
 
-            event.listen(house.engine, "commit", before_commit)
+            dialect.do_commit = told  # type: ignore[method-assign]
 
         def kill(child: int) -> None:
             if select.select([begins], [], [], 30)[0]:
@@ -151,8 +158,9 @@ class Runner:
             os.kill(child, signal.SIGKILL)
 
         ended = _in_child(lambda: _live_and_die(folder, tell), folder, kill)
-        os.close(begins)
         os.close(began)
+        kill_tally.count("log", ended, drawn=True, writing=os.read(begins, 2) == b"(")
+        os.close(begins)
         return {"signal": ended, **self._examined(folder)}
 
     def _examined(self, folder: Path) -> dict[str, Any]:
@@ -223,19 +231,19 @@ def main(folder: Path, count: int, inside: int) -> None:
     runner = Runner(folder)
     kinds = runner.rehearse()
     commits = kinds.count("before commit")
-    moments = choose(kinds, count)
+    draws = kill_tally.chance("log")
+    moments = choose(kinds, count, draws)
     # Flushed before every fork: a child that dies must not repeat what this process had not written yet.
     print(json.dumps({"moments": len(kinds), "kinds": Counter(kinds), "commits": commits}), flush=True)
-    for moment in moments:
-        found = runner.kill_at(moment)
+    for moment, drawn in sorted(moments.items()):
+        found = runner.kill_at(moment, drawn=drawn)
         # How many writes are under way side by side differs: a life may be over some moments before the rehearsed one.
         while not found["signal"] and moment > 1:
             moment = max(1, moment - 3)
-            found = runner.kill_at(moment)
+            found = runner.kill_at(moment, drawn=drawn)
         print(json.dumps({"kind": kinds[moment - 1], **found}), flush=True)
-    delays = random.Random(7)
     for number in range(inside):
-        found = runner.kill_inside(number % commits + 1, delays.uniform(0, 0.002))
+        found = runner.kill_inside(number, draws.randint(1, commits), draws.uniform(0, 0.002))
         print(json.dumps({"kind": "inside a commit", **found}), flush=True)
 
 

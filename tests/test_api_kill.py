@@ -9,14 +9,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import kill_tally
 import pytest
 from api_office import LICENCE, Office, furnish, licence
 from httpx import Client, HTTPError, Response
 from killable_server import Server
 
-ROWS = 300
-#: Seconds from the sending of a batch to the kill: before, amid and after its transaction.
-DELAYS = (0.02, 0.07, 0.3)
+ROWS = 100
+KILLS = 15
+#: The kill comes so many seconds after a batch was sent, at most: before, amid or after its transaction.
+LONGEST_SECONDS = 0.2
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     server = Server(tmp_path)
     server.start()
     yield server
-    server.kill()
+    server.close()
 
 
 def batch(number: int) -> dict[str, Any]:
@@ -44,9 +46,10 @@ def test_a_killed_server_has_lost_nothing_and_doubled_nothing(server: Server) ->
         before = client.get("/api/v1/status").json()["size"]
         acknowledged: list[dict[str, Any]] = []
         number = cut_off = 0
-        while number < len(DELAYS) or not cut_off:
+        draws = kill_tally.chance("server")
+        while number < KILLS or not cut_off:
             # Where every batch was faster than its kill, the next is killed at once.
-            delay = DELAYS[number] if number < len(DELAYS) else 0.0
+            delay = draws.uniform(0, LONGEST_SECONDS) if number < KILLS else 0.0
             number += 1
             first = send_and_kill(server, office, number, delay)
             server.start()
@@ -78,7 +81,7 @@ def send_and_kill(server: Server, office: Office, number: int, delay: float) -> 
     sender = threading.Thread(target=post)
     sender.start()
     time.sleep(delay)
-    server.kill()
+    kill_tally.count("registry", server.kill(), drawn=True)
     sender.join()
     return answers[0] if answers else None
 

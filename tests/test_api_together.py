@@ -12,6 +12,7 @@ from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 
+import kill_tally
 from api_office import ISSUER, Office, furnish, licence
 from httpx import Client, HTTPError, Response
 from killable_server import Server
@@ -254,7 +255,7 @@ def test_tokens_are_looked_up_together_and_judged_apart(house: House) -> None:
 # Over HTTP, with a kill.
 
 #: Seconds from the sending of registrations to the kill.
-DELAYS = (0.1, 0.3)
+KILLS, LONGEST_SECONDS = 2, 0.4
 
 
 def test_single_registrations_in_flight_when_the_server_dies_are_whole_and_once(tmp_path: Path) -> None:
@@ -264,10 +265,10 @@ def test_single_registrations_in_flight_when_the_server_dies_are_whole_and_once(
         with Client(base_url=f"http://127.0.0.1:{server.port}", timeout=30) as client:
             office = Office(client, has_chain=False)
             furnish(office, server.first_password)
-            turn = before = killed = 0
-            while turn < len(DELAYS) or not killed:
+            draws, turn, before, killed = kill_tally.chance("server of many"), 0, 0, 0
+            while turn < KILLS or not killed:
                 # Where everything was faster than its kill, the next is killed at once.
-                delay = DELAYS[turn] if turn < len(DELAYS) else 0.0
+                delay = draws.uniform(0, LONGEST_SECONDS) if turn < KILLS else 0.0
                 numbers = range(1 + 60 * turn, 61 + 60 * turn)
                 turn += 1
                 first = send_and_kill(server, office, numbers, delay)
@@ -286,7 +287,7 @@ def test_single_registrations_in_flight_when_the_server_dies_are_whole_and_once(
             lines = office.send("GET", "/api/v1/certificates?limit=200", "auditor").json()["items"]
             assert len({line["number"] for line in lines}) == len(lines) == min(before, 200)
     finally:
-        server.kill()
+        server.close()
 
 
 def send(office: Office, number: int) -> Response:
@@ -305,7 +306,7 @@ def send_and_kill(server: Server, office: Office, numbers: range, delay: float) 
             answers[number] = send(office, number)
 
     with ThreadPoolExecutor(16) as pool:
-        kill = threading.Timer(delay, server.kill)
+        kill = threading.Timer(delay, lambda: kill_tally.count("registry", server.kill(), drawn=True))
         kill.start()
         list(pool.map(post, numbers))
         kill.join()

@@ -10,6 +10,7 @@ import time
 from datetime import datetime
 from pathlib import Path
 
+import kill_tally
 import pytest
 from chain_crashes import COMMITMENT, ITEMS, SIZES, die_at, live, open_chain
 from chain_world import account, file_node, uniform_root
@@ -75,9 +76,10 @@ def test_killed_again_and_again_by_another_process(deployed: Path, tmp_path: Pat
     chain_id, genesis = node.chain_id(), node.block(0)
     node.close()
     acknowledged: dict[str, str] = {}
-    for seconds in (0.4, 0.71, 0.93):
+    draws = kill_tally.chance("chain of another process")
+    for _ in range(3):
         before = len(acknowledged)
-        acknowledged.update(_use_until_killed(folder, seconds))
+        acknowledged.update(_use_until_killed(folder, draws.uniform(0, 1)))
         assert len(acknowledged) > before
     chain = open_chain(folder)
     for item, at in acknowledged.items():
@@ -107,6 +109,6 @@ def _use_until_killed(folder: Path, seconds: float) -> dict[str, str]:
     time.sleep(seconds)
     process.kill()
     lines += process.stdout.read().splitlines(keepends=True)
-    process.wait()
+    kill_tally.count("chain", -process.wait(), drawn=True)
     # A line cut off by the kill was not an acknowledgement.
     return dict(line.split() for line in lines if line.endswith("\n"))

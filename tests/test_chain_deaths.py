@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from chain_crashes import COMMITMENT, open_chain
 from chain_deaths import Say, die_inside_commits, end, fork, kill_after, lines_of, wait_for_a_line
 from chain_world import LOG, World, account, file_node, new_world, uniform_proof, uniform_root
 from json_rpc import JsonRpc
+from kill_tally import chance
 
 from chain.anchors import ChainAnchors
 from chain.node import Node, connect
@@ -60,17 +60,20 @@ def test_the_embedded_chain_is_killed_again_and_again_also_inside_its_commits(tm
     chain = open_chain(folder)
     deployment = chain.open()
     chain.close()
-    moments = random.Random(1)
+    moments = chance("chain")
 
-    def life(say: Say, seed: int) -> None:
-        if seed % 2:
-            die_inside_commits(0.2, seed)
+    def life(say: Say, number: int) -> None:
+        if number % 2:
+            die_inside_commits(0.2, chance(f"inside commits of the chain {number}"))
         chain = open_chain(folder)
         work(chain, chain, say)
 
-    for seed in range(OF_THE_CHAIN):
-        child = fork(lambda say, seed=seed: life(say, seed), spoken)  # type: ignore[misc]
-        signalled = end(child) if seed % 2 else kill_after(child, moments.uniform(0.02, 0.5))
+    for number in range(OF_THE_CHAIN):
+        child = fork(lambda say, number=number: life(say, number), spoken)  # type: ignore[misc]
+        inside = number % 2 == 1
+        signalled = (
+            end(child, "chain", writing=True) if inside else kill_after(child, moments.uniform(0.02, 0.5), "chain")
+        )
         assert signalled == signal.SIGKILL
     chain = open_chain(folder)
     assert chain.open() == deployment
@@ -102,28 +105,28 @@ def test_the_sender_is_killed_again_and_again_while_its_node_lives_on(server: Js
     world = server.world  # type: ignore[attr-defined]
     folder = tmp_path / "world"
     begun = world.node.next_nonce(account(1).address)
-    moments = random.Random(2)
+    moments = chance("sender")
     spoken = tmp_path / "said"
 
-    def life(say: Say, seed: int) -> None:
-        if seed % 2:
-            die_inside_commits(0.15, seed)
+    def life(say: Say, number: int) -> None:
+        if number % 2:
+            die_inside_commits(0.15, chance(f"inside commits of the sender {number}"))
         node = connect(server.url, 120.0)
         outbox = Outbox(folder / "outbox-1.db")
         sender = Sender(node, account(1), outbox, Patience(timeout_seconds=120, poll_seconds=0.01))
         sender.repair()
         work(*_ways(node, sender, world), say)
 
-    for seed in range(OF_THE_SENDER):
-        child = fork(lambda say, seed=seed: life(say, seed), spoken)  # type: ignore[misc]
-        assert kill_after(child, moments.uniform(0.1, 0.7)) == signal.SIGKILL
+    for number in range(OF_THE_SENDER):
+        child = fork(lambda say, number=number: life(say, number), spoken)  # type: ignore[misc]
+        assert kill_after(child, moments.uniform(0.1, 0.7), "sender") == signal.SIGKILL
     # On a machine that is busy with other things all of those may end before they did anything.
     for _ in range(OF_THE_SENDER):
         if len(lines_of(spoken)) > OF_THE_SENDER / 10:
             break
         child = fork(lambda say: life(say, 0), spoken)
         wait_for_a_line(spoken)
-        assert kill_after(child, moments.uniform(0, 0.1)) == signal.SIGKILL
+        assert kill_after(child, moments.uniform(0, 0.1), "sender") == signal.SIGKILL
     node = connect(server.url)
     outbox = Outbox(folder / "outbox-1.db")
     sender = Sender(node, account(1), outbox, Patience(timeout_seconds=120, poll_seconds=0.01))

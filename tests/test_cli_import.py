@@ -31,7 +31,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Office, s
         office = Office(client, has_chain=False)
         furnish(office, server.first_password)
         yield office, url
-    server.kill()
+    server.close()
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Followed]:
         assert done.returncode == 0, done.stdout + done.stderr
         yield Followed(folder, done.stdout)
     finally:
-        server.kill()
+        server.close()
 
 
 def test_the_administrator_gets_a_department_with_its_scope(followed: Followed) -> None:

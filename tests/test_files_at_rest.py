@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import kill_tally
 import pytest
 from file_house import lying_in, make_store, note, object_path, row_of
 from registry_house import CARE, House, actor
@@ -241,16 +242,16 @@ while True:
 
 
 def test_a_kill_leaves_whole_objects_and_no_plaintext(tmp_path: Path) -> None:
-    source = random.Random(7)
+    draws = kill_tally.chance("putting files")
     acknowledged: set[str] = set()
     for _ in range(5):
         command = [sys.executable, "-c", PUTTING, str(tmp_path), SECRET.decode()]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent.parent)
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
-        time.sleep(source.uniform(0.01, 0.25))
+        time.sleep(draws.uniform(0.01, 0.25))
         process.send_signal(signal.SIGKILL)
         acknowledged |= {line.strip() for line in process.stdout if line.endswith("\n")}
-        process.wait()
+        kill_tally.count("files", -process.wait(), drawn=True)
     found = lying_in(tmp_path / "files")
     assert len(acknowledged) > 1
     objects = {path.name: path for path in found if path.parent.name != "incoming"}

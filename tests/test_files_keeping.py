@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import kill_tally
 import pytest
 from alembic import command as command_of_alembic
 from alembic.config import Config
@@ -84,7 +84,7 @@ for _ in keeping.encrypt(house.registry, store):
 
 
 def test_sealing_that_is_killed_anywhere_loses_nothing_and_is_done_again(house: House, tmp_path: Path) -> None:
-    store, source = make_store(tmp_path, house.engine), random.Random(3)
+    store, draws = make_store(tmp_path, house.engine), kill_tally.chance("sealing files")
     plain = [note(house, store, document(number)) for number in range(120)]
     url = house.engine.url.render_as_string(hide_password=False)
     command = [sys.executable, "-c", ENCRYPTING, str(tmp_path), url]
@@ -93,11 +93,11 @@ def test_sealing_that_is_killed_anywhere_loses_nothing_and_is_done_again(house: 
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent.parent)
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
         if killed < 4:
-            time.sleep(source.uniform(0.02, 0.2))
+            time.sleep(draws.uniform(0.02, 0.2))
             process.send_signal(signal.SIGKILL)
             killed += 1
         process.stdout.read()
-        process.wait()
+        kill_tally.count("files", -process.wait(), drawn=True)
         for number, one in enumerate(plain):
             assert store.read(row_of(house, one)) == document(number)
     assert killed >= 1

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import kill_tally
 import pytest
 from registry_house import (
     CARE,
@@ -151,6 +152,7 @@ def test_processes_have_one_winner_also_when_one_is_killed_with_everything_writt
     item, grant = _one_time(house)
     doomed = _start(house, item, grant, 0, "before-commit")
     doomed.communicate("go\n")
+    kill_tally.count("registry", -doomed.returncode, drawn=False, writing=True)
     assert doomed.returncode == -9 and house.see(uses.consumption_of, "material", item) is None
     contenders = [_start(house, item, grant, number) for number in range(1, 5)]
     for contender in contenders:
@@ -167,6 +169,7 @@ def test_a_winner_that_dies_before_telling_anyone_has_still_won(house: House) ->
     item, grant = _one_time(house)
     doomed = _start(house, item, grant, 0, "after-commit")
     doomed.communicate("go\n")
+    kill_tally.count("registry", -doomed.returncode, drawn=False)
     assert doomed.returncode == -9
     (standing,) = house.see(uses.relying_on, "material", item)
     refused = _refused(house, request(item, grant, item_kind="material", case_no="2026-1"))

@@ -17,6 +17,7 @@ import sys
 import time
 from pathlib import Path
 
+import kill_tally
 from witness_house import Department, Tree
 
 MOST = 300
@@ -43,7 +44,9 @@ def die(work: object, after_seconds: float) -> bytes:
     while more := os.read(reading, 65536):
         said += more
     os.close(reading)
-    os.waitpid(child, 0)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        kill_tally.count("witness", os.WTERMSIG(status), drawn=True)
     return said
 
 
@@ -93,6 +96,6 @@ def cosigning(folder: Path, deaths: int, chance: random.Random) -> None:
 
 
 if __name__ == "__main__":
-    where, count, source = Path(sys.argv[1]), int(sys.argv[2]), random.Random(310105)
+    where, count, source = Path(sys.argv[1]), int(sys.argv[2]), kill_tally.chance("witness")
     first_starts(where, count // 3, source)
     cosigning(where, count - count // 3, source)
