@@ -217,11 +217,11 @@ def test_a_rival_elsewhere_under_the_same_key_is_waited_for_and_answered_alike(h
             assert idempotency.claim(work, "rival-key-1", one.claim.request_sha256 if one.claim else b"") is None
             idempotency.record(work, "rival-key-1", 202, {"id": "the rival's"})
             rival_holds.set()
-            assert rival_may_end.wait(10)
+            assert rival_may_end.wait(60)
 
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(rival)
-        assert rival_holds.wait(10)
+        assert rival_holds.wait(60)
         group = pool.submit(write_together, house.registry, [registration(2, "other-key-2"), one])
         rival_may_end.set()
         first.result()

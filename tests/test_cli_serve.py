@@ -36,7 +36,7 @@ class Server:
 
     def end(self) -> None:
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(120)
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_a_port_in_use_and_a_bad_setting_are_clear_errors(server: Server, tmp_pa
         ("SUIZHENG_CHAIN", "ftp://x", "SUIZHENG_CHAIN"),
     ):
         environment = {**os.environ, "SUIZHENG_DATA": str(fresh), variable: value}
-        run = subprocess.run([*SUIZHENG, "serve"], env=environment, capture_output=True, text=True, timeout=30)
+        run = subprocess.run([*SUIZHENG, "serve"], env=environment, capture_output=True, text=True, timeout=120)
         assert run.returncode == 64 and said in run.stderr and "Traceback" not in run.stderr
     # Nothing was made: the one-time password is still to come.
     assert not fresh.exists()

@@ -46,7 +46,7 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Followed]:
     try:
         done = subprocess.run(
             ["bash", "-c", commands], cwd=folder, env={**os.environ, **given}, capture_output=True, text=True,
-            timeout=120, check=False,
+            timeout=600, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         yield Followed(folder, done.stdout)

@@ -7,6 +7,7 @@ import os
 import socket
 import stat
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -24,10 +25,14 @@ pytest_plugins = ["network_stage"]
 
 
 def test_all_validators_answer_on_loopback_and_agree(four_validators: Network) -> None:
-    statuses = four_validators.status()
+    statuses, deadline = four_validators.status(), time.monotonic() + HANGS_AFTER_SECONDS
+    # A busy node says nothing for a moment.
+    while {one.peers for one in statuses} != {3}:
+        assert time.monotonic() < deadline, f"the nodes do not know one another: {statuses}"
+        time.sleep(0.2)
+        statuses = four_validators.status()
     assert [one.state for one in statuses] == ["running"] * 4
     assert all(one.url.startswith("http://127.0.0.1:") for one in statuses)
-    assert {one.peers for one in statuses} == {3}
     four_validators.wait_for_agreement(max(one.height for one in statuses), timeout_seconds=HANGS_AFTER_SECONDS)
     nodes = [connect(url) for url in four_validators.urls]
     assert len({node.block(0).hash for node in nodes}) == 1
@@ -111,8 +116,8 @@ def test_a_lone_validator_begins_to_seal_only_when_its_account_is_unlocked(
     monkeypatch.setattr("chain.network.clique._SCRYPT_ROUNDS", 2**18)
     network = Network.make(tmp_path / "network", validators=1)
     try:
-        network.up()
-        network.wait_for_height(2)
+        network.up(HANGS_AFTER_SECONDS)
+        network.wait_for_height(2, timeout_seconds=HANGS_AFTER_SECONDS)
     finally:
         network.down()
 

@@ -243,7 +243,7 @@ def test_killed_at_a_hundred_moments_it_never_contradicts_itself(tmp_path: Path)
     here = Path(__file__).parent
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(here.parent), str(here)))}
     command = [sys.executable, str(here / "witness_crashes.py"), str(tmp_path), "120"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr
     deaths = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(deaths) == 120

@@ -11,9 +11,11 @@ from typing import Any
 from chain.errors import NetworkError
 
 _PIECE = 65_536
+#: A node that shares its processor with others may take seconds to say a word.
+ANSWERS_SECONDS = 30.0
 
 
-def ask(path: Path, method: str, *parameters: object, timeout_seconds: float = 5.0) -> Any:
+def ask(path: Path, method: str, *parameters: object, timeout_seconds: float = ANSWERS_SECONDS) -> Any:
     """The result of one JSON-RPC call.
 
     Raises NetworkError: node_slow when it does not answer in time, node_silent when nobody is there, node_refused.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from chain.errors import NetworkError
-from chain.network.ipc import ask
+from chain.network.ipc import ANSWERS_SECONDS, ask
 from chain.network.layout import Engine, Layout
 from chain.network.making import ENGINES, make_layout
 from chain.network.ports import is_free
@@ -45,6 +46,8 @@ class Network:
         self.layout = layout
         self._engine = ENGINES[layout.engine]
         self._processes = [Process(layout.folder_of(member)) for member in layout.members]
+        # Who cuts connections and who restores them wait for one another.
+        self._connecting = threading.RLock()
 
     @classmethod
     def make(
@@ -164,6 +167,10 @@ class Network:
 
     def partition(self, *groups: Sequence[int]) -> None:
         """Cut every connection between these groups of nodes; returns when it has stayed cut for a while."""
+        with self._connecting:
+            self._cut(groups)
+
+    def _cut(self, groups: Sequence[Sequence[int]]) -> None:
         pairs = list(self._pairs(groups))
         sizes = {number: len(group) for group in groups for number in group}
         deadline, cut_since = time.monotonic() + 60, None
@@ -184,10 +191,11 @@ class Network:
 
     def heal(self) -> None:
         """Connect all nodes that run to each other again."""
-        alive = [number for number in range(self.size) if self._processes[number].state() == "running"]
-        self._ask_of(self._pairs([[number] for number in alive]), "admin_addPeer")
-        deadline = time.monotonic() + 60
-        self._wait_until_each(alive, lambda number: self._peers(number) >= len(alive) - 1, deadline, "恢复连接")
+        with self._connecting:
+            alive = [number for number in range(self.size) if self._processes[number].state() == "running"]
+            self._ask_of(self._pairs([[number] for number in alive]), "admin_addPeer")
+            deadline = time.monotonic() + 60
+            self._wait_until_each(alive, lambda number: self._peers(number) >= len(alive) - 1, deadline, "恢复连接")
 
     def break_tie(self) -> bool:
         """Let signers that block one another go on; whether there was such a tie. Other engines than Clique have none.
@@ -196,6 +204,10 @@ class Network:
         weight: none may sign again so soon, and none gives up a block for one that weighs the same. All but those on
         one of the blocks drop theirs and take it.
         """
+        with self._connecting:
+            return self._break_tie()
+
+    def _break_tie(self) -> bool:
         alive = in_touch(self.status())
         if not self._engine.CAN_TIE or not is_tie(list(alive.values()), self.layout.period_seconds, datetime.now(UTC)):
             return False
@@ -216,8 +228,8 @@ class Network:
         common = min(height, self._height(number)) - 1
         while common > 0 and self._hash_at(keeper, common) != self._hash_at(number, common):
             common -= 1
-        self._engine.forget(self.layout, member, common)
         try:
+            self._engine.forget(self.layout, member, common)
             # Nodes tell one another their newest block only when they meet.
             self._ask_of(pairs, "admin_removePeer")
             deadline = time.monotonic() + _TAKES_OVER_SECONDS
@@ -335,7 +347,7 @@ class Network:
             for other in others
         ]
 
-    def _ask(self, number: int, method: str, *parameters: object, timeout_seconds: float = 5.0) -> Any:
+    def _ask(self, number: int, method: str, *parameters: object, timeout_seconds: float = ANSWERS_SECONDS) -> Any:
         path = self.layout.socket_of(self.layout.members[number])
         return ask(path, method, *parameters, timeout_seconds=timeout_seconds)
 

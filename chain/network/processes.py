@@ -7,11 +7,14 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
 _PID, _LOG = "process.pid", "node.log"
 _POLL_SECONDS = 0.05
+# The kernel ends a killed process when it gets its turn and its disk has answered.
+_GONE_SECONDS = 60.0
 
 State = Literal["running", "suspended", "stopped"]
 
@@ -60,7 +63,9 @@ class Process:
         """Send it a signal; nothing happens if it is gone."""
         pid = self.pid()
         if pid is not None:
-            os.kill(pid, number)
+            # It may go between the look and the signal.
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def stop(self, grace_seconds: float = 15.0) -> None:
         """Ask it to end, and end it when it does not; returns when it is gone."""
@@ -74,7 +79,7 @@ class Process:
     def kill(self) -> None:
         """End it at once; returns when it is gone."""
         self.signal(signal.SIGKILL)
-        self._ends_within(5.0)
+        self._ends_within(_GONE_SECONDS)
 
     def _ends_within(self, seconds: float) -> bool:
         deadline = time.monotonic() + seconds
