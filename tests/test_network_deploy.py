@@ -149,11 +149,13 @@ def wait_for_blocks(socket: Path) -> None:
 
 
 def test_a_validator_seals_and_a_node_follows_it_by_the_command_lines_of_their_units(
-    tmp_path: Path, short: Path
+    tmp_path: Path, short: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = look_for(GETH)
     if program is None:
         missing("geth (make tools)")
+    # The node answers long before its account is unlocked.
+    monkeypatch.setattr("chain.network.clique._SCRYPT_ROUNDS", 2**18)
     made = Network.make(tmp_path / "made", validators=1)
     member = made.layout.members[0]
     home = made.layout.folder_of(member)
