@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 import threading
+from dataclasses import replace
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from registry_house import BUSINESS, CARE, MARKET, NOON, House
 from sqlalchemy import select
+from test_foreign import make_certificate
 
 from registry.accounts import control, tokens
 from registry.accounts import service as accounts
+from registry.catalogue import drafting
+from registry.catalogue import service as catalogue
 from registry.departments import service as departments
 from registry.departments import standing
 from registry.errors import AuthenticationError, InvalidDraftError, NotFoundError, NotPermittedError, TransitionError
@@ -23,6 +30,7 @@ from registry.proposals import rules
 from registry.proposals import service as proposals
 from registry.proposals.actions import Applied
 from registry.proposals.tables import Proposal
+from registry.trust import certificates
 from registry.work import REGISTRY, Actor
 from verifier.suites import SoftwareKey
 
@@ -254,6 +262,63 @@ def test_what_could_not_be_done_is_refused_when_it_is_proposed(lite: Office) -> 
     # A trial leaves nothing behind.
     assert isinstance(lite.change(lite.first), Proposal)
     assert lite.scopes() == 0 and len(lite.house.see(proposals.list_all)) == 1
+
+
+def test_a_type_is_published_by_two_as_it_was_looked_at(office: Office) -> None:
+    second = office.administrator("second")
+    before = office.house.see(catalogue.get_type, BUSINESS).version
+    draft = office.house.do(drafting.start, BUSINESS, who=office.first)
+    given = {"draft_id": draft.id, "revision": draft.revision}
+    with pytest.raises(InvalidDraftError):
+        office.change(office.first, "type.publish", given, reason=" ")
+    earlier = office.change(office.first, "type.publish", given)
+    assert isinstance(earlier, Proposal) and earlier.after["version"] == before + 1
+    assert office.house.see(catalogue.get_type, BUSINESS).version == before
+    # Whoever changes the draft after it was proposed does not have that published.
+    wanted = replace(drafting.sheet(draft), footer="另一落款")
+    changed = office.house.do(drafting.save, draft.id, draft.revision, wanted, who=office.first)
+    with pytest.raises(TransitionError, match="proposal_stale"):
+        office.approve(second, earlier)
+    later = office.change(office.first, "type.publish", {"draft_id": draft.id, "revision": changed.revision})
+    with pytest.raises(NotPermittedError, match="own_proposal"):
+        office.approve(office.first, later)
+    found = office.house.see(proposals.find_open, "type.publish", draft_id=draft.id, revision=changed.revision)
+    assert found is not None and found.id == later.id
+    office.approve(second, later)
+    made = office.house.see(catalogue.get_type, BUSINESS)
+    assert (made.version, made.definition["face"]["footer"]) == (before + 1, "另一落款")
+    # The draft is gone, and with it what the earlier one was about.
+    assert office.house.see(lambda work: proposals.is_stale(work, work.session.get_one(Proposal, earlier.id)))
+
+
+def test_what_keeps_a_type_from_being_published_is_told_before_anybody_decides(lite: Office) -> None:
+    lite.administrator("second")
+    draft = lite.house.do(drafting.start, None, who=lite.first)
+    with pytest.raises(InvalidDraftError):
+        lite.change(lite.first, "type.publish", {"draft_id": draft.id, "revision": draft.revision})
+    with pytest.raises(NotFoundError):
+        lite.change(lite.first, "type.publish", {"draft_id": "0" * 26, "revision": 1})
+    assert lite.house.see(proposals.list_all) == []
+
+
+def test_a_certificate_of_others_is_trusted_by_two_and_let_go_by_one(office: Office) -> None:
+    second = office.administrator("second")
+    der = make_certificate(ec.generate_private_key(ec.SECP256R1()))
+    given = {
+        "kind": "issuer", "profile": "eu-dcc", "name": "示例", "certificate": base64.b64encode(der).decode(),
+    }  # fmt: skip
+    with pytest.raises(InvalidDraftError):
+        office.change(office.first, "trust.certificate", {**given, "profile": None})
+    proposal = office.change(office.first, "trust.certificate", given)
+    assert isinstance(proposal, Proposal) and proposal.after["sha256"] == sha256(der).hexdigest()
+    with office.house.work() as work:
+        assert certificates.list_all(work.session) == []
+    office.approve(second, proposal)
+    with office.house.work(office.first) as work:
+        (row,) = certificates.list_all(work.session)
+        assert (row.certificate, row.added_by, row.reason) == (der, second.id, REASON)
+        certificates.remove(work, row.id)
+    assert isinstance(office.change(office.first, "trust.certificate", given), Proposal)
 
 
 def test_a_departments_own_key_waits_for_an_administrator_even_where_there_is_one(lite: Office) -> None:

@@ -12,6 +12,8 @@ from pages_site import PASSWORD, PHONE, Site, Watched, start
 from playwright.sync_api import Browser, expect
 
 from registry.accounts import service as accounts
+from registry.catalogue import drafting
+from registry.catalogue import service as catalogue
 from registry.departments import service as departments
 from registry.work import REGISTRY
 from verifier.suites import SoftwareKey
@@ -161,5 +163,42 @@ def test_with_two_administrators_one_proposes_and_the_other_decides(browser: Bro
     other.goto("/proposals")
     expect(other.locator("#secret")).to_have_count(0)
     for watched in (chen, second):
+        watched.context.close()
+        assert watched.complaints == []
+
+
+def test_a_type_waits_for_the_second_administrator_who_looks_at_it_first(browser: Browser, house: Site) -> None:
+    with house.services.registry.begin(REGISTRY) as work:
+        for name in ("fifth", "sixth"):
+            accounts.create_staff(work, name, f"示例{name}", ["administrator"], None, password=PASSWORD)
+        draft = drafting.start(work, house.types[2]).id
+    first, second = opened(browser, house, "fifth"), opened(browser, house, "sixth", viewport=PHONE)
+    page, address = first.page, f"/types/drafts/{draft}/publish"
+    page.goto(address)
+    page.get_by_label("理由").fill("   ")
+    page.get_by_role("button", name="提请复核后发布").click()
+    expect(page.locator("#why-publish-error")).to_be_visible()
+    page.get_by_label("理由").fill("按新规调整字段")
+    page.get_by_role("button", name="提请复核后发布").click()
+    page.wait_for_url("**/proposals?done=proposed")
+    page.goto(address)
+    expect(page.locator("main")).to_contain_text("已提请发布，待另一名管理员复核")
+    expect(page.get_by_role("button", name="提请复核后发布")).to_have_count(0)
+    shoot(first, "type-waits-desk")
+
+    other = second.page
+    other.goto("/proposals")
+    card = other.get_by_role("article").filter(has_text="按新规调整字段")
+    shoot(second, "type-proposal-phone")
+    assert other.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    card.get_by_role("link", name="查看将发布的内容").click()
+    expect(other.get_by_role("button", name="提请复核后发布")).to_have_count(0)
+    other.goto("/proposals")
+    card.get_by_role("button", name="通过，立即生效").click()
+    other.wait_for_url("**/proposals?done=proposal_approved")
+    with house.services.registry.read(REGISTRY) as work:
+        assert catalogue.get_type(work, house.types[2]).version > 1
+    assert page.request.get(address).status == 404
+    for watched in (first, second):
         watched.context.close()
         assert watched.complaints == []

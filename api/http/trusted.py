@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -9,13 +10,13 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Response
 from pydantic import Field
 
+from api.http import proposals
 from api.http.calls import Answer, Call, get_call
 from api.http.forms import USUAL, Incoming, Outgoing, problems
 from api.http.guard import GuardedRoute
 from registry.errors import FieldError, InvalidDraftError
 from registry.trust import certificates, roots
 from registry.trust.tables import TrustCertificateRow
-from registry.work import Work
 from verifier import canonical
 from verifier.certificate_file import read_certificate
 from verifier.errors import MalformedError
@@ -96,17 +97,17 @@ def list_certificates(call: OfCall) -> Certificates:
 
 
 @router.post(
-    "/trust/certificates", status_code=201, response_model=CertificateShown, summary="信任证书", responses=problems(409)
-)
+    "/trust/certificates", status_code=201, response_model=CertificateShown, summary="信任证书",
+    responses={202: {"model": proposals.Proposal}, **problems(409)},
+)  # fmt: skip
 def add_certificate(body: NewCertificate, call: OfCall) -> Response:
-    """自下一个信任包起随信任包公布。"""
-    der = _der(body.certificate)
-
-    def act(work: Work) -> Answer:
-        row = certificates.add(work, body.kind, body.name, der, body.reason, body.profile)
-        return Answer(HTTPStatus.CREATED, _certificate(row))
-
-    return call.answer(act)
+    """自下一个信任包起随信任包公布；实行双人复核时答复 202，待另一名管理员通过。"""
+    der = base64.b64encode(_der(body.certificate)).decode()
+    given = {"kind": body.kind, "profile": body.profile, "name": body.name, "certificate": der}
+    return proposals.changing(
+        call, "trust.certificate", given, body.reason,
+        lambda _, applied: Answer(HTTPStatus.CREATED, _certificate(applied.value)),
+    )  # fmt: skip
 
 
 @router.delete(

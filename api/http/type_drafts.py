@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import AfterValidator, Field
 
 from api.errors import FieldProblem
+from api.http import proposals
 from api.http.calls import Answer, Call, get_call
 from api.http.catalogue import TypeShown, type_shown
 from api.http.forms import USUAL, Incoming, Outgoing, problems
@@ -95,6 +96,12 @@ class Revision(Incoming):
     """The revision of a draft that was seen."""
 
     revision: int = Field(description="据以办理的版次；其间被他人保存过的答复 409")
+
+
+class Publication(Revision):
+    """A draft that was seen and shall be published."""
+
+    reason: str = Field(default="", max_length=200, description="理由；实行双人复核时必填")
 
 
 class ChangedSheet(Revision):
@@ -237,15 +244,15 @@ def restore(draft_id: str, call: OfCall) -> Response:
 
 
 @router.post(
-    "/type-drafts/{draft_id}/publish", response_model=TypeShown, summary="发布类型", responses=problems(404, 409)
-)
-def publish(draft_id: str, body: Revision, call: OfCall) -> Response:
-    """发布后这一版不再改变，并写入存证日志；有误的答复 422，逐字段列出。"""
-
-    def act(work: Work) -> Answer:
-        return Answer(HTTPStatus.OK, type_shown(drafting.publish(work, draft_id, body.revision)))
-
-    return call.answer(act)
+    "/type-drafts/{draft_id}/publish", response_model=TypeShown, summary="发布类型",
+    responses={202: {"model": proposals.Proposal}, **problems(404, 409)},
+)  # fmt: skip
+def publish(draft_id: str, body: Publication, call: OfCall) -> Response:
+    """发布后这一版不再改变，并写入存证日志；有误的答复 422，逐字段列出。实行双人复核时答复 202，待另一名管理员通过。"""
+    given = {"draft_id": draft_id, "revision": body.revision}
+    return proposals.changing(
+        call, "type.publish", given, body.reason, lambda _, applied: Answer(HTTPStatus.OK, type_shown(applied.value))
+    )
 
 
 @router.post(

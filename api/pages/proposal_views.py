@@ -45,6 +45,8 @@ class ProposalCard:
     decider: str = ""
     decided_at: datetime | None = None
     because: str = ""
+    #: Where what it would make can be seen whole, if this is not all of it.
+    look: str = ""
 
 
 @dataclass(frozen=True, slots=True)

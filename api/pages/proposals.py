@@ -38,9 +38,9 @@ _TONES: Final[Mapping[str, Tone]] = {
 }  # fmt: skip
 #: Facts in the order in which they are read; whatever else there is comes after them.
 _ORDER: Final = (
-    "username", "name", "short_name", "code", "department", "level", "type_code", "action", "roles", "state",
-    "periods", "purpose", "vault", "kid", "suite", "public", "valid_from_on", "valid_from", "valid_to_on", "valid_to",
-    "expires_at", "lead_hours", "ended_as", "entries_undone",
+    "username", "kind", "profile", "name", "short_name", "code", "version", "sha256", "department", "level",
+    "type_code", "action", "roles", "state", "periods", "purpose", "vault", "kid", "suite", "public", "valid_from_on",
+    "valid_from", "valid_to_on", "valid_to", "expires_at", "lead_hours", "ended_as", "entries_undone",
 )  # fmt: skip
 _UNSHOWN: Final = frozenset({"since_at", "disabled"})
 
@@ -163,6 +163,7 @@ class _Words:
             may_decide=is_open and service.may_decide(work, row),
             decider=self._person(work, row.decided_by) if row.decided_by else "", decided_at=row.decided_at,
             because=row.decided_because or "",
+            look=_look(row) if is_open else "",
         )  # fmt: skip
 
     def _about(self, row: Proposal) -> str:
@@ -170,7 +171,7 @@ class _Words:
         given = row.arguments
         code = given.get("department") or given.get("code") or str(given.get("purpose", "")).removeprefix("department:")
         named = row.after.get("username") or row.before.get("username")
-        return str(named or self.departments.get(code) or given.get("name") or code or "")
+        return str(named or self.departments.get(code) or given.get("name") or row.after.get("name") or code or "")
 
     def _lines(self, row: Proposal) -> list[Line]:
         names = sorted({*row.before, *row.after} - _UNSHOWN, key=_rank)
@@ -203,6 +204,11 @@ class _Words:
             return staff.name if staff else actor
         token = work.session.get(ApiToken, key) if kind == "token" else None
         return self.t("proposal.token", name=token.name) if token else actor
+
+
+def _look(row: Proposal) -> str:
+    """The page of what a proposal would make, where a few facts are not all of it."""
+    return f"/types/drafts/{row.arguments['draft_id']}/publish" if row.action == "type.publish" else ""
 
 
 def _rank(name: str) -> tuple[int, str]:

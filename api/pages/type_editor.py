@@ -14,12 +14,14 @@ from api.http.guard import GuardedRoute
 from api.pages import wording
 from api.pages.forms import Form, get_form, whole_number
 from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
+from api.pages.proposals import wish
 from api.pages.rendering import go, show, texts_for
 from api.pages.texts import Texts
 from api.pages.type_preview import preview
 from api.pages.type_views import DraftPage, ReviewPage, SchemaPage
 from api.pages.types import kind_name
 from api.pages.views import ProblemView
+from registry.accounts import control
 from registry.catalogue import drafting, sheets
 from registry.catalogue import service as catalogue
 from registry.catalogue.differences import Difference, differences
@@ -29,6 +31,7 @@ from registry.catalogue.rules import KINDS as ITEM_KINDS
 from registry.catalogue.sheets import Sheet
 from registry.catalogue.tables import TypeDraft
 from registry.errors import FieldError, InvalidDraftError, NotFoundError
+from registry.proposals import service as proposals
 from registry.work import Work
 from verifier.times import shanghai_day
 
@@ -126,30 +129,40 @@ def save_schema(request: Request, draft_id: str, call: OfCall, form: OfForm) -> 
 @router.get("/types/drafts/{draft_id}/publish")
 def review(request: Request, draft_id: str, call: OfCall) -> Response:
     """发布前的最后核对。"""
+    return show(request, "type_review.html", _review(call, draft_id, texts_for(request)))
 
+
+def _review(call: Call, draft_id: str, t: Texts, errors: Mapping[str, str] | None = None) -> ReviewPage:
     def ask(work: Work) -> ReviewPage:
-        row, t = drafting.get(work, draft_id), texts_for(request)
+        row = drafting.get(work, draft_id)
         sheet, today = drafting.sheet(row), shanghai_day(work.at)
         refused = _faults(sheet)
+        waits = proposals.find_open(work, "type.publish", draft_id=row.id, revision=row.revision)
         return ReviewPage(
             id=row.id, revision=row.revision, name=sheet.name or t("types.unnamed"), code=sheet.code,
             version=sheet.based_on + 1, look=preview(sheet, today, t),
             changes=[] if refused else [_change_text(one, t) for one in _changes(work, row, sheet)],
             missing=[_fault_text(one, sheet, t) for one in refused.errors] if refused else [],
+            dual=control.binding_since(work) is not None, waits=waits is not None, errors=errors or {},
         )  # fmt: skip
 
-    return show(request, "type_review.html", call.read(ask))
+    return call.read(ask)
 
 
 @router.post("/types/drafts/{draft_id}/publish")
-def publish(draft_id: str, call: OfCall, form: OfForm) -> Response:
-    """发布：此后这一版不再改变，并写入存证日志。"""
+def publish(request: Request, draft_id: str, call: OfCall, form: OfForm) -> Response:
+    """发布：此后这一版不再改变，并写入存证日志；或待另一名管理员复核。"""
+    t, given = texts_for(request), {"draft_id": draft_id, "revision": _revision(form)}
     try:
-        code = call.write(lambda work: drafting.publish(work, draft_id, _revision(form)).code)
-    except InvalidDraftError:
-        return go(f"/types/drafts/{draft_id}", check="1")
-    call.services.worker.wake()
-    return go(f"/types/{code}", done="type_published")
+        made = wish(call, "type.publish", given, form.text("reason"))
+    except InvalidDraftError as refused:
+        errors = field_errors(refused, t)
+        if "reason" not in errors:
+            return go(f"/types/drafts/{draft_id}", check="1")
+        return show(request, "type_review.html", _review(call, draft_id, t, errors), status=status_of(refused))
+    if made is None:
+        return go("/proposals", done="proposed")
+    return go(f"/types/{made.value.code}", done="type_published")
 
 
 @router.post("/types/drafts/{draft_id}/take-back")

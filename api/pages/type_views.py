@@ -137,7 +137,8 @@ class SchemaPage:
 
 @dataclass(frozen=True, slots=True)
 class ReviewPage:
-    """The last look before publishing. `changes`: against the version before; `missing`: what is still wrong."""
+    """The last look before publishing. `changes`: against the version before; `missing`: what is still wrong; `dual`:
+    a second administrator has to decide; `waits`: just this is waiting for one."""
 
     id: str
     revision: int
@@ -147,3 +148,6 @@ class ReviewPage:
     look: TypeLook
     changes: Sequence[str]
     missing: Sequence[str]
+    dual: bool
+    waits: bool
+    errors: Mapping[str, str]

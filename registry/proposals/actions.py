@@ -5,6 +5,8 @@ Arguments are plain JSON, so that they can wait. A snapshot holds what a decisio
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -15,6 +17,8 @@ from sqlalchemy import select
 
 from registry.accounts import service as accounts
 from registry.accounts import tokens
+from registry.catalogue import drafting
+from registry.catalogue import service as catalogue
 from registry.departments import service as departments
 from registry.departments import standing
 from registry.departments.tables import Scope
@@ -22,6 +26,7 @@ from registry.keys import own
 from registry.keys.rules import check_rotation, department_purpose
 from registry.keys.service import KeyService, periods_in
 from registry.keys.tables import KeyRow
+from registry.trust import certificates
 from registry.work import Work
 from verifier.suites import Suite, public_key
 
@@ -178,6 +183,44 @@ def _create_token(work: Work, given: Arguments, _: KeyService) -> Applied:
     return Applied(made.token, {"secret": made.secret})
 
 
+# Types, and certificates of others.
+
+
+def _published(work: Work, given: Arguments) -> dict[str, Any]:
+    """The draft as it is, too: whoever approves has looked at that."""
+    draft = drafting.get(work, given["draft_id"])
+    present = None if draft.type_code is None else catalogue.find_type(work, draft.type_code)
+    return {"version": present.version if present else None, "draft_revision": draft.revision}
+
+
+def _to_publish(work: Work, given: Arguments) -> dict[str, Any]:
+    wanted = drafting.sheet(drafting.get(work, given["draft_id"]))
+    version, revision = wanted.based_on + 1, given["revision"]
+    return {"name": wanted.name, "type_code": wanted.code, "version": version, "draft_revision": revision}
+
+
+def _publish(work: Work, given: Arguments, _: KeyService) -> Applied:
+    return Applied(drafting.publish(work, given["draft_id"], given["revision"]))
+
+
+def _digest(given: Arguments) -> bytes:
+    return hashlib.sha256(base64.b64decode(given["certificate"])).digest()
+
+
+def _trusted(work: Work, given: Arguments) -> dict[str, Any]:
+    row = certificates.find(work, given["kind"], _digest(given))
+    return {} if row is None else {"name": row.name, "sha256": row.digest.hex()}
+
+
+def _to_trust(_work: Work, given: Arguments) -> dict[str, Any]:
+    return {**{name: given[name] for name in ("kind", "profile", "name")}, "sha256": _digest(given).hex()}
+
+
+def _trust(work: Work, given: Arguments, _: KeyService) -> Applied:
+    der = base64.b64decode(given["certificate"])
+    return Applied(certificates.add(work, given["kind"], given["name"], der, given["reason"], given["profile"]))
+
+
 ACTIONS: Final[Mapping[str, Action]] = MappingProxyType(
     {
         "department.register": Action(_department, _named("code", "name", "short_name", "level"), _register),
@@ -206,6 +249,8 @@ ACTIONS: Final[Mapping[str, Action]] = MappingProxyType(
         "account.create": Action(_account_named, _named("username", "name", "roles", "department"), _create_account),
         "account.roles": Action(_account, _roles_after, _set_roles),
         "account.password": Action(_account, _account, _reset),
+        "type.publish": Action(_published, _to_publish, _publish),
+        "trust.certificate": Action(_trusted, _to_trust, _trust),
         "token.create": Action(lambda *_: {}, _named("name", "department", "roles", "expires_at"), _create_token),
     }
 )

@@ -130,6 +130,12 @@ def _check_room(work: Work, *, is_administrator: bool) -> None:
     rules.check_room(waiting, lately, is_administrator=is_administrator)
 
 
+def find_open(work: Work, action: str, **given: Any) -> Proposal | None:
+    """The first proposal of this action that can be decided now and was made with these arguments."""
+    among = (row for row in list_all(work, open_only=True) if row.action == action)
+    return next((row for row in among if given.items() <= row.arguments.items()), None)
+
+
 def is_stale(work: Work, proposal: Proposal) -> bool:
     """Whether what an open proposal started from was changed since."""
     try:

@@ -36,10 +36,7 @@ def add(
     if errors:
         raise InvalidDraftError(errors)
     digest = hashlib.sha256(certificate).digest()
-    present = select(TrustCertificateRow).where(
-        TrustCertificateRow.digest == digest, TrustCertificateRow.kind == kind, TrustCertificateRow.removed_at.is_(None)
-    )
-    found = work.session.scalars(present).first()
+    found = find(work, kind, digest)
     if found is not None:
         raise DuplicateError("certificate_exists", "该证书已在信任之列。", found.id)
     row = TrustCertificateRow(
@@ -49,6 +46,14 @@ def add(
     work.session.add(row)
     work.session.flush()
     return row
+
+
+def find(work: Work, kind: str, digest: bytes) -> TrustCertificateRow | None:
+    """The certificate of this SHA-256 that is trusted now as one of the kind."""
+    present = select(TrustCertificateRow).where(
+        TrustCertificateRow.digest == digest, TrustCertificateRow.kind == kind, TrustCertificateRow.removed_at.is_(None)
+    )
+    return work.session.scalars(present).first()
 
 
 def _check(kind: str, name: str, reason: str, profile: str | None) -> list[FieldError]:
