@@ -39,7 +39,7 @@ def test_an_administrator_of_a_new_registry_is_led_and_others_are_not(tmp_path: 
         assert office.client.post("/api/v1/sessions", json=entry).status_code == 201
         page = office.client.get("/").text
         assert (
-            page.index("授予颁发权限")
+            page.index("授予颁发权限与用证权限")
             < page.index("已完成")
             < page.index("登记一个事项")
             < page.index("为发证单位建账号")

@@ -366,5 +366,7 @@ def test_an_administrator_makes_an_account_and_a_token_whose_secrets_are_shown_o
     expect(page.locator("#secret")).to_contain_text("szt_")
     page.goto("/accounts")
     expect(page.locator("#secret")).to_have_count(0)
+    desk.scripted()
     page.get_by_role("button", name="吊销 业务系统").click()
+    page.get_by_role("dialog").get_by_role("button", name="吊销").click()
     expect(page.get_by_role("status")).to_contain_text("令牌已吊销")

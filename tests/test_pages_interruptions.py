@@ -9,8 +9,12 @@ from playwright.sync_api import Page, expect
 
 from api.pages.forms import Form
 from api.pages.kept import KeptForm, kept_in
+from registry.accounts import service as accounts
+from registry.departments import service as departments
+from registry.work import REGISTRY
 
 pytest_plugins = ("pages_fixtures",)
+pytestmark = pytest.mark.browser
 NAME, PLACE = "虹桥路第二图书馆（示例）", "上海市长宁区虹桥路 1012 号"
 
 
@@ -88,6 +92,35 @@ def test_going_back_to_the_answer_of_a_form_opens_the_form_and_loading_it_again_
     page.reload()
     expect(page.get_by_role("heading", level=1)).to_have_text("证照")
     assert sent == len(posts) == 1
+
+
+def test_shutting_an_account_out_asks_first_and_names_whose_it_is(desk: Watched) -> None:
+    page = desk.page
+    with desk.site.services.registry.begin(REGISTRY) as work:
+        for username in ("leaves", "stays"):
+            accounts.create_staff(work, username, "离职人员", ["window"], departments.operator(work).code)
+    desk.log_in("chen")
+    page.goto("/accounts")
+    desk.scripted()
+    page.get_by_role("button", name="停用 stays").click()
+    expect(page.get_by_role("dialog")).to_contain_text("停用: stays")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.get_by_role("button", name="停用 leaves").click()
+    page.get_by_role("dialog").get_by_role("button", name="停用").click()
+    page.wait_for_url("**/accounts?done=disabled")
+    expect(page.locator("tr", has_text="leaves")).to_contain_text("已停用")
+    expect(page.get_by_role("button", name="停用 stays")).to_be_visible()
+
+
+def test_an_enterprises_number_is_known_as_one_whatever_the_list_of_kinds_says(desk: Watched) -> None:
+    page = desk.page
+    desk.log_in("wang")
+    page.goto("/use?matter=CN-FOOD-01")
+    page.get_by_label("办件编号").fill("CN-KIND-1")
+    page.get_by_label("证件号码").fill(COMPANY_CODE)
+    page.get_by_label("证件号码").press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("食品经营许可变更")
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])

@@ -76,6 +76,23 @@ def test_a_scan_into_the_case_number_or_the_list_of_matters_moves_to_its_own_fie
     expect(page.get_by_role("heading", level=1)).to_have_text("食品经营许可变更")
 
 
+def test_a_scan_on_a_page_without_a_field_for_scans_is_verified_and_presses_no_button(desk: Watched) -> None:
+    page, text = desk.page, desk.site.code_text
+    desk.log_in("wang")
+    open_page(desk, "/codes")
+    page.get_by_role("button", name="制码").focus()
+    scan(page, text)
+    verdict_of(page).to_have_text("有效")
+    open_page(desk, "/codes")
+    page.locator("#f-holder_code").fill("310105")
+    page.get_by_role("button", name="制码").focus()
+    scan(page, text)
+    expect(page.locator("#f-holder_code")).to_have_value("310105")
+    expect(page.get_by_role("heading", level=1)).to_have_text("制码")
+    page.keyboard.press("Enter")
+    expect(page.locator("#f-holder_code")).to_have_attribute("aria-invalid", "true")
+
+
 def test_a_megabyte_in_a_field_is_refused_in_words(desk: Watched) -> None:
     page = desk.page
     open_page(desk, "/verify")

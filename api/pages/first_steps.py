@@ -21,10 +21,10 @@ def first_steps(work: Work) -> list[FirstStep] | None:
         "second": sum(ADMINISTRATOR in held for held in roles) > 1,
     }
     pages = {
-        "scope": "/departments",
-        "matter": "/matters",
-        "registrar": "/accounts",
-        "window": "/accounts",
-        "second": "/accounts",
+        "scope": "/departments#f-code",
+        "matter": "/matters/new",
+        "registrar": "/accounts#f-username",
+        "window": "/accounts#f-username",
+        "second": "/accounts#f-username",
     }
     return None if all(done.values()) else [FirstStep(key, pages[key], is_done) for key, is_done in done.items()]

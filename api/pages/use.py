@@ -53,6 +53,7 @@ _RECENT: Final = 8
 #: An authorisation recorded at the window is for this case: one use, and over by tomorrow.
 _AT_THE_WINDOW_LASTS: Final = timedelta(days=1)
 _MAX_CASE_NO: Final = 64
+_OF_CITIZENS, _OF_ENTERPRISES = "111", "001"
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,12 +276,23 @@ def _applicant(call: Call, form: Form, t: Texts, purpose: str) -> Applicant:
     if text.strip():
         return _scanned(call, text, t, purpose)
     code_type, number = form.text("holder_code_type_code"), normalise_code(form.text("holder_code"))
+    if code_type == _OF_CITIZENS and _is_number_of(_OF_ENTERPRISES, number):
+        # The list begins with people's numbers: no enterprise's is one of those too.
+        code_type = _OF_ENTERPRISES
     try:
         check_holder_number(code_type, number)
     except IdentifierError as wrong:
         raise InvalidDraftError([FieldError("holder_code", wrong.reason, f"{wrong.message}。")]) from wrong
     index = call.read(lambda work: uses.subject_index(work, code_type, number))
     return Applicant(index, "", (code_type, number))
+
+
+def _is_number_of(code_type: str, number: str) -> bool:
+    try:
+        check_holder_number(code_type, number)
+    except IdentifierError:
+        return False
+    return True
 
 
 def _said(call: Call, text: str, t: Texts, purpose: str) -> Applicant:

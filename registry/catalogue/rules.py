@@ -221,14 +221,22 @@ def check_matter(code: str, name: str, purpose: str, slots: tuple[Slot, ...]) ->
     codes = [slot.code for slot in slots]
     if not 1 <= len(slots) <= MAX_SLOTS or len(set(codes)) != len(codes):
         errors.append(FieldError("slots", "wrong_slots", f"材料项应有 1 至 {MAX_SLOTS} 个，编码不能重复。"))
-    for place, slot in enumerate(slots):
-        if not _MATTER_CODE.fullmatch(slot.code) or not slot.accepts or not _is_title(slot.name):
-            errors.append(FieldError(f"slots[{place}]", "wrong_slot", "材料项应有编码、名称和至少一个可接受的类型。"))
-        if not _are_fields(slot.fields):
-            message = (
-                f"所需字段应为不重复的照面字段，如 certificate_number、extend_info.address，最多 {MAX_SLOT_FIELDS} 个。"
-            )
-            errors.append(FieldError(f"slots[{place}].fields", "wrong_field_name", message))
+    return [*errors, *(error for place, slot in enumerate(slots) for error in _check_slot(place, slot))]
+
+
+def _check_slot(place: int, slot: Slot) -> list[FieldError]:
+    errors = []
+    if not _MATTER_CODE.fullmatch(slot.code) or not _is_title(slot.name):
+        message = f"第 {place + 1} 个材料项应有名称，编码应为 4 至 32 位大写字母、数字或连字符。"
+        errors.append(FieldError(f"slots[{place}]", "wrong_slot", message))
+    if not slot.accepts:
+        message = f"第 {place + 1} 个材料项应至少选一类可用的证照或材料。"
+        errors.append(FieldError(f"slots[{place}].accepts", "nothing_accepted", message))
+    if not _are_fields(slot.fields):
+        message = (
+            f"所需字段应为不重复的照面字段，如 certificate_number、extend_info.address，最多 {MAX_SLOT_FIELDS} 个。"
+        )
+        errors.append(FieldError(f"slots[{place}].fields", "wrong_field_name", message))
     return errors
 
 

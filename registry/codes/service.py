@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
+from registry.catalogue import service as catalogue
 from registry.certificates import service as certificates
 from registry.certificates.names import normalise_code
 from registry.codes import printing, rules
@@ -94,12 +95,18 @@ def grants_of(
         ref for ref in wanted["venues"] if ref not in shown[1]
     ]
     if missing and all_of_them:
-        raise InvalidDraftError([FieldError("types", "holds_nothing_of_it", f"此人没有有效的 {missing[0]}。")])
+        message = f"此人没有有效的{_name_of(work, missing[0])}。"
+        raise InvalidDraftError([FieldError("types", "holds_nothing_of_it", message)])
     return tuple(
         Grant(kind, holding.ref, *holding.slot, min(holding.until, rules.FAR))
         for kind, chosen in zip((GrantKind.CERTIFICATE, GrantKind.PASS), shown, strict=True)
         for holding in sorted(chosen.values(), key=lambda holding: holding.ref)
     )
+
+
+def _name_of(work: Work, ref: str) -> str:
+    found_type, venue = catalogue.find_type(work, ref), venues.find(work, ref)
+    return found_type.name if found_type else f"“{venue.name}”的通行证" if venue else ref
 
 
 def _end(valid_to_on: Any) -> datetime:

@@ -2,6 +2,7 @@
 import { leaveTheAnswer, watchForms } from "./forms.js";
 import { watchDrops } from "./drop.js";
 import { watchLive } from "./live.js";
+import { watchElsewhere } from "./elsewhere.js";
 import { watchScans } from "./scan.js";
 import { watchUploads } from "./upload.js";
 import { watchAwaited } from "./awaiting.js";
@@ -13,6 +14,7 @@ leaveTheAnswer();
 watchForms(document);
 watchDrops(document);
 watchScans(document);
+watchElsewhere(document);
 watchLive(document);
 watchUploads(document);
 watchAwaited(document);

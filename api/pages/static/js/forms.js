@@ -12,6 +12,9 @@ function busy(form) {
   });
 }
 
+// One question may stand for several forms: whose it is now.
+const askedFor = new WeakMap();
+
 function asking(form) {
   const dialog = document.getElementById(form.dataset.confirm);
   if (!dialog || typeof dialog.showModal !== "function") return;
@@ -26,10 +29,12 @@ function asking(form) {
       const field = form.elements[slot.dataset.repeat];
       slot.textContent = field.selectedOptions ? field.selectedOptions[0].textContent : field.value;
     }
+    askedFor.set(dialog, form);
+    dialog.returnValue = "";
     dialog.showModal();
   });
   dialog.addEventListener("close", () => {
-    if (dialog.returnValue !== "yes") return;
+    if (dialog.returnValue !== "yes" || askedFor.get(dialog) !== form) return;
     form.dataset.agreed = "yes";
     form.requestSubmit();
   });

@@ -16,7 +16,7 @@ function once(text) {
   return text.toUpperCase().startsWith("SZ1:") && half + half === text ? half : text;
 }
 
-function scanning(input) {
+export function scanning(input) {
   let enterEndedIt = false;
   input.addEventListener("keydown", (event) => {
     // During composition the input method keeps Enter for itself: remember it and send afterwards.

@@ -1,10 +1,14 @@
 // A scanner types wherever the focus happens to be. What begins like a code belongs into the field for scans.
 
-const PREFIX = "SZ1:";
-const WRITABLE = "input:not([type=checkbox]):not([type=radio]):not([type=file]), textarea, [contenteditable]";
+export const PREFIX = "SZ1:";
+export const WRITABLE = "input:not([type=checkbox]):not([type=radio]):not([type=file]), textarea, [contenteditable]";
+
+export function isCharacterOf(event) {
+  return event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey;
+}
 
 function isCharacter(event) {
-  return event.key.length === 1 && event.key !== " " && !event.ctrlKey && !event.metaKey && !event.altKey;
+  return event.key !== " " && isCharacterOf(event);
 }
 
 // Outside of a field every character is a scan's; in a list of choices only one that begins like a code.

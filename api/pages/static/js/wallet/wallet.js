@@ -49,7 +49,9 @@ function showChoice() {
 
 function aboutOf(grant) {
   if (!grant.ref) return texts.nothingAbout;
-  return `${texts[grant.kind]} · ${grant.until >= LONG_TERM ? texts.longTerm : texts.until.replace("{at}", moment(grant.until))}`;
+  // What ends at midnight lasts through the day before: that one is written on paper.
+  const last = (grant.until + 8 * 3600) % 86400 === 0 ? grant.until - 60 : grant.until;
+  return `${texts[grant.kind]} · ${grant.until >= LONG_TERM ? texts.longTerm : texts.until.replace("{at}", moment(last))}`;
 }
 
 async function choose(key) {
