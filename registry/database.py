@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,7 @@ import orjson
 from sqlalchemy import JSON, DateTime, Dialect, Engine, LargeBinary, MetaData, String, create_engine, event
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -156,16 +159,45 @@ def _begin_postgres(connection: Connection) -> None:
 
 
 def migrate(engine: Engine) -> None:
-    """Bring the schema of this database to the newest revision; safe to repeat, and to run by two processes at once."""
+    """Bring the schema of this database to the newest revision; safe to repeat, and to run by two processes at once.
+
+    Raises IntegrityError, and changes nothing, if a row refers to one that is not there."""
     from alembic import command
 
     config = _migrations()
-    with engine.begin() as connection:
+    with engine.connect() as connection, _altering(connection), connection.begin():
         if connection.dialect.name == "postgresql":
             # Any fixed number: two servers that start together migrate one after the other.
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(726173)")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        _check_references(connection)
+
+
+@contextmanager
+def _altering(connection: Connection) -> Iterator[None]:
+    """SQLite alters a table by dropping it for another of its name, which the rows that refer to it would forbid: the
+    references are checked at the end instead (sqlite.org/lang_altertable.html, section 7). The pragma does nothing
+    inside a transaction."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    driver = connection.connection.cursor()
+    driver.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA foreign_keys=ON")
+
+
+def _check_references(connection: Connection) -> None:
+    if connection.dialect.name != "sqlite":
+        return
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+    if broken is not None:
+        raise IntegrityError(
+            "PRAGMA foreign_key_check", None, ValueError(f"{broken[0]} refers to a missing {broken[2]}")
+        )
 
 
 def schema_revisions(connection: Connection) -> tuple[str | None, str | None]:
