@@ -117,6 +117,7 @@ FAMILIES = {
     "alarm.": tuple(ALARMS),
     "applicant.": tuple(APPLICANTS),
     "application.": tuple(APPLICATION_STATES),
+    "accounts.ask_": ("reset", "disable", "revoke"),
     "calendar.": tuple(CALENDAR_KINDS),
     "dispute.": (*DISPUTE_STATES, "decided"),
     "notice.": NOTICE_KINDS,

@@ -147,6 +147,22 @@ def test_a_refused_token_loses_nothing_and_another_one_helps(door: Watched, site
     assert len(rows_of(site, venue)) == 1
 
 
+def test_what_a_scanner_types_is_taken_wherever_the_focus_is(door: Watched, site: Site, phone: SoftwareKey) -> None:
+    page, venue = door.page, own_venue(site)
+    static = own_code(site, venue, phone)
+    open_gate(page, None)
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.type(now_shown(static, phone))
+    page.keyboard.press("Enter")
+    assert decided(page)[0] == "valid"
+    page.keyboard.press("Escape")
+    page.get_by_label("在哪里验").select_option(venue)
+    page.get_by_label("在哪里验").focus()
+    page.keyboard.type(now_shown(static, phone))
+    page.keyboard.press("Enter")
+    assert decided(page) == ("valid", "pass")
+
+
 def test_two_tabs_are_not_two_gates_of_one_venue(door: Watched, site: Site, phone: SoftwareKey) -> None:
     venue, page = own_venue(site), door.page
     static = own_code(site, venue, phone)

@@ -20,7 +20,7 @@ router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 #: Pages that the service worker keeps. They are the same for everybody who has the same settings.
 _PAGES: Final = ("/wallet", "/wallet/delegated", "/gate")
 _KEPT: Final = (
-    "js/print.js", "js/core/*.js", "js/wallet/*.js", "js/reader/*.js", "vendor/*.js", "vendor/*.wasm",
+    "js/print.js", "js/stray.js", "js/core/*.js", "js/wallet/*.js", "js/reader/*.js", "vendor/*.js", "vendor/*.wasm",
     "*.css", "art/logo.svg", "icons.svg",
 )  # fmt: skip
 _BRAND: Final = "#0b566f"

@@ -2,6 +2,7 @@
 
 import { isExtract } from "../core/extract.js";
 import { watchPrint } from "../print.js";
+import { watchStrayScans } from "../stray.js";
 import { Asking } from "./asking.js";
 import { Camera, Decoder, canRead, whyNoCamera } from "./camera.js";
 import { Door } from "./door.js";
@@ -157,11 +158,10 @@ function watch() {
   part("close").addEventListener("click", next);
   part("confirm").addEventListener("click", async () => show(await door.confirm(trust, now()), performance.now()));
   document.addEventListener("keydown", (event) => {
-    if (part("verdict").hidden) return;
-    if (event.key === "Escape") next();
-    // What a scanner types goes into the field, also while a verdict is shown.
-    else if (event.key.length === 1 && !event.ctrlKey && !event.metaKey && event.key !== " ") part("typed").focus();
+    if (event.key === "Escape" && !part("verdict").hidden) next();
   });
+  // What a scanner types goes into the field: also while a verdict is shown, and after a venue was chosen.
+  watchStrayScans(document);
   for (const input of document.querySelectorAll("[data-files]")) {
     input.addEventListener("change", () => {
       const files = [...input.files];
