@@ -99,7 +99,8 @@ def create_app(services: Services) -> FastAPI:
     """
     app = FastAPI(
         title="随证接口", version="1", description=_DESCRIPTION, docs_url=None, redoc_url=None, openapi_url=None,
-        lifespan=_lifespan,
+        # It would send whoever asks to the host that the request names.
+        redirect_slashes=False, lifespan=_lifespan,
     )  # fmt: skip
     pages = _find_pages()
     routers = [*ROUTERS, *([pages.router] if pages else [])]

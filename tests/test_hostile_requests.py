@@ -190,3 +190,22 @@ def test_no_question_of_an_address_fails_inside(office: OpenOffice, known: dict[
                 asked = dict.fromkeys(ASKED, text[:300])
                 answer = office.send(method, path_of(template, known), caller(rule), params=asked)
                 check(answer, operation, asked)
+
+
+def test_a_request_with_two_lengths_is_refused_and_its_connection_closed(office: OpenOffice) -> None:
+    body, path = b'{"username": "a", "password": "b"}', "/api/v1/sessions"
+    sent = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+    assert office.client.post(path, content=body, headers=sent).status_code == 401
+    answer = office.client.post(path, content=body, headers={**sent, "Transfer-Encoding": "chunked"})
+    assert (answer.status_code, answer.json()["reason"]) == (400, "two_lengths")
+    assert answer.headers["connection"] == "close" and "content-security-policy" in answer.headers
+
+
+def test_nobody_is_sent_to_a_host_that_a_request_names(office: OpenOffice) -> None:
+    for path in ("/certificates/", "/static", "/login/", "/api/v1/types/"):
+        answer = office.client.get(path, headers={"Host": "elsewhere.example"}, follow_redirects=False)
+        assert (answer.status_code, answer.headers.get("location")) == (404, None), path
+    kept = office.client.get(
+        "/certificates", headers={"Host": "elsewhere.example", "Accept": "text/html"}, follow_redirects=False
+    )
+    assert kept.headers["location"] == "/login?next=/certificates"

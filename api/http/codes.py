@@ -16,9 +16,7 @@ from codes import picture
 from registry.codes import service as codes
 from registry.codes.rules import CodeRequest
 from registry.codes.tables import Code
-from registry.errors import NotPermittedError
 from registry.keys import rules as keys
-from registry.work import Work
 from verifier.code import KIND_CHINESE, CodeKind
 from verifier.status import CHINESE, Status
 from verifier.suites import SigningKey
@@ -138,7 +136,7 @@ def get_svg(
     level: Annotated[Literal["M", "Q"], Query(description="纠错级别：M 屏幕，Q 打印")] = "M",
 ) -> Response:
     """矢量图，任意放大不失真。"""
-    row = call.read(lambda work: _own(work, code_id))
+    row = call.read(lambda work: codes.get_own(work, code_id))
     title = f"{KIND_CHINESE[CodeKind(row.kind)]} {row.name or ''}".strip()
     return Response(picture.draw_svg(row.text, level, title=title), media_type="image/svg+xml")
 
@@ -156,14 +154,14 @@ def get_png(
     module: Annotated[int, Query(ge=1, le=32, description="每个模块的像素数")] = 8,
 ) -> Response:
     """黑白位图。"""
-    row = call.read(lambda work: _own(work, code_id))
+    row = call.read(lambda work: codes.get_own(work, code_id))
     return Response(picture.draw_png(row.text, level, module), media_type="image/png")
 
 
 @router.get("/codes/{code_id}", summary="码的详情", responses=problems(404))
 def get_code(code_id: str, call: OfCall) -> CodeShown:
     """码的内容、代次与状态。"""
-    return call.read(lambda work: code_of(_own(work, code_id)))
+    return call.read(lambda work: code_of(codes.get_own(work, code_id)))
 
 
 @router.post(
@@ -190,11 +188,3 @@ def report_loss(code_id: str, call: OfCall) -> Response:
 def report_loss_of_holder(body: HolderReference, call: OfCall) -> Response:
     """丢了纸的人说不出码的编号：凭本人或亲属报的证件号码挂失，不论由哪个部门签发，立即失效。"""
     return call.answer(lambda work: Answer(HTTPStatus.OK, code_of(codes.lose_printed(work, number_of(body)))))
-
-
-def _own(work: Work, code_id: str) -> Code:
-    """A code of the caller's own department: whoever has its text can show it."""
-    row = codes.get(work, code_id)
-    if work.actor.department != row.department:
-        raise NotPermittedError("not_the_issuer", "只能查看本部门签发的码。")
-    return row

@@ -79,7 +79,10 @@ class Rim:
             await send(message)
 
         try:
-            await self._app(scope, receive, dress)
+            if _has_two_lengths(scope):
+                await _refuse_two_lengths(dress, request_id)
+            else:
+                await self._app(scope, receive, dress)
         except ClientDisconnect:
             # Whoever asked has gone away; nothing was written that was not committed, and nobody is there to answer.
             status = status or _CLIENT_GONE
@@ -106,20 +109,39 @@ class Rim:
         headers["X-Request-Id"] = request_id
 
 
+def _has_two_lengths(scope: Scope) -> bool:
+    names = [name for name, _ in scope["headers"] if name in (b"content-length", b"transfer-encoding")]
+    return len(names) > 1
+
+
+async def _refuse_two_lengths(send: Send, request_id: str) -> None:
+    """A proxy in front may have believed the other one, and then what follows is not the caller's (RFC 9112 6.3)."""
+    message = "请求同时给出了两种内容长度，请只用 Content-Length 或 Transfer-Encoding 之一。"
+    await _answer(send, 400, "two_lengths", message, request_id, [(b"connection", b"close")])
+
+
 def _asks_for_page(scope: Scope) -> bool:
     return "text/html" in Headers(scope=scope).get("accept", "")
 
 
 async def _answer_failed(send: Send, request_id: str, *, asks_for_page: bool) -> None:
     message = f"系统内部错误，未能完成操作。请稍后重试；若仍失败，请把编号 {request_id} 告知管理员。"
-    if asks_for_page:
-        media_type, body = b"text/html; charset=utf-8", _PAGE.format(message=message).encode()
-    else:
-        problem = make_problem(500, "internal_error", message)
-        problem.instance = instance_of(request_id)
-        media_type, body = b"application/problem+json", orjson.dumps(problem.model_dump())
-    await send({"type": "http.response.start", "status": 500, "headers": [(b"content-type", media_type)]})
-    await send({"type": "http.response.body", "body": body})
+    if not asks_for_page:
+        await _answer(send, 500, "internal_error", message, request_id, [])
+        return
+    headers = [(b"content-type", b"text/html; charset=utf-8")]
+    await send({"type": "http.response.start", "status": 500, "headers": headers})
+    await send({"type": "http.response.body", "body": _PAGE.format(message=message).encode()})
+
+
+async def _answer(
+    send: Send, status: int, reason: str, message: str, request_id: str, headers: list[tuple[bytes, bytes]]
+) -> None:
+    problem = make_problem(status, reason, message)
+    problem.instance = instance_of(request_id)
+    headers = [(b"content-type", b"application/problem+json"), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": orjson.dumps(problem.model_dump())})
 
 
 def instance_of(request_id: str) -> str:

@@ -116,7 +116,7 @@ def _line(row: Code, t: Texts) -> CodeLine:
 def show_code(request: Request, code_id: str, call: OfCall) -> Response:
     """一个码：大图、打印、换发、挂失。"""
     t = texts_for(request)
-    return show(request, "code.html", call.read(lambda work: _code_page(work, _own(work, code_id), t)))
+    return show(request, "code.html", call.read(lambda work: _code_page(work, codes.get_own(work, code_id), t)))
 
 
 def _code_page(work: Work, row: Code, t: Texts, problem: ProblemView | None = None) -> CodePage:
@@ -146,7 +146,7 @@ def _granted(work: Work, row: Code) -> list[str]:
 @router.get("/codes/{code_id}/picture.{form}")
 def get_picture(code_id: str, form: str, call: OfCall) -> Response:
     """码的图片：svg 或 png。"""
-    row = call.read(lambda work: _own(work, code_id))
+    row = call.read(lambda work: codes.get_own(work, code_id))
     if form == "svg":
         return Response(picture.draw_svg(row.text, _FOR_PRINT, title=row.name or "随证码"), media_type="image/svg+xml")
     if form == "png":
@@ -188,14 +188,6 @@ def _after(request: Request, call: Call, code_id: str, act: Callable[[Work], str
         if isinstance(refused, NotFoundError | NotPermittedError):
             raise
         problem = problem_view(refused, t)
-        view = call.read(lambda work: _code_page(work, _own(work, code_id), t, problem))
+        view = call.read(lambda work: _code_page(work, codes.get_own(work, code_id), t, problem))
         return show(request, "code.html", view, status=status_of(refused))
     return go(f"/codes/{shown}", done=done)
-
-
-def _own(work: Work, code_id: str) -> Code:
-    """A code of the actor's own department: whoever has its text can show it."""
-    row = codes.get(work, code_id)
-    if work.actor.department != row.department:
-        raise NotPermittedError("not_the_issuer", "只能查看本部门签发的码。")
-    return row

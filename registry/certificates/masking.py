@@ -10,10 +10,12 @@ import orjson
 from registry.catalogue import service as catalogue
 from registry.catalogue.rules import TypeDefinition
 from registry.certificates.tables import Certificate, CertificateDisclosure
+from registry.departments import service as departments
 from registry.errors import FieldError, InvalidDraftError, NotPermittedError
 from registry.ids import new_id_text
 from registry.work import Actor, Work
 from verifier.identifiers import USCC, is_organisation, mask_name, mask_number
+from verifier.times import shanghai_day
 
 _HIDDEN = "***"
 
@@ -73,14 +75,28 @@ def _mask_holder(holder: Mapping[str, str]) -> dict[str, str]:
     return dict(holder)
 
 
+def _may_see(work: Work, certificate: Certificate) -> bool:
+    department = work.actor.department
+    if work.actor.has_role("auditor") or department == certificate.department:
+        return True
+    today = shanghai_day(work.at)
+    return department is not None and departments.has_scope(
+        work.session, department, certificate.type_code, "use", today
+    )
+
+
 def disclose(work: Work, certificate: Certificate, purpose: str) -> dict[str, Any]:
     """The face as far as its type discloses it to the actor's roles, for a stated purpose; who saw it and why is
     recorded in the same transaction.
 
-    For windows, auditors and registrars only. Raises NotPermittedError, InvalidDraftError (no purpose).
+    For auditors, and for windows and registrars of the issuer or of a department that may use certificates of the type.
+    Raises NotPermittedError, InvalidDraftError (no purpose).
     """
     if not work.actor.has_role("window", "auditor", "registrar"):
         raise NotPermittedError("disclosure_not_allowed", "您的角色不能查看完整照面。")
+    if not _may_see(work, certificate):
+        message = "本部门没有该类证照的用证权限，不能查看完整照面；如确需使用，请向管理员申请授权。"
+        raise NotPermittedError("type_not_used_here", message, {"type": certificate.type_code})
     if not 0 < len(purpose.strip()) <= 200 or not purpose.isprintable():
         raise InvalidDraftError([FieldError("purpose", "purpose_missing", "请填写查看用途，最多 200 个字。")])
     work.session.add(

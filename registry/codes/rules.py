@@ -21,6 +21,8 @@ LONGEST = {
 }
 #: Codes of a person: what they show is what that person holds.
 OF_PEOPLE = (CodeKind.PERSON, CodeKind.PRINTED)
+#: What is issued to whoever stands at a desk.
+OF_DESKS = (*OF_PEOPLE, CodeKind.ENTERPRISE)
 #: What a QR of version 12 holds at level Q (ISO/IEC 18004 table 7): larger ones cannot be read when printed small.
 MAX_PRINTED_CHARS = 296
 SHORTEST = timedelta(seconds=30)

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from registry.catalogue import service as catalogue
 from registry.certificates import service as certificates
 from registry.certificates.names import normalise_code
-from registry.codes import printing, rules
+from registry.codes import enterprises, printing, rules
 from registry.codes.tables import Code
 from registry.departments import service as departments
 from registry.errors import BusyError, FieldError, InvalidDraftError, NotFoundError, NotPermittedError, TransitionError
@@ -35,17 +35,21 @@ def issue(work: Work, request: rules.CodeRequest, key: SigningKey) -> Code:
     """Issue the next generation of a code; an older one of the same kind and subject is dead from now on (SUPERSEDED).
 
     `key` must be in force for the kind's purpose. Raises InvalidDraftError (also when the person holds nothing of what
-    is to be shown, or may have no printed code), NotFoundError (venue), NotPermittedError (also a relative who is not
-    bound), BusyError (the same code is being issued elsewhere).
+    is to be shown, or may have no printed code, or the enterprise has another name), NotFoundError (venue),
+    NotPermittedError (also a relative who is not bound, and an enterprise's code that another department issued),
+    BusyError (the same code is being issued elsewhere).
     """
     errors = rules.check_request(request)
     if errors:
         raise InvalidDraftError(errors)
+    _check_may_issue(work, request.kind)
     subject, name = _subject(work, request)
     claimed_by = printing.check_claim(work, request) if request.kind is CodeKind.PRINTED else None
     wanted = {"types": list(request.types), "venues": list(request.venues)}
     grants = grants_of(work, bytes.fromhex(subject), wanted) if request.kind in rules.OF_PEOPLE else ()
     older = newest(work, request.kind, subject)
+    if request.kind is CodeKind.ENTERPRISE:
+        enterprises.check(work, subject, name or "", older)
     lasts = request.lasts or rules.LONGEST[request.kind]
     generation = (older.generation if older else 0) + 1
     code = store(work, request.kind, subject, name, grants, wanted, lasts, generation, key, place=request.place)
@@ -222,6 +226,7 @@ def reissue(work: Work, code_id: str, key: SigningKey, lasts: timedelta | None =
     """
     code = _own(work, code_id)
     kind = CodeKind(code.kind)
+    _check_may_issue(work, kind)
     if kind is CodeKind.PRINTED:
         message = "离线码请凭证件号码再次申领，原码随即失效。"
         raise TransitionError(Status(code.status).name.lower(), "reissue", message, reason="claim_again")
@@ -282,6 +287,17 @@ def lose_printed(work: Work, holder: tuple[str, str]) -> Code:
     return _lose(work, code)
 
 
+def _check_may_issue(work: Work, kind: CodeKind) -> None:
+    _check_desk(work, kind)
+    if work.actor.department is not None:
+        departments.check_standing(work, work.actor.department)
+
+
+def _check_desk(work: Work, kind: CodeKind) -> None:
+    if kind in rules.OF_DESKS and not work.actor.has_role("registrar", "window"):
+        raise NotPermittedError("desk_needed", "个人码、离线码和企业码由窗口或登记员办理。")
+
+
 def _own(work: Work, code_id: str) -> Code:
     query = select(Code).where(Code.id == code_id).with_for_update()
     code = work.session.scalars(query.execution_options(populate_existing=True)).first()
@@ -303,6 +319,18 @@ def get(work: Work, code_id: str) -> Code:
     if found is None:
         raise _unknown()
     return found
+
+
+def get_own(work: Work, code_id: str) -> Code:
+    """A code of the actor's own department, whose text it may see: whoever has the text can show the code.
+
+    Raises NotFoundError, NotPermittedError.
+    """
+    row = get(work, code_id)
+    if work.actor.department != row.department:
+        raise NotPermittedError("not_the_issuer", "只能查看本部门签发的码。")
+    _check_desk(work, CodeKind(row.kind))
+    return row
 
 
 def find_newest(work: Work, kind: CodeKind, subject: str) -> Code | None:

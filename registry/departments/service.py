@@ -172,11 +172,16 @@ def has_scope(session: Session, department: str, type_code: str, action: rules.A
     return rules.covers(scopes, on)
 
 
+def check_standing(work: Work, department: str) -> None:
+    """Raises NotPermittedError for a department that is suspended."""
+    if is_suspended(work.session, department):
+        message = "该部门已被暂停，恢复之前不能颁发或使用证照，也不能签发码，请联系管理员。"
+        raise NotPermittedError("department_suspended", message, {"department": department})
+
+
 def check_scope(work: Work, department: str, type_code: str, action: rules.Action, on: date) -> None:
     """Raises NotPermittedError unless the department may do that with the type on that day."""
-    if is_suspended(work.session, department):
-        message = "该部门已被暂停，恢复之前不能颁发或使用证照，请联系管理员。"
-        raise NotPermittedError("department_suspended", message, {"department": department})
+    check_standing(work, department)
     if not has_scope(work.session, department, type_code, action, on):
         verb = "颁发" if action == "issue" else "使用"
         raise NotPermittedError(
