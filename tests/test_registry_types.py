@@ -214,6 +214,7 @@ def test_many_local_codes_stand_for_one_type_and_none_for_two(house: House) -> N
 def test_a_field_is_disclosed_to_the_roles_of_its_type_alone(house: House) -> None:
     code = _published(house, holder_types=("001",))
     house.do(departments.grant_scope, MARKET, code, "issue")
+    house.do(departments.grant_scope, CARE, code, "use")
     info = {"course": "急救", "hours": 16, "phone": "62520000"}
     made = house.do(
         certificates.register, food(type_code=code, number="PX0001", valid_to="长期", extend_info=info)
