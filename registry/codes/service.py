@@ -42,8 +42,8 @@ def issue(work: Work, request: rules.CodeRequest, key: SigningKey) -> Code:
     errors = rules.check_request(request)
     if errors:
         raise InvalidDraftError(errors)
-    _check_may_issue(work, request.kind)
     subject, name = _subject(work, request)
+    _check_may_issue(work, request.kind)
     claimed_by = printing.check_claim(work, request) if request.kind is CodeKind.PRINTED else None
     wanted = {"types": list(request.types), "venues": list(request.venues)}
     grants = grants_of(work, bytes.fromhex(subject), wanted) if request.kind in rules.OF_PEOPLE else ()
