@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -156,6 +157,19 @@ def test_a_wrong_pin_is_said_and_the_right_one_then_works(clerk: Watched, phone:
     page.get_by_label("口令").fill(pin)
     page.get_by_role("button", name="登记").click()
     expect(page.locator("body")).to_have_attribute("data-state", "ready")
+
+
+def test_a_number_on_the_phone_is_said_at_the_window_and_holds_once(clerk: Watched, phone: Watched) -> None:
+    enrol(phone.page, window_ticket(clerk))
+    phone.page.locator("summary", has_text="备用号").click()
+    number = phone.page.locator("[data-part=number]")
+    expect(number).to_have_text(re.compile(r"^\d{4} \d{4}$"))
+    for heading in ("有效", "核验"):
+        clerk.page.goto("/verify")
+        clerk.page.keyboard.type(number.inner_text())
+        clerk.page.keyboard.press("Enter")
+        expect(clerk.page.get_by_role("heading", level=1)).to_have_text(heading)
+    expect(clerk.page.get_by_role("alert")).to_contain_text("已用过")
 
 
 def test_a_lost_phone_ends_at_once_and_the_next_one_works(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
@@ -95,14 +96,27 @@ def _download(data: bytes, media_type: str, name: str) -> Response:
     return Response(data, media_type=media_type, headers=headers)
 
 
+#: How a column of text says its limit (api/imports/columns.py).
+_MOST: Final = re.compile(r"^文本，最多 (\d+) 个字$")
+_TEXT: Final = "文本"
+
+
 def column_label(column: Column, t: Texts) -> str:
     """The header of a column; those that every type has also in English, under which a file may have them too."""
     return t.said(f"column.{column.field}", column.header)
 
 
 def column_expected(column: Column, t: Texts) -> str:
-    """What a column expects."""
-    return t.said(f"column.{column.field}.expected", column.expected)
+    """What a column expects; in English a type's own fields by their kind, and values as they are."""
+    known = t.said(f"column.{column.field}.expected", column.expected)
+    if t.language == "zh" or known != column.expected:
+        return known
+    most = _MOST.search(column.expected)
+    if most:
+        return t("column.kind.text_most", n=most[1])
+    if column.kind == "text" and column.expected != _TEXT:
+        return known
+    return t.find(f"column.kind.{column.kind}") or known
 
 
 def issuable(work: Work) -> list[TypeOption]:

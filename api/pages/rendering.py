@@ -77,6 +77,7 @@ def environment() -> Environment:
     )
     made.globals["static"] = static_address
     made.filters["moment"] = _moment
+    made.filters["end"] = _end
     made.filters["day"] = _day
     made.filters["count"] = lambda number: f"{number:,}"
     return made
@@ -135,6 +136,12 @@ def _viewer(request: Request, caller: Caller | None) -> Viewer | None:
 @pass_context
 def _moment(context: Context, at: datetime) -> Markup:
     written = times.moment(at, context["t"])
+    return Markup('<time datetime="{}">{}</time>').format(at.isoformat(), written)
+
+
+@pass_context
+def _end(context: Context, at: datetime) -> Markup:
+    written = times.end(at, context["t"])
     return Markup('<time datetime="{}">{}</time>').format(at.isoformat(), written)
 
 

@@ -27,6 +27,12 @@ def moment(at: datetime, t: Texts) -> str:
     return f"{day(local.date(), t)}{', ' if t.language == 'en' else ' '}{local:%H:%M}"
 
 
+def end(at: datetime, t: Texts) -> str:
+    """The last moment of a period up to `at`: what ends at midnight lasts through the day before, and says so."""
+    local = at.astimezone(SHANGHAI)
+    return moment(at, t) if (local.hour, local.minute) != (0, 0) else day(local.date() - timedelta(days=1), t)
+
+
 def day(on: date | str | None, t: Texts) -> str:
     """2026年11月22日, or 22 Nov 2026. Reads also yyyymmdd and 长期 as they stand in face data; None is 长期."""
     if on is None or on == LONG_TERM:

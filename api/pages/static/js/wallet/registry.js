@@ -30,9 +30,12 @@ export class Refused extends Error {
 // {body, skew}: the answer, and by how many seconds the server's clock is ahead of ours. Throws Refused, or TypeError
 // where there is no network.
 async function ask(path, keys, action, args, skew) {
-  const request = toBase64(await signed(keys, action, args, Math.floor(Date.now() / 1000 + skew)));
+  return post(path, { request: toBase64(await signed(keys, action, args, Math.floor(Date.now() / 1000 + skew))) });
+}
+
+async function post(path, content) {
   const answer = await fetch(path, {
-    method: "POST", credentials: "omit", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ request }),
+    method: "POST", credentials: "omit", headers: { "Content-Type": "application/json" }, body: JSON.stringify(content),
   });
   const body = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new Refused(answer.status, body);
@@ -53,6 +56,9 @@ export async function enrol(keys, ticket, pin, skew) {
 export const renew = (wallet) => ask("/api/v1/devices/code", wallet.keys, "renew", [wallet.deviceId], wallet.skew);
 export const heldExtracts = (wallet) => ask("/api/v1/devices/extracts", wallet.keys, "extracts", [wallet.deviceId], wallet.skew);
 export const uses = (wallet) => ask("/api/v1/devices/uses", wallet.keys, "uses", [wallet.deviceId], wallet.skew);
+
+// Eight digits for the code that this text shows at this moment, {number, expires_at}: to be said where nothing scans.
+export const fallbackNumber = async (text) => (await post("/api/v1/fallbacks", { text })).body;
 
 // What this phone's key was delegated, and what it may sign; both answer the same.
 export async function delegationsOf(keys, skew) {

@@ -4,7 +4,7 @@ import * as payload from "../core/payload.js";
 import { present } from "../core/presentation.js";
 import * as store from "../core/store.js";
 import { watchPrint } from "../print.js";
-import { Refused, enrol, makeKey, renew, uses } from "./registry.js";
+import { Refused, enrol, fallbackNumber, makeKey, renew, uses } from "./registry.js";
 import { choiceOf, drawing, keepAwake, moment, part, put, show, showAge, showLine, showRest, texts } from "./screen.js";
 
 const WINDOW = 30, RENEW_EVERY = 600, NAME = "wallet", PENDING = "wallet-pending";
@@ -65,11 +65,12 @@ async function choose(key) {
 
 // ---- The code, anew every half minute -----------------------------------------------------------------------------
 
+const shownAtMoment = async (text, at) => payload.encode(await present(payload.decode(text), wallet.keys.privateKey, at));
+
 async function showCode() {
   // Set before the key signs: the next tick must not begin a second one.
   const at = (shownAt = Math.floor(now()));
-  const bytes = await present(payload.decode(chosen().text), wallet.keys.privateKey, at);
-  const text = payload.encode(bytes);
+  const text = await shownAtMoment(chosen().text, at);
   drawCode(part("code"), text);
   // For tests and for readers without a camera: what the QR holds.
   part("code").dataset.text = text;
@@ -161,6 +162,20 @@ async function showUses() {
   }
 }
 
+// Asked for whenever the box is opened: a number holds once, and a newer one ends the older.
+async function showNumber(isOpen) {
+  put("number", "");
+  put("number-note", "");
+  if (!isOpen) return;
+  try {
+    const { number, expires_at: until } = await fallbackNumber(await shownAtMoment(wallet.text, Math.floor(now())));
+    put("number", `${number.slice(0, 4)} ${number.slice(4)}`);
+    put("number-note", texts.numberUntil.replace("{at}", moment(seconds(until))));
+  } catch (error) {
+    put("number-note", error instanceof Refused ? error.message : texts.noNetwork);
+  }
+}
+
 // ---- The page -----------------------------------------------------------------------------------------------------
 
 async function leave() {
@@ -187,6 +202,7 @@ async function begin() {
   watchPrint(part("print"), () => { shownAt = 0; });
   part("enrol").addEventListener("submit", enrolling);
   part("refresh").addEventListener("click", () => refresh(true));
+  part("number-box").addEventListener("toggle", (event) => showNumber(event.target.open));
   part("uses-box").addEventListener("toggle", (event) => event.target.open && showUses());
   for (const button of document.querySelectorAll("[data-remove]")) button.addEventListener("click", leave);
   document.addEventListener("visibilitychange", () => {
