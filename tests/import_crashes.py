@@ -3,8 +3,9 @@
     python tests/import_crashes.py FOLDER KILLS
 
 One warmed-up process puts files into the queue of a registry, then forks the product's own process of imports again and
-again: it is killed so long after its start as drawn, up to twice what a file takes undisturbed. The last one lives
-until nothing is left to do. Each line on stdout is the signal that ended one.
+again: it is killed so long after its start as drawn, up to twice what a file takes undisturbed. Where nothing was left
+to do by then the kill came too late, and is repeated with more files. The last one lives until all is done. Each line
+on stdout is the signal that ended one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 from pathlib import Path
 from typing import IO
@@ -36,17 +37,17 @@ from registry.imports.service import JobDraft
 from registry.imports.tables import ImportJob
 from registry.work import REGISTRY, Actor
 
-#: Each file is read in one step and registered in another; there are more than the killed processes finish.
-ROWS, FILES = 250, 20
+#: Each file is read in one step and registered in another.
+ROWS, FILES = 250, 10
 REGISTRAR = Actor("registrar", "system", ISSUER, frozenset(("registrar",)))
 
 
-def prepare(folder: Path, files: int) -> None:
-    """A registry with so many files in the queue."""
+def prepare(folder: Path, numbers: Iterable[int]) -> None:
+    """A registry with the files of these numbers in the queue."""
     services = compose(settings_in(folder))
     with services.registry.begin(REGISTRY) as work:
         departments.grant_scope(work, ISSUER, LICENCE, "issue", date(2020, 1, 1))
-    for number in range(files):
+    for number in numbers:
         rows = (licence_row(number * ROWS + row) for row in range(ROWS))
         sha256 = services.import_folder.keep(ISSUER, io.BytesIO(csv_of(*rows)))
         with services.registry.begin(REGISTRAR) as work:
@@ -92,6 +93,8 @@ class Importer:
 
 
 def is_something_due(folder: Path) -> bool:
+    if not (folder / "registry.db").exists():
+        return False
     engine = open_engine(settings_in(folder).database_url)
     with engine.connect() as connection:
         count = connection.scalar(select(func.count()).select_from(ImportJob).where(ImportJob.state.in_(DUE)))
@@ -111,7 +114,7 @@ def in_child(act: Callable[[], None]) -> None:
 
 def undisturbed_seconds(folder: Path) -> float:
     """How long the process of imports needs for its start and one file."""
-    in_child(lambda: prepare(folder, 1))
+    in_child(lambda: prepare(folder, (0,)))
     begun = time.monotonic()
     importer = Importer(folder)
     importer.finish(folder)
@@ -125,14 +128,20 @@ def main(folder: Path, kills: int) -> None:
     rehearsal.mkdir()
     registry.mkdir()
     seconds = undisturbed_seconds(rehearsal)
-    in_child(lambda: prepare(registry, FILES))
     draws = kill_tally.chance("imports")
-    for _ in range(kills):
+    killed = files = 0
+    while killed < kills:
+        if not is_something_due(registry):
+            numbers = range(files, files + FILES)
+            in_child(lambda numbers=numbers: prepare(registry, numbers))  # type: ignore[misc]
+            files += FILES
         importer = Importer(registry)
         time.sleep(draws.uniform(0, 2 * seconds))
         ended_by = importer.kill()
-        kill_tally.count("registry", ended_by, drawn=True)
-        print(ended_by, flush=True)
+        if is_something_due(registry):
+            killed += 1
+            kill_tally.count("registry", ended_by, drawn=True)
+            print(ended_by, flush=True)
     importer = Importer(registry)
     importer.finish(registry)
     importer.kill()
