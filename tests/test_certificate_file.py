@@ -136,7 +136,12 @@ def test_a_private_key_is_refused_and_nothing_of_it_is_kept(
         (make_person("国密").certificate, "P-256"),
         (certificate(curve=ec.SECP384R1()).public_bytes(Encoding.PEM), "P-256"),
     ],
-)
+    # Without names of their own, keys made anew would name the tests.
+    ids=[
+        "request", "request in DER", "public key", "empty", "text", "cut PEM", "cut DER", "empty sequence",
+        "not Base64", "SM2", "P-384",
+    ],
+)  # fmt: skip
 def test_what_is_no_usable_certificate_is_named(
     data: bytes, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
