@@ -21,12 +21,16 @@ ActorKind = Literal["staff", "system", "registry"]
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks: staff, a department's system, or the registry itself. `id` never names a natural person."""
+    """Who asks: staff, a department's system, or the registry itself. `id` never names a natural person.
+
+    venues: of a gate, the ones it is for alone; None: every one of its department.
+    """
 
     id: str
     kind: ActorKind
     department: str | None
     roles: frozenset[str] = frozenset()
+    venues: frozenset[str] | None = None
 
     def has_role(self, *roles: str) -> bool:
         """Whether the actor has one of the roles; the registry itself has all of them."""

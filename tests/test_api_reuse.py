@@ -203,3 +203,15 @@ def test_visits_are_taken_whole_or_not_and_twice_is_once(office: Office) -> None
     nonsense = office.send("POST", path, "venue", json={"visits": [{"a": 1}]})
     assert reason(nonsense, 422) == "invalid_draft"
     assert reason(office.send("POST", path, "venue", USER, json=body), 403) == "not_the_venues_department"
+    other = office.send("POST", "/api/v1/venues", "venue", json={**VENUE, "name": "长宁示例展览馆"}).json()
+    token = {"name": "西门闸口", "department": venue["department"], "roles": ["gate"], "venues": [other["id"]]}
+    token["expires_at"] = (datetime.now(UTC) + timedelta(days=9)).isoformat()
+    made = office.send("POST", "/api/v1/tokens", json=token).json()
+    assert made["venues"] == [other["id"]]
+    gate = {"Authorization": f"Bearer {made['secret']}"}
+    assert reason(office.send("POST", path, "gate", json=body, headers=gate), 403) == "not_the_tokens_venue"
+    assert office.send("POST", path, "gate", json=body).json()["duplicate"] == 3
+    listed = office.send("GET", "/api/v1/tokens").json()["items"]
+    assert next(one for one in listed if one["id"] == made["id"])["venues"] == [other["id"]]
+    wrong = office.send("POST", "/api/v1/tokens", json={**token, "department": USER}).json()
+    assert [(one["field"], one["reason"]) for one in wrong["errors"]] == [("venues", "not_the_departments")]

@@ -14,6 +14,7 @@ from pages_site import (
     Watched,
     clerk_of,
     draft,
+    keep_picture,
 )
 from playwright.sync_api import expect
 
@@ -370,3 +371,21 @@ def test_an_administrator_makes_an_account_and_a_token_whose_secrets_are_shown_o
     page.get_by_role("button", name="吊销 业务系统").click()
     page.get_by_role("dialog").get_by_role("button", name="吊销").click()
     expect(page.get_by_role("status")).to_contain_text("令牌已吊销")
+    # A gate's, for one venue of its department; with another role besides it is refused, and the form is as it was.
+    page.locator("summary", has_text="新建令牌").click()
+    venue = page.locator(".choice", has=page.locator("input[name='token_venues']")).first
+    name, department = venue.inner_text().strip().split(" · ")
+    page.locator("#f-token_name").fill("东门闸口")
+    page.locator("#f-token_department").select_option(label=department)
+    page.locator("form[action='/tokens']").get_by_label("闸口", exact=True).check()
+    page.locator("form[action='/tokens']").get_by_label("场所管理员").check()
+    venue.locator("input").check()
+    page.get_by_role("button", name="创建令牌").click()
+    expect(page.locator("#token_venues-error")).to_contain_text("只有角色仅为“闸口”的令牌")
+    expect(venue.locator("input")).to_be_checked()
+    keep_picture(page, "token-of-a-venue")
+    page.locator("form[action='/tokens']").get_by_label("场所管理员").uncheck()
+    page.get_by_role("button", name="创建令牌").click()
+    expect(page.locator("#secret")).to_contain_text("szt_")
+    row = page.locator("tr", has_text="东门闸口")
+    expect(row).to_contain_text(f"仅限 {name}")

@@ -25,6 +25,7 @@ from registry_house import (
 )  # fmt: skip
 from sqlalchemy import select
 
+from registry.accounts import tokens
 from registry.certificates import service as certificates
 from registry.codes import service as codes
 from registry.codes.rules import CodeRequest
@@ -72,9 +73,9 @@ def _issue(house: House, who: Any = None, **facts: Any) -> Code:
     return code
 
 
-def _venue(house: House, rule: dict[str, Any] = RULE) -> str:
+def _venue(house: House, rule: dict[str, Any] = RULE, who: str = CARE) -> str:
     facts = ("随证体育馆", "上海市长宁区示例路 1 号", "310105", COMPANY, rule)
-    return str(house.do(venues.register, *facts, who=actor(CARE)).id)
+    return str(house.do(venues.register, *facts, who=actor(who)).id)
 
 
 def test_a_person_code_shows_what_its_holder_has_and_nothing_personal(house: House) -> None:
@@ -254,6 +255,46 @@ def test_a_pass_is_granted_for_a_time_and_revoked(house: House) -> None:
     assert len(house.see(venues.list_passes, venue)) == 1
     with pytest.raises(NotFoundError):
         house.do(venues.revoke_pass, "0" * 26, who=actor(CARE))
+
+
+def test_a_gates_token_for_one_venue_hands_in_there_and_nowhere_else(house: House) -> None:
+    mine, others, strangers = _venue(house), _venue(house), _venue(house, who=MARKET)
+    ends = NOON + timedelta(days=30)
+    bound, free = (house.do(tokens.create, "闸口", CARE, ["gate"], ends, chosen).secret for chosen in ([mine], None))
+
+    def deliver(secret: str, venue: str) -> int:
+        who = house.see(tokens.authenticate, secret)
+        gate = ("b" if secret == bound else "f") + venue[-9:]
+        return int(house.do(venues.hand_in, venue, _visits(venue, 2, gate=gate), who=who).new)
+
+    assert deliver(bound, mine) == 2 and deliver(free, mine) == 2 and deliver(free, others) == 2
+    for secret, venue, reason in (
+        (bound, others, "not_the_tokens_venue"),
+        (bound, strangers, "not_the_venues_department"),
+        (free, strangers, "not_the_venues_department"),
+    ):
+        with pytest.raises(NotPermittedError) as refused:
+            deliver(secret, venue)
+        assert refused.value.reason == reason
+    assert sorted(row.venues or [] for row in house.see(tokens.list_tokens)) == [[], [mine]]
+
+
+def test_a_token_is_bound_to_venues_of_its_own_department_and_only_where_it_is_a_gates(house: House) -> None:
+    mine, strangers = _venue(house), _venue(house, who=MARKET)
+    wrong = [
+        (["gate", "venue"], [mine], "not_a_gates"),
+        (["venue"], [mine], "not_a_gates"),
+        (["gate"], [], "wrong_number"),
+        (["gate"], [mine, mine], "wrong_number"),
+        (["gate"], [f"{number:026}" for number in range(51)], "wrong_number"),
+        (["gate"], [strangers], "not_the_departments"),
+        (["gate"], [mine, "0" * 26], "not_the_departments"),
+    ]
+    for roles, chosen, reason in wrong:
+        with pytest.raises(InvalidDraftError) as refused:
+            house.do(tokens.create, "闸口", CARE, roles, NOON + timedelta(days=30), chosen)
+        assert [(error.field, error.reason) for error in refused.value.errors] == [("venues", reason)]
+    assert house.see(tokens.list_tokens) == []
 
 
 def test_visits_are_handed_in_once_with_one_entry_and_continue_the_chain(house: House) -> None:

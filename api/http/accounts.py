@@ -16,6 +16,7 @@ from api.http.guard import GuardedRoute
 from api.http.sessions import Account, account_of
 from registry.accounts import service as accounts
 from registry.accounts import tokens
+from registry.accounts.rules import MAX_TOKEN_VENUES
 from registry.proposals.actions import Applied
 from registry.work import Work
 
@@ -65,6 +66,9 @@ class NewToken(Incoming):
     name: str = Field(max_length=100, description="令牌名称，说明由哪个系统使用")
     department: str | None = Field(default=None, max_length=18, description="所属部门的统一社会信用代码")
     roles: list[str] = Field(max_length=6, description="角色")
+    venues: list[Annotated[str, Field(max_length=26)]] | None = Field(
+        default=None, max_length=MAX_TOKEN_VENUES, description="闸口令牌限定的场所编号；不填则可为本部门全部场所上交"
+    )
     expires_at: Moment = Field(description="到期时间（带时区），最长 400 天", strict=False)
     reason: str = Field(default="", max_length=200, description="理由；实行双人复核时必填")
 
@@ -76,6 +80,7 @@ class Token(Outgoing):
     name: str
     department: str | None
     roles: list[str]
+    venues: list[str] | None = Field(description="只用于这些场所；null 为本部门全部场所")
     created_at: datetime
     expires_at: datetime
     revoked_at: datetime | None

@@ -37,6 +37,8 @@ class TokenLine:
     tone: Tone
     state: str
     live: bool
+    #: Names of the venues it is for alone.
+    venues: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class AccountForm:
     token_department: str = ""
     expires_on: str = ""
     token_roles: Sequence[str] = ()
+    token_venues: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class AccountsPage:
     roles: Sequence[Option]
     token_roles: Sequence[Option]
     form: AccountForm
+    venues: Sequence[Option]
     secret: Secret | None = None
     errors: Mapping[str, str] = field(default_factory=dict)
     problem: ProblemView | None = None

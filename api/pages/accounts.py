@@ -23,6 +23,8 @@ from registry.accounts import control, tokens, tries
 from registry.accounts import service as accounts
 from registry.accounts.tables import ApiToken, Staff
 from registry.errors import FieldError, InvalidDraftError, NotFoundError, NotPermittedError
+from registry.venues import service as venues
+from registry.venues.tables import Venue
 from registry.work import Work
 
 router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
@@ -92,7 +94,8 @@ def create_token(request: Request, call: OfCall, form: OfForm) -> Response:
     name, department = form.text("token_name"), form.text("token_department") or None
     try:
         expires_at = _end_of_day(form.text("expires_on"), t)
-        given = {"name": name, "department": department, "roles": form.all("token_roles")}
+        roles, chosen = form.all("token_roles"), form.all("token_venues")
+        given = {"name": name, "department": department, "roles": roles, "venues": chosen or None}
         made = wish(call, "token.create", {**given, "expires_at": expires_at.isoformat()}, form.text("reason"))
     except SHOWN_ERRORS as refused:
         return _again(request, call, refused, form, "token")
@@ -122,11 +125,17 @@ def _again(request: Request, call: Call, refused: Exception, form: Form, place: 
     t = texts_for(request)
     errors = field_errors(refused, t)
     if place == "token":
-        renamed = {"name": "token_name", "department": "token_department", "roles": "token_roles"}
+        renamed = {
+            "name": "token_name",
+            "department": "token_department",
+            "roles": "token_roles",
+            "venues": "token_venues",
+        }
         errors = {renamed.get(name, name): message for name, message in errors.items()}
     sent = AccountForm(
         form.text("username"), form.text("name"), form.text("department"), form.all("roles"), form.text("token_name"),
         form.text("token_department"), form.text("expires_on"), form.all("token_roles"),
+        form.all("token_venues"),
     )  # fmt: skip
     view = _page(call, t, form=sent, errors=errors, problem=problem_view(refused, t), place=place)
     return show(request, "accounts.html", view, status=status_of(refused))
@@ -146,10 +155,12 @@ def _page(
 
     def ask(work: Work) -> AccountsPage:
         names, staff = wording.department_names(work), accounts.list_staff(work)
+        places = {row.id: row for row in venues.list_all(work)}
         guessed = tries.guessed_at(work, [row.username for row in staff])
         return AccountsPage(
             staff=[_staff(row, names, guessed, work, t) for row in staff],
-            tokens=[_token(row, names, work, t) for row in tokens.list_tokens(work)],
+            tokens=[_token(row, names, places, work, t) for row in tokens.list_tokens(work)],
+            venues=[(row.id, f"{row.name} · {names.get(row.department, row.department)}") for row in places.values()],
             departments=list(names.items()), roles=wording.role_options(t),
             token_roles=wording.token_role_options(t),
             form=form or AccountForm(expires_on=in_a_year.isoformat()), secret=secret, errors=errors or {},
@@ -177,7 +188,7 @@ def _staff_state(row: Staff, *, is_guessed_at: bool) -> tuple[Tone, str]:
     return ("waiting", "password_due") if row.must_change_password else ("valid", "open")
 
 
-def _token(row: ApiToken, names: Mapping[str, str], work: Work, t: Texts) -> TokenLine:
+def _token(row: ApiToken, names: Mapping[str, str], places: Mapping[str, Venue], work: Work, t: Texts) -> TokenLine:
     if row.revoked_at is not None:
         tone, state = "dormant", "revoked"
     elif row.expires_at <= work.at:
@@ -187,6 +198,7 @@ def _token(row: ApiToken, names: Mapping[str, str], work: Work, t: Texts) -> Tok
     return TokenLine(
         id=row.id, name=row.name, department=_department(row.department, names, t),
         roles=[wording.role_name(role, t) for role in row.roles], expires_at=row.expires_at,
+        venues=[places[venue].name if venue in places else venue for venue in row.venues or ()],
         tone="valid" if tone == "valid" else "dormant", state=t(f"token.{state}"), live=state == "live",
     )  # fmt: skip
 

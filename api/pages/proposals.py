@@ -39,8 +39,8 @@ _TONES: Final[Mapping[str, Tone]] = {
 #: Facts in the order in which they are read; whatever else there is comes after them.
 _ORDER: Final = (
     "username", "kind", "profile", "name", "short_name", "code", "version", "sha256", "department", "level",
-    "type_code", "action", "roles", "state", "periods", "purpose", "vault", "kid", "suite", "public", "valid_from_on",
-    "valid_from", "valid_to_on", "valid_to", "expires_at", "lead_hours", "ended_as", "entries_undone",
+    "type_code", "action", "roles", "venues", "state", "periods", "purpose", "vault", "kid", "suite", "public",
+    "valid_from_on", "valid_from", "valid_to_on", "valid_to", "expires_at", "lead_hours", "ended_as", "entries_undone",
 )  # fmt: skip
 _UNSHOWN: Final = frozenset({"since_at", "disabled"})
 

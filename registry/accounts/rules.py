@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 
 from argon2 import PasswordHasher
@@ -39,6 +39,8 @@ BROWSER_LASTS = timedelta(days=180)
 MAX_BROWSERS = 20
 SESSION_LASTS = timedelta(hours=10)
 MAX_TOKEN_LASTS = timedelta(days=400)
+#: Of one gate's token.
+MAX_TOKEN_VENUES = 50
 
 MIN_PASSWORD_CHARACTERS = 10
 #: Bounds the work of one log-in attempt.
@@ -63,6 +65,19 @@ def check_roles(roles: Iterable[str]) -> list[FieldError]:
     chosen = list(roles)
     if not chosen or len(set(chosen)) != len(chosen) or not ROLES.keys() >= set(chosen):
         return [FieldError("roles", "unknown_role", f"角色应取自：{'、'.join(ROLES)}，至少一个且不重复。")]
+    return []
+
+
+def check_venues(roles: Iterable[str], venues: Sequence[str] | None) -> list[FieldError]:
+    """Faults of the venues that a token is for alone; None: it is for every one of its department."""
+    if venues is None:
+        return []
+    if set(roles) != TOKEN_ROLES:
+        # Any other role would open what the venues are to close.
+        return [FieldError("venues", "not_a_gates", "只有角色仅为“闸口”的令牌可以限定场所。")]
+    if not 0 < len(venues) <= MAX_TOKEN_VENUES or len(set(venues)) != len(venues):
+        message = f"请选择 1 至 {MAX_TOKEN_VENUES} 个不重复的场所；不限定则不填。"
+        return [FieldError("venues", "wrong_number", message)]
     return []
 
 

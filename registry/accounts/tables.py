@@ -61,7 +61,7 @@ class KnownBrowser(Base):
 
 
 class ApiToken(Base):
-    """A token of a department's system, scoped to roles and department, expiring and revocable."""
+    """A token of a department's system, scoped to roles and department, a gate's to venues too; expiring, revocable."""
 
     __tablename__ = "api_tokens"
 
@@ -70,6 +70,8 @@ class ApiToken(Base):
     name: Mapped[str] = mapped_column(String(100))
     department: Mapped[str | None] = mapped_column(ForeignKey("departments.code"), index=True)
     roles: Mapped[Any] = mapped_column(Json)
+    #: The venues (their ids) a gate hands in for; None: every one of its department.
+    venues: Mapped[Any | None] = mapped_column(Json)
     created_by: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -13,6 +13,7 @@ from registry.accounts.tables import ApiToken
 from registry.departments import service as departments
 from registry.errors import AuthenticationError, FieldError, InvalidDraftError, NotFoundError
 from registry.ids import new_id_text
+from registry.venues.tables import Venue
 from registry.work import Actor, Work
 
 
@@ -24,9 +25,19 @@ class NewToken:
     secret: str
 
 
-def create(work: Work, name: str, department: str | None, roles: list[str], expires_at: datetime) -> NewToken:
-    """A token with these roles for this department. Raises InvalidDraftError, NotFoundError (department)."""
-    errors = rules.check_roles(roles)
+def create(
+    work: Work,
+    name: str,
+    department: str | None,
+    roles: list[str],
+    expires_at: datetime,
+    venues: list[str] | None = None,
+) -> NewToken:
+    """A token with these roles for this department, a gate's perhaps for these venues of it alone.
+
+    Raises InvalidDraftError, NotFoundError (department).
+    """
+    errors = rules.check_roles(roles) + rules.check_venues(roles, venues)
     if not 0 < len(name.strip()) <= 100 or not name.isprintable():
         errors.append(FieldError("name", "wrong_length", "令牌名称应为 1 至 100 个字。"))
     if not work.at < expires_at <= work.at + rules.MAX_TOKEN_LASTS:
@@ -38,14 +49,28 @@ def create(work: Work, name: str, department: str | None, roles: list[str], expi
         raise InvalidDraftError(errors)
     if department is not None:
         departments.get(work, department)
+    if venues is not None:
+        _check_owned(work, department, venues)
     secret = rules.TOKEN_PREFIX + rules.new_secret(work.draw)
     token = ApiToken(
         id=new_id_text(work.at, work.draw), secret_sha256=rules.secret_digest(secret), name=name.strip(),
         department=department, roles=sorted(roles), created_by=work.actor.id, created_at=work.at, expires_at=expires_at,
+        venues=None if venues is None else sorted(venues),
     )  # fmt: skip
     work.session.add(token)
     work.session.flush()
     return NewToken(token, secret)
+
+
+def _check_owned(work: Work, department: str | None, venues: Sequence[str]) -> None:
+    owned = work.session.scalars(select(Venue.id).where(Venue.id.in_(venues), Venue.department == department)).all()
+    errors = [
+        FieldError("venues", "not_the_departments", f"场所 {venue} 不属于令牌所属的部门，或没有这个场所。")
+        for venue in venues
+        if venue not in owned
+    ]
+    if errors:
+        raise InvalidDraftError(errors)
 
 
 def revoke(work: Work, token_id: str) -> ApiToken:
@@ -87,4 +112,5 @@ def _actor_of(token: ApiToken, at: datetime) -> Actor | AuthenticationError:
         return AuthenticationError("token_revoked", "访问令牌已被吊销，请联系管理员。")
     if token.expires_at <= at:
         return AuthenticationError("token_expired", "访问令牌已到期，请联系管理员换发。")
-    return Actor(f"token:{token.id}", "system", token.department, frozenset(token.roles))
+    venues = None if token.venues is None else frozenset(token.venues)
+    return Actor(f"token:{token.id}", "system", token.department, frozenset(token.roles), venues)

@@ -27,6 +27,7 @@ from registry.keys.rules import check_rotation, department_purpose
 from registry.keys.service import KeyService, periods_in
 from registry.keys.tables import KeyRow
 from registry.trust import certificates
+from registry.venues.tables import Venue
 from registry.work import Work
 from verifier.suites import Suite, public_key
 
@@ -177,9 +178,20 @@ def _reset(work: Work, given: Arguments, _: KeyService) -> Applied:
     return Applied(accounts.get_staff(work, given["account_id"]), {"one_time_password": password})
 
 
+def _token_after(work: Work, given: Arguments) -> dict[str, Any]:
+    named = {name: given[name] for name in ("name", "department", "roles", "expires_at")}
+    wanted = given.get("venues")
+    if wanted is None:
+        return named
+    names = work.session.scalars(select(Venue.name).where(Venue.id.in_(wanted)).order_by(Venue.name))
+    return {**named, "venues": list(names)}
+
+
 def _create_token(work: Work, given: Arguments, _: KeyService) -> Applied:
     expires_at = datetime.fromisoformat(given["expires_at"])
-    made = tokens.create(work, given["name"], given["department"], given["roles"], expires_at)
+    # Proposals from before gates had venues do not name any.
+    venues = given.get("venues")
+    made = tokens.create(work, given["name"], given["department"], given["roles"], expires_at, venues)
     return Applied(made.token, {"secret": made.secret})
 
 
@@ -251,6 +263,6 @@ ACTIONS: Final[Mapping[str, Action]] = MappingProxyType(
         "account.password": Action(_account, _account, _reset),
         "type.publish": Action(_published, _to_publish, _publish),
         "trust.certificate": Action(_trusted, _to_trust, _trust),
-        "token.create": Action(lambda *_: {}, _named("name", "department", "roles", "expires_at"), _create_token),
+        "token.create": Action(lambda *_: {}, _token_after, _create_token),
     }
 )

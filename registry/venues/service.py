@@ -97,10 +97,15 @@ def trusted(work: Work) -> tuple[form.Venue, ...]:
 
 
 def own(work: Work, venue_id: str) -> Venue:
-    """A venue that the actor's department manages. Raises NotFoundError, NotPermittedError."""
+    """A venue that the actor's department manages, and that its token is for.
+
+    Raises NotFoundError, NotPermittedError.
+    """
     venue = get(work, venue_id)
     if work.actor.kind != "registry" and work.actor.department != venue.department:
         raise NotPermittedError("not_the_venues_department", "只能管理本部门的场所。")
+    if work.actor.venues is not None and venue_id not in work.actor.venues:
+        raise NotPermittedError("not_the_tokens_venue", "此令牌只用于另外的场所，请为本场所换发令牌。")
     return venue
 
 
