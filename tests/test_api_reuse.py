@@ -43,7 +43,7 @@ def test_a_file_is_known_by_its_content_and_travels_in_the_evidence(office: Offi
 
 MATERIAL: dict[str, Any] = {
     "type_code": RESIDENCE_PROOF,
-    "title": "居住证明",
+    "title": "示例己的居住证明",
     "holders": [{"holder_name": "示例己", "holder_code": PERSON, "holder_code_type_code": "111"}],
     "valid_from": "20260105",
     "valid_to": "20270104",
@@ -124,7 +124,8 @@ def test_a_use_is_refused_by_name_and_a_one_time_item_has_one_winner(office: Off
 
 def test_a_material_shows_masked_to_others(office: Office, one_time: dict[str, Any]) -> None:
     path = f"/api/v1/materials/{one_time['item_id']}"
-    assert office.send("GET", path, "window").json()["holders"][0]["holder_name"] == "示例己"
+    shown = office.send("GET", path, "window").json()
+    assert (shown["holders"][0]["holder_name"], shown["title"]) == ("示例己", "示例己的居住证明")
     masked = office.send("GET", path, "window", USER)
     assert masked.json()["masked"] and PERSON not in masked.text and "示例己" not in masked.text
     office.settle()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,8 +11,11 @@ from registry_house import (
     CARE,
     COMPANY,
     ELDER,
+    FOOD,
     MARKET,
+    MATTER,
     OTHER_COMPANY,
+    PURPOSE,
     SENIOR,
     House,
     actor,
@@ -19,6 +23,8 @@ from registry_house import (
     senior,
 )  # fmt: skip
 
+from registry.authorisations import service as authorisations
+from registry.authorisations.rules import AuthorisationDraft
 from registry.certificates import masking
 from registry.certificates import service as certificates
 from registry.codes import service as codes
@@ -134,3 +140,21 @@ def test_a_suspended_department_issues_no_codes(town: House) -> None:
             act()
     town.do(standing.reinstate, MARKET, "示例：恢复", who=REGISTRY)
     assert town.do(codes.reissue, code.id, KEY, who=actor(MARKET, "window")).generation == 2
+
+
+# Authorisations.
+
+
+def test_only_whom_an_authorisation_is_about_hangs_another_one_on_it(town: House) -> None:
+    town.certificate(food())
+    subject = ("001", COMPANY)
+    parent = town.grant(subject=subject)
+    given = {"route": "delegation", "subject": subject, "parent_id": parent, "valid_from_at": town.clock.at}
+    draft = AuthorisationDraft(
+        grantee=OTHER_COMPANY, matter_code=MATTER, purpose=PURPOSE, type_code=FOOD,
+        valid_to_at=town.clock.at + timedelta(days=1), **given,
+    )  # fmt: skip
+    with pytest.raises(NotPermittedError, match="not_the_parents_department"):
+        town.do(authorisations.grant, draft, who=actor(OTHER_COMPANY, "window"))
+    for department in (CARE, MARKET):
+        assert town.do(authorisations.grant, draft, who=actor(department, "window"))

@@ -145,7 +145,7 @@ def seen_of(work: Work) -> str | None:
 
 @router.get("/materials/{material_id}", summary="材料详情", responses=problems(404))
 def get_material(material_id: str, call: OfCall) -> MaterialShown:
-    """登记部门的登记员与窗口可见全部，其他人可见脱敏后的内容。"""
+    """登记部门的登记员与窗口可见全部，其他人可见脱敏后的内容：不含名称（以类型名称代替）和附件。"""
     return call.read(lambda work: _shown(work, materials.get(work, material_id)))
 
 
@@ -163,8 +163,11 @@ def get_receipt(material_id: str, call: OfCall) -> receipts.Receipt:
 def _shown(work: Work, row: Material) -> MaterialShown:
     content = materials.content_of(row)
     own = work.actor.department == row.department and work.actor.has_role("registrar", "window")
+    title = row.title
     if not own:
         definition = catalogue.definition_at(work, row.type_code, row.type_version)
+        # A title and the names of files may hold people's names.
+        title, content["files"] = definition.name, []
         alike = {"holders": content["holders"], "certificate_number": "", "extend_info": content["data"]}
         masked = masking.mask_face(alike, definition)
         content["holders"], content["data"] = masked["holders"], masked["extend_info"]
@@ -173,7 +176,7 @@ def _shown(work: Work, row: Material) -> MaterialShown:
     return MaterialShown(
         id=row.id,
         type_code=row.type_code,
-        title=row.title,
+        title=title,
         department=row.department,
         matter_code=row.matter_code,
         case_no=row.case_no,

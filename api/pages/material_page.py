@@ -45,7 +45,7 @@ def material_page(
     use = uses.consumption_of(work, "material", row.id) if definition.one_time else None
     names = wording.department_names(work)
     return MaterialPage(
-        id=row.id, title=row.title,
+        id=row.id, title=row.title if whole else definition.name,
         type_name=definition.name, tone=wording.tone_of(row.status), status=wording.status_name(row.status, t),
         masked=not whole, facts=_facts(row, content, names, t), data=_data(content["data"], definition),
         files=_files(content["files"], inspected, t) if whole else (), may_inspect=whole and bool(content["files"]),

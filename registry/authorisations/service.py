@@ -24,7 +24,8 @@ from verifier.identifiers import IdentifierError, check_holder_number
 def grant(work: Work, draft: rules.AuthorisationDraft) -> Authorisation:
     """Grant an authorisation, with its log entry; the granting department is the actor's (or the operator).
 
-    Raises InvalidDraftError, NotFoundError (grantee, matter, type, item, parent).
+    Raises InvalidDraftError, NotFoundError (grantee, matter, type, item, parent), NotPermittedError (a parent
+    that is about other departments).
     """
     subject_index = _check(work, draft)
     departments.get(work, draft.grantee)
@@ -72,6 +73,9 @@ def _check_reference(work: Work, draft: rules.AuthorisationDraft, subject_index:
         catalogue.get_type(work, draft.type_code)
     if draft.parent_id is not None:
         parent = get(work, draft.parent_id)
+        if work.actor.kind != "registry" and work.actor.department not in (parent.grantee, parent.department):
+            message = "只有上级授权的被授权部门或登记部门可以登记委托授权。"
+            raise NotPermittedError("not_the_parents_department", message)
         errors = rules.check_within(draft, parent, subject_index)
         if errors:
             raise InvalidDraftError(errors)
