@@ -150,3 +150,14 @@ def test_what_is_no_usable_certificate_is_named(
     adding = ["trust", "add-issuer", "--profile", "eu-dcc", "--certificate", str(given), "--out", str(out)]
     assert main(adding) == 64
     assert said in capsys.readouterr().err and not out.exists()
+
+
+def test_what_a_certificate_calls_its_owner_never_steers_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given, out = tmp_path / "given", tmp_path / "trust.json"
+    for name in ("\x1b[2J上级", ""):
+        given.write_bytes(certificate(name or " ").public_bytes(Encoding.DER))
+        assert main(["trust", "add-issuer", "--profile", "eu-dcc", "--certificate", str(given), "--out", str(out)]) == 0
+        assert main(["trust", "show", str(out)]) == 0
+        assert "\x1b" not in capsys.readouterr().out

@@ -18,6 +18,7 @@ from httpx import Client
 from import_files import HEADERS, csv_of, licence_row, xlsx_of, zip_of
 from killable_server import Server
 
+from api.cli.errors import CommandError
 from api.cli.import_client import ImportClient
 from api.cli.main import main
 
@@ -141,3 +142,11 @@ def test_an_upload_over_a_line_that_breaks_goes_on_where_it_broke(office: tuple[
     # It never began again from nothing once something had arrived.
     starts = [told[0], *(later for earlier, later in pairwise(told) if later < earlier)]
     assert starts[0] == 0 and all(start > 0 for start in starts[1:])
+
+
+def test_a_server_that_does_not_answer_is_told_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    client = ImportClient("http://127.0.0.1:9", "szt_x", pauses=(0.0,))
+    with pytest.raises(CommandError) as refused:
+        client.post("/api/v1/imports", {})
+    assert "地址不通或拒绝连接" in refused.value.message
+    assert capsys.readouterr().err.count("继续尝试") == 1

@@ -169,7 +169,7 @@ def test_what_an_issuer_may_not_do_is_named() -> None:
         ),
         "wrong_field": (make_code(key, certificate, claims={6: "gestern"}), trust),
         "wrong_fields": (make_code(key, certificate, claims={-260: {1: {"nam": {}}}}), trust),
-        "not_base45": ("HC1:abc", trust),
+        "not_base45": ("HC1:a!c", trust),
         "not_compressed": ("HC1:" + encode(b"plain").removeprefix("SZ1:"), trust),
         "too_long": ("HC1:" + encode(zlib.compress(bytes(400_000))).removeprefix("SZ1:"), trust),
     }

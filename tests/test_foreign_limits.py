@@ -30,10 +30,10 @@ TEST, VACCINATION, RECOVERY = (f"1.3.6.1.4.1.1847.2021.1.{number}" for number in
 EARLY_TEST = "1.3.6.1.4.1.0.1847.2021.1.1"
 
 
-def issuer(key: Any = KEY, uses: tuple[str, ...] = (), name: str = "示例") -> ForeignIssuer:
+def issuer(key: Any = KEY, uses: tuple[str, ...] = (), name: str = "示例", days: int = 700) -> ForeignIssuer:
     who = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     begins = SIGNED_AT - timedelta(days=100)
-    builder = x509.CertificateBuilder(who, who, key.public_key(), 7, begins, begins + timedelta(days=700))
+    builder = x509.CertificateBuilder(who, who, key.public_key(), 7, begins, begins + timedelta(days=days))
     if uses:
         listed = x509.ExtendedKeyUsage([x509.ObjectIdentifier(one) for one in uses])
         builder = builder.add_extension(listed, critical=False)
@@ -46,15 +46,37 @@ def raw(signed: bytes, key: ec.EllipticCurvePrivateKey = KEY) -> bytes:
     return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
 
-def code(kid: bytes | None, kinds: str = "v", sign: Any = raw, algorithm: int = -7, unprotected: bool = False) -> bytes:
+def in_der(signed: bytes) -> bytes:
+    return KEY.sign(signed, ec.ECDSA(hashes.SHA256()))
+
+
+def padded(signed: bytes) -> bytes:
+    return b"\0" + raw(signed)[:32] + b"\0" + raw(signed)[32:]
+
+
+def by_pkcs1(signed: bytes) -> bytes:
+    return RSA.sign(signed, padding.PKCS1v15(), hashes.SHA256())
+
+
+def code(
+    kid: bytes | None,
+    kinds: str = "v",
+    sign: Any = raw,
+    algorithm: int = -7,
+    unprotected: bool = False,
+    *,
+    header: dict[int, Any] | None = None,
+    claims: dict[int, Any] | None = None,
+    tail: bytes = b"",
+) -> bytes:
     named = {} if kid is None else {4: kid}
-    protected = cbor2.dumps({1: algorithm} | ({} if unprotected else named))
+    protected = cbor2.dumps({1: algorithm} | ({} if unprotected else named) | (header or {}))
     health = {kind: [RECORDS[kind]] for kind in kinds} | {"nam": {"fn": "Muster", "gn": "A"}}
     ends = int((SIGNED_AT + timedelta(days=180)).timestamp())
-    body = cbor2.dumps({1: "XX", 4: ends, 6: int(SIGNED_AT.timestamp()), -260: {1: health}})
+    body = cbor2.dumps({1: "XX", 4: ends, 6: int(SIGNED_AT.timestamp()), -260: {1: health}} | (claims or {}))
     signature = sign(cbor2.dumps(["Signature1", protected, b"", body]))
     parts = [protected, named if unprotected else {}, body, signature]
-    packed = zlib.compress(cbor2.dumps(cbor2.CBORTag(18, parts)))
+    packed = zlib.compress(cbor2.dumps(cbor2.CBORTag(18, parts)) + tail)
     return b"HC1:" + encode(packed).removeprefix("SZ1:").encode()
 
 
@@ -112,12 +134,34 @@ def test_one_certificate_under_two_names_holds_once() -> None:
 
 def test_signatures_of_another_shape_are_named_and_never_hold() -> None:
     one, two = issuer(), issuer(RSA)
-    in_der = judged(code(one.kid, sign=lambda data: KEY.sign(data, ec.ECDSA(hashes.SHA256()))), one)
-    assert (in_der.state, in_der.reason) == (State.INVALID, "wrong_length")
-    padded = judged(code(one.kid, sign=lambda data: b"\0" + raw(data)[:32] + b"\0" + raw(data)[32:]), one)
-    assert (padded.state, padded.reason) == (State.INVALID, "wrong_length")
-    older = judged(
-        code(two.kid, sign=lambda data: RSA.sign(data, padding.PKCS1v15(), hashes.SHA256()), algorithm=-257), two
-    )
+    for sign in (in_der, padded):
+        verdict = judged(code(one.kid, sign=sign), one)
+        assert (verdict.state, verdict.reason) == (State.INVALID, "wrong_length")
+    older = judged(code(two.kid, sign=by_pkcs1, algorithm=-257), two)
     assert (older.state, older.reason) == (State.INVALID, "unknown_suite")
     assert judged(code(one.kid, algorithm=-35), one).reason == "unknown_suite"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"header": {2: [99], 99: 1}}, "unknown_critical"),
+        ({"tail": b"\0"}, "not_cbor"),
+        ({"claims": {5: int(AT.timestamp()) + 1}}, "not_yet_valid"),
+        ({"claims": {5: int(AT.timestamp())}}, "ok"),
+        ({"claims": {4: "bald"}}, "wrong_field"),
+    ],
+)
+def test_headers_and_claims_are_heeded(changes: dict[str, Any], reason: str) -> None:
+    one = issuer()
+    verdict = judged(code(one.kid, **changes), one)
+    assert verdict.reason == reason and (verdict.state is State.VALID) == (reason == "ok")
+    assert reason != "wrong_field" or "到期时间" in verdict.message
+
+
+def test_a_code_ends_with_its_signers_certificate_and_small_letters_are_its_own() -> None:
+    one = issuer(days=131)
+    trust, text = trusting(one), code(one.kid)
+    assert verify(text.lower(), trust, AT).state is State.VALID
+    ended = verify(text, trust, AT + timedelta(days=2))
+    assert (ended.state, ended.reason) == (State.NOT_IN_FORCE, "issuer_expired")

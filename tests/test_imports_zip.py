@@ -44,6 +44,28 @@ def test_a_file_is_found_by_its_path_or_by_its_name_where_only_one_has_it() -> N
         assert refused.value.reason == wanted
 
 
+def test_a_file_is_found_by_the_end_of_its_path_and_never_taken_for_another_of_its_name() -> None:
+    nested = {"资料/2026/附件/甲.pdf": b"1", "资料/2025/附件/甲.pdf": b"2", "资料/甲.pdf": b"3"}
+    files = opened(zip_of(**nested))
+    assert content(files, "2026/附件/甲.pdf") == b"1" and content(files, "/2025/附件/甲.pdf") == b"2"
+    assert content(files, "资料/甲.pdf") == b"3"
+    alike = opened(zip_of(**{"a.pdf": b"1", "A.PDF": b"2"}))
+    assert (content(alike, "a.pdf"), content(alike, "A.PDF")) == (b"1", b"2")
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        out = io.BytesIO(zip_of(**{"b.pdf": b"1"}))
+        with zipfile.ZipFile(out, "a") as archive:
+            archive.writestr("b.pdf", b"2")
+    for found, name in ((files, "附件/甲.pdf"), (files, "甲.pdf"), (alike, "A.pdf"), (opened(out.getvalue()), "b.pdf")):
+        with pytest.raises(AttachmentError) as refused:
+            found.find(name)
+        assert refused.value.reason == "attachment_ambiguous", name
+
+
+def test_what_is_no_zip_is_told_apart_from_a_damaged_one() -> None:
+    assert refusal(b"Rar!\x1a\x07\x00" + bytes(100)) == "not_a_zip"
+    assert refusal(zip_of(**{"a.pdf": b"1"})[:-10]) == "broken_zip"
+
+
 def test_names_that_chinese_windows_wrote_are_read_as_they_were_meant() -> None:
     data = zip_of(**{"AAAA.pdf": b"scan"})
     # The names in the directory and before the file, without the mark of UTF-8.

@@ -146,3 +146,28 @@ def test_files_that_are_no_documents_are_named() -> None:
     for beginning in (b"Rar!\x1a\x07\x01\0", b"7z\xbc\xaf\x27\x1c", b"\x1f\x8b\x08\0"):
         found = judge(beginning + b"\0" * 40, "files.rar")
         assert found.format is Format.ARCHIVE and "解压" in found.message and not found.notes
+
+
+@pytest.mark.parametrize(
+    "location", ["Doc_0/Signs/Sign_0/Signature.xml", "Sign_0/Signature.xml", "./Sign_0/Signature.xml"]
+)
+def test_descriptions_of_signatures_are_found_as_makers_name_them(location: str) -> None:
+    files = sealed()
+    listing = files["Doc_0/Signs/Signatures.xml"]
+    files["Doc_0/Signs/Signatures.xml"] = listing.replace(b"/Doc_0/Signs/Sign_0/Signature.xml", location.encode())
+    assert outcome(files) == GOOD
+
+
+def test_what_a_signature_covers_may_be_named_from_the_root_without_a_stroke() -> None:
+    def without_stroke(paper: bytes) -> bytes:
+        return paper.replace(b'FileRef="/', b'FileRef="')
+
+    maker = Maker(plain_files())
+    seal = sealer(CAST)
+    maker.add(lambda paper: seal(without_stroke(paper)))
+    name = "Doc_0/Signs/Sign_0/Signature.xml"
+    files = maker.files | {name: without_stroke(maker.files[name])}
+    assert outcome(files) == GOOD
+    assert outcome(files | {PAGE: b"<changed/>"}) == (State.INVALID, "content_changed")
+    del files[SECOND]
+    assert outcome(files) == (State.INVALID, "content_changed")

@@ -18,6 +18,7 @@ from pages_site import Watched
 from playwright.sync_api import Page
 from test_delegation import FORGED, STORIES
 from test_foreign import AT, REAL, SIGNED_AT, certificate_of, clock_of, make_certificate, make_code, trusting
+from test_foreign_limits import RSA, STRANGER, TEST, by_pkcs1, code, in_der, issuer, padded, raw
 from world import NOON
 
 from codes import payload
@@ -126,6 +127,29 @@ def test_codes_of_other_systems_are_judged_alike(page: Page) -> None:
     found = assert_alike(page, {name: (trust, text, AT) for name, text in texts.items()})
     valid = {name for name, (state, _) in found.items() if state == "valid"}
     assert valid == {"P-256", "untagged", "RSA", "a time as a float", "a day as a date"}
+
+
+def test_what_signers_of_foreign_codes_may_do_is_judged_alike(page: Page) -> None:
+    whole, tests, older = issuer(), issuer(uses=(TEST,)), issuer(RSA)
+    trust, limited, both = trusting(whole), trusting(tests), trusting(issuer(STRANGER, name="别人"), whole)
+    ending = issuer(days=131)
+    cases: dict[str, Case] = {
+        "no limits": (trust, code(whole.kid), AT), "tests": (limited, code(tests.kid, "t"), AT),
+        "vaccinations": (limited, code(tests.kid, "v"), AT), "two records": (limited, code(tests.kid, "vt"), AT),
+        "named aside": (trust, code(whole.kid, unprotected=True), AT), "not named": (both, code(None), AT),
+        "not named, unknown": (limited, code(None, sign=lambda data: raw(data, STRANGER)), AT),
+        "as DER": (trust, code(whole.kid, sign=in_der), AT), "padded": (trust, code(whole.kid, sign=padded), AT),
+        "RS256": (trusting(older), code(older.kid, sign=by_pkcs1, algorithm=-257), AT),
+        "small letters": (trust, code(whole.kid).lower(), AT), "bytes behind": (trust, code(whole.kid, tail=b"\0"), AT),
+        "critical": (trust, code(whole.kid, header={2: [99], 99: 1}), AT),
+        "from later on": (trust, code(whole.kid, claims={5: int(AT.timestamp()) + 9}), AT),
+        "from then on": (trust, code(whole.kid, claims={5: int(AT.timestamp())}), AT),
+        "signer's certificate ended": (trusting(ending), code(ending.kid), AT + timedelta(days=2)),
+    }  # fmt: skip
+    found = assert_alike(page, {name: (trust, text.decode(), at) for name, (trust, text, at) in cases.items()})
+    valid = {name for name, (state, _) in found.items() if state == "valid"}
+    assert valid == {"no limits", "tests", "named aside", "not named", "small letters", "from then on"}
+    assert found["signer's certificate ended"] == ("not_in_force", "issuer_expired")
 
 
 def _health(at: datetime) -> dict[str, Any]:

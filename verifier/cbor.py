@@ -77,6 +77,18 @@ def decode_any(data: bytes) -> Any:
         raise MalformedError("not_cbor", "内容不是有效的 CBOR") from error
 
 
+def decode_whole(data: bytes) -> Any:
+    """As `decode_any`; bytes after the value are refused too."""
+    stream = BytesIO(data)
+    try:
+        value = cbor2.CBORDecoder(stream).decode()
+    except _CBOR_ERRORS as error:
+        raise MalformedError("not_cbor", "内容不是有效的 CBOR") from error
+    if stream.tell() != len(data):
+        raise MalformedError("not_cbor", "内容之后还有多余字节")
+    return value
+
+
 def require_map(value: Any, keys: frozenset[Any], optional: frozenset[Any] = frozenset()) -> dict[Any, Any]:
     """The value as a map that has all `keys`, perhaps some of `optional`, and no others."""
     if not isinstance(value, dict) or not keys <= value.keys() <= keys | optional:

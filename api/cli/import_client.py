@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,12 @@ _TIMEOUT_SECONDS: Final = 60.0
 #: A line that is away for longer than all of these together is left to the next attempt of a person.
 _PAUSES_SECONDS: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0)
 _AGAIN: Final = frozenset((408, 425, 429, 502, 503, 504))
+
+
+def _why(error: httpx.TransportError) -> str:
+    if isinstance(error, httpx.TimeoutException):
+        return "没有及时答复"
+    return "地址不通或拒绝连接" if isinstance(error, httpx.ConnectError) else "连接中断"
 
 
 class ImportClient:
@@ -98,7 +105,7 @@ class ImportClient:
                     return self._check(answer)
                 broken: Exception = CommandError(f"服务器暂时不能处理（{answer.status_code}）")
             except httpx.TransportError as error:
-                broken = error
+                broken = CommandError(_why(error))
             self._pause(failures, broken)
             failures += 1
 
@@ -107,6 +114,10 @@ class ImportClient:
             raise CommandError(
                 f"连接不上 {self._server}（{broken}）；已传的部分保留在服务器上，请稍后重新执行同一命令"
             ) from broken
+        if failures == 0:
+            # Said at once: a wrong address looks the same as a line that is away for a while.
+            sys.stderr.write(f"suizheng：连接不上 {self._server}（{broken}），继续尝试……\n")
+            sys.stderr.flush()
         time.sleep(self._pauses[failures])
 
     def _check(self, answer: httpx.Response) -> httpx.Response:

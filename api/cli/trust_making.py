@@ -13,6 +13,7 @@ import orjson
 from api.cli.arguments import now
 from api.cli.errors import CommandError
 from api.cli.new_keys import write_new_key
+from api.cli.report import printable
 from api.gate.errors import GateError, cause_of
 from api.gate.files import replace_file
 from api.gate.trust_file import open_trust, read_trust
@@ -47,7 +48,7 @@ def _show(options: argparse.Namespace) -> None:
     if options.json:
         print(orjson.dumps(content.to_json(), option=orjson.OPT_INDENT_2).decode())
         return
-    print(f"{options.bundle}：{content.registry}，版本 {content.version}，{len(bundle.data)} 字节")
+    print(f"{options.bundle}：{printable(content.registry)}，版本 {content.version}，{len(bundle.data)} 字节")
     print(f"  签发于 {times.for_people(content.issued_at)}，{times.for_people(content.expires_at)} 到期")
     print(f"  根密钥 {len(content.root_keys)} 个，须有 {content.root_threshold} 个签名")
     for key in content.root_keys:
@@ -63,7 +64,7 @@ def _show(options: argparse.Namespace) -> None:
     )
     print("  " + "，".join(f"{name} {count}" for name, count in counts))
     for issuer in content.issuers:
-        print(f"    {issuer.kid.hex()} {issuer.profile} {issuer.name}（{_period(issuer)}）")
+        print(f"    {issuer.kid.hex()} {issuer.profile} {printable(issuer.name)}（{_period(issuer)}）")
 
 
 def _period(issuer: ForeignIssuer) -> str:
@@ -77,7 +78,8 @@ def _new(options: argparse.Namespace) -> None:
 
 def _add_issuer(options: argparse.Namespace) -> None:
     der = _certificate(options.certificate)
-    name = options.name or load_certificate(der).subject.rfc4514_string()[:200]
+    # What a certificate calls its owner is what a stranger wrote.
+    name = printable(options.name or load_certificate(der).subject.rfc4514_string())[:200] or "没有名称的签发者"
     issuer = ForeignIssuer(options.profile, name, der)
     if options.trust is None:
         content = _local("本机试用信任包", LOCAL_DAYS)

@@ -8,7 +8,6 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import PurePosixPath
 from typing import BinaryIO, Final
 
 from api.imports.sheets import SheetError
@@ -25,6 +24,8 @@ _UNIX: Final = 3
 #: What programs add to a ZIP of their own accord.
 _NOISE: Final = ("__macosx/", ".ds_store", "thumbs.db", "desktop.ini")
 _SHEETS: Final = (".csv", ".xlsx")
+#: Folders and name that a sheet may give of a longer path.
+_NEAREST: Final = 6
 
 _BROKEN: Final = (
     zipfile.BadZipFile,
@@ -59,13 +60,13 @@ class Attachments:
                 (_name_of(part).replace("\\", "/"), part) for part in self._archive.infolist() if not part.is_dir()
             ]
         except _BROKEN as error:
-            raise SheetError("broken_zip", "ZIP 文件已损坏或不完整；请重新打包后上传。") from error
+            raise _unreadable(file) from error
         self._parts = [(name, part) for name, part in found if not _is_noise(name)]
         _check(self._parts)
-        self._by_path = {_folded(name): part for name, part in self._parts}
-        self._by_name: dict[str, list[zipfile.ZipInfo]] = {}
+        self._by_end: dict[str, list[tuple[str, zipfile.ZipInfo]]] = {}
         for name, part in self._parts:
-            self._by_name.setdefault(_folded(PurePosixPath(name).name), []).append(part)
+            for end in _ends(_folded(name)):
+                self._by_end.setdefault(end, []).append((name, part))
 
     def sheet(self) -> zipfile.ZipInfo:
         """The one sheet in a ZIP that holds sheet and files. Raises SheetError if there is none, or more than one."""
@@ -80,19 +81,22 @@ class Attachments:
         raise SheetError("many_sheets_in_zip", f"ZIP 中有多个表格（{names}），无法确定登记哪一个；请只留一个。")
 
     def find(self, name: str) -> zipfile.ZipInfo:
-        """The file of this name. Raises AttachmentError."""
-        wanted = _folded(name.strip().replace("\\", "/").removeprefix("./"))
-        part = self._by_path.get(wanted)
-        if part is not None:
-            return part
-        found = self._by_name.get(wanted, [])
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise AttachmentError(
-                "attachment_ambiguous", f"ZIP 中有 {len(found)} 个名为“{name[:60]}”的文件，请写出文件夹"
-            )
-        raise AttachmentError("attachment_missing", f"ZIP 中没有文件“{name[:60]}”")
+        """The file of this name, with any of the folders above it. Raises AttachmentError.
+
+        Of several the one whose whole path, or else whose very spelling, this is.
+        """
+        written = name.strip().replace("\\", "/").removeprefix("./").lstrip("/")
+        wanted = _folded(written)
+        found = self._by_end.get(wanted, [])
+        for same in (lambda path: _folded(path) == wanted, lambda path: path == written):
+            if len(found) > 1:
+                found = [one for one in found if same(one[0])] or found
+        if not found:
+            raise AttachmentError("attachment_missing", f"ZIP 中没有文件“{name[:60]}”")
+        if len(found) > 1:
+            message = f"ZIP 中有 {len(found)} 个名为“{name[:60]}”的文件，请写出文件夹；同一文件夹中的同名文件请改名"
+            raise AttachmentError("attachment_ambiguous", message)
+        return found[0][1]
 
     @contextmanager
     def open(self, part: zipfile.ZipInfo, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> Iterator[Iterator[bytes]]:
@@ -124,6 +128,13 @@ def is_bundle(file: BinaryIO) -> bool:
     return not (
         names & {"[Content_Types].xml", "mimetype"} or any(name.startswith(("xl/", "Index/")) for name in names)
     )
+
+
+def _unreadable(file: BinaryIO) -> SheetError:
+    file.seek(0)
+    if file.read(2) != b"PK":
+        return SheetError("not_a_zip", "附件应打包为 ZIP；这是别的文件，RAR、7z 等请解压后重新打包为 ZIP。")
+    return SheetError("broken_zip", "ZIP 文件已损坏或不完整；请重新打包后上传。")
 
 
 def _counted(stream: object, part: zipfile.ZipInfo, limit_bytes: int) -> Iterator[bytes]:
@@ -179,6 +190,12 @@ def _is_noise(name: str) -> bool:
     folded = name.lower()
     last = folded.rsplit("/", 1)[-1]
     return folded.startswith(_NOISE) or last in _NOISE or last.startswith(("~$", "._"))
+
+
+def _ends(path: str) -> set[str]:
+    """What a sheet may call a file: the path, or its end from any of the nearest folders on."""
+    parts = path.split("/")
+    return {path, *("/".join(parts[start:]) for start in range(max(0, len(parts) - _NEAREST), len(parts)))}
 
 
 def _folded(name: str) -> str:

@@ -143,8 +143,14 @@ def _references(package: Package, entry: str, references: Element) -> list[Refer
             raise MalformedError("too_much_work", "签章引用的条目超过上限")
         location = markup.attribute(element, "FileRef")
         value = markup.text(element, "CheckValue")
-        found.append(Reference(location[:200], package.resolve(location, entry), _digest(value, entry)))
+        found.append(Reference(location[:200], _resolve(package, location, entry), _digest(value, entry)))
     return found
+
+
+def _resolve(package: Package, location: str, base: str) -> str | None:
+    """The entry of a location in `base`. Some makers leave out the stroke in front of a path from the root."""
+    found = package.resolve(location, base)
+    return package.resolve(location, "") if found is None and not location.startswith((".", "/")) else found
 
 
 def _digest(text: str, entry: str) -> bytes | None:
@@ -157,7 +163,7 @@ def _digest(text: str, entry: str) -> bytes | None:
 
 
 def _required(package: Package, location: str, base: str, what: str) -> str:
-    found = package.resolve(location, base) if location else None
+    found = _resolve(package, location, base) if location else None
     if found is None:
         raise MalformedError(
             "entry_missing", f"{what}文件 {location[:80]} 不存在", evidence={"location": location[:80]}

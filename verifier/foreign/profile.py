@@ -41,6 +41,7 @@ class ForeignCode:
     signed: bytes
     signature: bytes
     issued_at: datetime
+    begins_at: datetime
     expires_at: datetime
     subject: Mapping[str, Any]
     uses: frozenset[str] = frozenset()

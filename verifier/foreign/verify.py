@@ -21,7 +21,7 @@ FOREIGN_POLICY = Policy(
 
 def adapter_of(text: str) -> Adapter | None:
     """The adapter whose prefix the text bears."""
-    return next((adapter for adapter in ADAPTERS if text.startswith(adapter.prefix)), None)
+    return next((adapter for adapter in ADAPTERS if text[: len(adapter.prefix)].upper() == adapter.prefix), None)
 
 
 def verify_foreign(
@@ -43,7 +43,7 @@ def verify_foreign(
     issuer = exam.run(Check.ISSUER, lambda: _issuer(trust, adapter, code), "签发者在信任包中", issued_at)
     if issuer is not None:
         exam.run(Check.SIGNATURE, lambda: issuer.check(code), "签名与内容一致")
-    exam.run(Check.VALIDITY, lambda: _check_period(code, at), "在有效时间内")
+    exam.run(Check.VALIDITY, lambda: _check_period(code, issuer, at), "在有效时间内")
     exam.skip(Check.STATUS, "no_status_list", "境外码没有状态列表，是否已被撤销未核验")
     subject = {
         "profile": adapter.name,
@@ -86,8 +86,11 @@ def _signed(issuer: ForeignIssuer, code: ForeignCode) -> bool:
     return True
 
 
-def _check_period(code: ForeignCode, at: datetime) -> None:
-    if at < code.issued_at:
-        raise ValidityError("not_yet_valid", f"码签发于 {times.for_people(code.issued_at)}，晚于核验时间")
+def _check_period(code: ForeignCode, issuer: ForeignIssuer | None, at: datetime) -> None:
+    if at < code.begins_at:
+        raise ValidityError("not_yet_valid", f"码自 {times.for_people(code.begins_at)} 起有效，晚于核验时间")
     if at >= code.expires_at:
         raise ValidityError("expired", f"码已于 {times.for_people(code.expires_at)} 到期")
+    # A code's end may not lie behind that of its signer's certificate, whatever it says itself.
+    if issuer is not None and at > issuer.period[1]:
+        raise ValidityError("issuer_expired", f"签发者的证书已于 {times.for_people(issuer.period[1])} 到期")

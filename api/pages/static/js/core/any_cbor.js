@@ -113,5 +113,9 @@ function half(bits) {
   return sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -14 * (fraction / 1024));
 }
 
-// The first value of the bytes: null, undefined, booleans, numbers, Float, text, Uint8Array, Array, Map, Tagged.
-export const decodeAny = (bytes) => solid(new Reader(bytes).value());
+// The value that is all of the bytes: null, undefined, booleans, numbers, Float, text, Uint8Array, Array, Map, Tagged.
+export function decodeWhole(bytes) {
+  const reader = new Reader(bytes), value = solid(reader.value());
+  if (reader.place !== bytes.length) throw malformed("not_cbor");
+  return value;
+}

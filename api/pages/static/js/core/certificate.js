@@ -4,6 +4,7 @@ import { toHex } from "./bytes.js";
 import { malformed, notHere } from "./errors.js";
 
 const SEQUENCE = 0x30, VERSION = 0xa0, OID = 0x06, UTC_TIME = 0x17, GENERALIZED_TIME = 0x18;
+const EXTENSIONS = 0xa3, OCTET_STRING = 0x04, EXTENDED_KEY_USAGE = "551d25";
 const ELLIPTIC = "2a8648ce3d0201", RSA = "2a864886f70d010101";
 const IMPORTS = new Map([[ELLIPTIC, { name: "ECDSA", namedCurve: "P-256" }], [RSA, { name: "RSA-PSS", hash: "SHA-256" }]]);
 
@@ -45,7 +46,19 @@ function moment(one) {
   return Date.UTC(year, month - 1, ...rest) / 1000;
 }
 
-// {begins, ends (seconds, both inclusive), kind ("ECDSA" or "RSA-PSS"), key}: the key to verify with.
+// Object identifiers, in hex, of what the key may be used for (RFC 5280 4.2.1.12); none where nothing is said.
+function usesOf(parts) {
+  const holder = parts.find((one) => one.tag === EXTENSIONS);
+  for (const extension of holder ? children(required(children(holder.body)[0], SEQUENCE).body) : []) {
+    const [name, ...rest] = children(required(extension, SEQUENCE).body);
+    if (toHex(required(name, OID).body) !== EXTENDED_KEY_USAGE) continue;
+    const listed = required(element(required(rest.at(-1), OCTET_STRING).body, 0), SEQUENCE);
+    return children(listed.body).map((one) => toHex(required(one, OID).body));
+  }
+  return [];
+}
+
+// {begins, ends (seconds, both inclusive), kind ("ECDSA" or "RSA-PSS"), key, uses}: the key to verify with.
 export async function readCertificate(der) {
   const tbs = required(children(required(element(der, 0), SEQUENCE).body)[0], SEQUENCE), parts = children(tbs.body);
   if (parts[0]?.tag === VERSION) parts.shift();
@@ -53,5 +66,5 @@ export async function readCertificate(der) {
   const algorithm = required(children(required(children(spki.body)[0], SEQUENCE).body)[0], OID), form = IMPORTS.get(toHex(algorithm.body));
   if (!form) throw notHere("suite_unavailable");
   const key = await crypto.subtle.importKey("spki", spki.whole, form, false, ["verify"]).catch(() => { throw notHere("suite_unavailable"); });
-  return { begins, ends, kind: form.name, key };
+  return { begins, ends, kind: form.name, key, uses: usesOf(parts) };
 }

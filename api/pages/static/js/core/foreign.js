@@ -1,7 +1,7 @@
 // Codes of other systems: the EU Digital COVID Certificate, judged as verifier/foreign/ does, by the issuers that the trust
 // bundle lists.
 
-import { Float, Tagged, decodeAny } from "./any_cbor.js";
+import { Float, Tagged, decodeWhole } from "./any_cbor.js";
 import { equal, fromBase64, join } from "./bytes.js";
 import * as cbor from "./cbor.js";
 import { readCertificate } from "./certificate.js";
@@ -12,14 +12,17 @@ import * as payload from "./payload.js";
 import { Examination } from "./verdict.js";
 
 const PROFILE = "eu-dcc", PREFIX = "HC1:", MAX_CHARS = 4296, MAX_BYTES = 16 * 1024, YEAR_9999 = 253402300799;
-const SIGN1 = 18, CWT = 61, ALG = 1, KID = 4, ES256 = -7, PS256 = -37, SALT_BYTES = 32;
-const ISSUER = 1, EXPIRES = 4, ISSUED = 6, HEALTH = -260;
+const SIGN1 = 18, CWT = 61, ALG = 1, CRITICAL = 2, KID = 4, ES256 = -7, PS256 = -37, SALT_BYTES = 32, ES256_BYTES = 64;
+const ISSUER = 1, EXPIRES = 4, NOT_BEFORE = 5, ISSUED = 6, HEALTH = -260;
 const RECORDS = new Map([["v", "vaccination"], ["t", "test"], ["r", "recovery"]]);
+// Extended key usages of signers' certificates, in the later form and the early one (1.3.6.1.4.1.1847.2021.1, …4.1.0.1847…).
+const USES = new Map([["t", 1], ["v", 2], ["r", 3]].map(([kind, last]) => [kind, ["2b060104018e378f6501", "2b06010401008e378f6501"].map((head) => `${head}0${last}`)]));
+const ALL_USES = [...USES.values()].flat();
 const REQUIRED = ["format", "kind", "issuer", "signature", "validity", "freshness"];
 
 const listed = new WeakMap();
 
-export const isForeign = (text) => text.startsWith(PREFIX);
+export const isForeign = (text) => text.slice(0, PREFIX.length).toUpperCase() === PREFIX;
 
 // {verdict, claims}: believe the claims only if the verdict is valid. Never throws for any text.
 export async function examineForeign(text, trust, at, maxTrustAge) {
@@ -30,7 +33,7 @@ export async function examineForeign(text, trust, at, maxTrustAge) {
   await exam.run("kind", () => {});
   const issuer = await exam.run("issuer", () => issuerOf(code, trust), trust.issuedAt);
   if (issuer) await exam.run("signature", () => checkSignature(code, issuer));
-  await exam.run("validity", () => checkPeriod(code, at));
+  await exam.run("validity", () => checkPeriod(code, issuer, at));
   exam.skip("status", "no_status_list");
   return { verdict: exam.conclude(policy, code.claims), claims: code.claims };
 }
@@ -40,22 +43,27 @@ async function read(text) {
   if (Array.from(text).length > MAX_CHARS) throw malformed("too_long");
   let packed;
   try {
-    packed = payload.decodeBase45(text.slice(PREFIX.length));
+    // Caps Lock: Base45 has no small letters.
+    const plain = /^[\x00-\x7f]*$/.test(text) ? text.toUpperCase() : text;
+    packed = payload.decodeBase45(plain.slice(PREFIX.length));
   } catch {
     throw malformed("not_base45");
   }
-  let value = decodeAny(await inflate(packed));
+  let value = decodeWhole(await inflate(packed));
   for (const tag of [CWT, SIGN1]) if (value instanceof Tagged && value.tag === tag) value = value.value;
   const [protectedBytes, unprotected, body, signature] = cbor.requireList(value, 4, 4);
   cbor.requireBytes(protectedBytes);
   map(unprotected);
   cbor.requireBytes(body);
   cbor.requireBytes(signature);
-  const header = protectedBytes.length ? map(decodeAny(protectedBytes)) : new Map(), claims = map(decodeAny(body));
+  const header = protectedBytes.length ? map(decodeWhole(protectedBytes)) : new Map(), claims = map(decodeWhole(body));
   const named = (label) => (header.has(label) ? header : unprotected).get(label);
+  if (header.has(CRITICAL)) throw malformed("unknown_critical");
+  const kind = kindOf(claims), issuedAt = time(claims.get(ISSUED)), kid = named(KID) ?? null;
   return {
-    kid: cbor.requireBytes(named(KID), 8), algorithm: integer(named(ALG)), signature, signed: cose.toBeSigned(protectedBytes, body),
-    claims: { kind: PROFILE, issuedAt: time(claims.get(ISSUED)), expiresAt: time(claims.get(EXPIRES)), ...subjectOf(claims) },
+    kid: kid === null ? null : cbor.requireBytes(kid, 8), algorithm: integer(named(ALG)), signature, signed: cose.toBeSigned(protectedBytes, body),
+    beginsAt: Math.max(issuedAt, claims.has(NOT_BEFORE) ? time(claims.get(NOT_BEFORE)) : issuedAt), uses: USES.get(kind),
+    claims: { kind: PROFILE, issuedAt, expiresAt: time(claims.get(EXPIRES)), ...subjectOf(claims, kind) },
   };
 }
 
@@ -78,10 +86,16 @@ async function inflate(packed) {
   return join(...parts);
 }
 
+// Which of the three certificates it is: v, t or r.
+function kindOf(claims) {
+  const health = map(map(claims.get(HEALTH)).get(1)), kinds = [...RECORDS.keys()].filter((one) => isThere(health.get(one)));
+  if (kinds.length !== 1) throw malformed("wrong_fields");
+  return kinds[0];
+}
+
 // Country, record, day and the initials of the name: nobody at a window needs more to see whose it may be.
-function subjectOf(claims) {
-  const health = map(map(claims.get(HEALTH)).get(1)), kind = [...RECORDS.keys()].find((one) => isThere(health.get(one)));
-  if (!kind) throw malformed("wrong_fields");
+function subjectOf(claims, kind) {
+  const health = map(map(claims.get(HEALTH)).get(1));
   const records = health.get(kind), record = map(Array.isArray(records) ? records[0] : null), name = map(health.get("nam"));
   const day = ["dt", "fr", "sc"].map((field) => record.get(field)).find(isThere);
   return {
@@ -127,35 +141,37 @@ async function named({ profile, certificate }) {
   return { profile, der, kid: new Uint8Array(await crypto.subtle.digest("SHA-256", der)).slice(0, 8) };
 }
 
+// Of several certificates that bear the name which the code gives, or of all, the one it verifies with.
 async function issuerOf(code, trust) {
-  const found = (await issuersOf(trust)).find((one) => one.profile === PROFILE && equal(one.kid, code.kid));
-  if (!found) throw untrusted("unknown_issuer");
-  const certificate = await readCertificate(found.der), { issuedAt } = code.claims;
+  const known = (await issuersOf(trust)).filter((one) => one.profile === PROFILE && (code.kid === null || equal(one.kid, code.kid)));
+  let certificate = null;
+  for (const { der } of known) {
+    const one = await readCertificate(der), signed = await checkSignature(code, one).then(() => true, () => false);
+    if (signed) { certificate = one; break; }
+    if (code.kid !== null) certificate ??= one;
+  }
+  if (!certificate) throw untrusted("unknown_issuer");
+  const { issuedAt } = code.claims, limited = certificate.uses.filter((one) => ALL_USES.includes(one));
   if (issuedAt < certificate.begins || issuedAt > certificate.ends) throw outOfScope("key_not_valid_then");
+  if (limited.length && !limited.some((one) => code.uses.includes(one))) throw outOfScope("wrong_use");
   return certificate;
 }
 
 async function checkSignature({ algorithm, signed, signature }, { kind, key }) {
   let holds = false;
+  if (algorithm !== ES256 && algorithm !== PS256) throw malformed("unknown_suite");
   if (algorithm === ES256 && kind === "ECDSA") {
-    const given = halves(signature);
-    holds = given !== null && await crypto.subtle.verify({ name: kind, hash: "SHA-256" }, key, given, signed);
+    // r and s one after another, 32 bytes each (RFC 9053 2.1).
+    if (signature.length !== ES256_BYTES) throw malformed("wrong_length");
+    holds = await crypto.subtle.verify({ name: kind, hash: "SHA-256" }, key, signature, signed);
   } else if (algorithm === PS256 && kind === "RSA-PSS") {
     holds = await crypto.subtle.verify({ name: kind, saltLength: SALT_BYTES }, key, signature, signed);
   } else throw malformed("wrong_suite");
   if (!holds) throw wrongSignature();
 }
 
-// r || s in 32 bytes each, however long their halves are written; null where they are larger.
-function halves(signature) {
-  const middle = signature.length >> 1, fitted = [signature.subarray(0, middle), signature.subarray(middle)].map((part) => {
-    const first = part.findIndex((byte) => byte), number = first < 0 ? part.subarray(0, 0) : part.subarray(first);
-    return number.length > 32 ? null : join(new Uint8Array(32 - number.length), number);
-  });
-  return fitted.includes(null) ? null : join(...fitted);
-}
-
-function checkPeriod({ claims }, at) {
-  if (at < claims.issuedAt) throw outOfTime("not_yet_valid");
+function checkPeriod({ beginsAt, claims }, issuer, at) {
+  if (at < beginsAt) throw outOfTime("not_yet_valid");
   if (at >= claims.expiresAt) throw outOfTime("expired");
+  if (issuer && at > issuer.ends) throw outOfTime("issuer_expired");
 }
