@@ -6,7 +6,7 @@ import io
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -238,6 +238,10 @@ def test_a_scope_ends_with_its_last_day_in_shanghai() -> None:
     assert scope.valid_to is not None
     assert scope.valid_to.isoformat() == "2026-11-22T16:00:00+00:00"
     assert rules.trusted_scopes(MARKET, FOOD, NOON.date(), None, ())[0].valid_to is None
+    # One that an older version took keeps nobody else out of the bundle.
+    (widest,) = rules.trusted_scopes(MARKET, FOOD, date.min, date.max, ())
+    assert widest.valid_to is not None
+    assert (widest.valid_from.year, widest.valid_to.year) == (1899, 2199)
 
 
 def test_a_suspension_ends_what_is_believed_from_then_on_and_nothing_before(lite: Institution) -> None:

@@ -79,6 +79,13 @@ def test_a_department_with_a_fault_is_refused_by_field(sqlite_house: House, chan
     assert [error.field for error in refused.value.errors] == [field]
 
 
+@pytest.mark.parametrize("days", [(date.min, None), (date(1899, 12, 31), None), (date(2026, 1, 1), date.max)])
+def test_a_scope_from_the_ends_of_the_calendar_is_refused(house: House, days: tuple[date, date | None]) -> None:
+    with pytest.raises(InvalidDraftError) as refused:
+        house.do(departments.grant_scope, CARE, BUSINESS, "issue", *days)
+    assert [error.reason for error in refused.value.errors] == ["day_out_of_range"]
+
+
 def test_a_scope_holds_from_its_first_to_its_last_day(house: House) -> None:
     house.do(departments.grant_scope, CARE, FOOD, "issue", date(2026, 11, 20), date(2026, 11, 22))
     days = {date(2026, 11, day): 20 <= day <= 22 for day in range(19, 25)}

@@ -128,7 +128,7 @@ def _invalid(error: RequestValidationError) -> Problem:
     faults = [_field(one) for one in error.errors()[:MAX_FIELD_ERRORS]]
     broken = any(one.reason == "json_invalid" for one in faults)
     if broken:
-        return make_problem(400, "not_json", "请求内容不是有效的 JSON。", errors=faults)
+        return make_problem(400, "not_json", "请求内容不是有效的 JSON（应为 UTF-8）。", errors=faults)
     return make_problem(422, "invalid_request", "请求内容不符合要求，请按提示修改。", errors=faults)
 
 
@@ -136,7 +136,9 @@ def _field(fault: dict[str, Any]) -> FieldProblem:
     reason = str(fault["type"])
     place = [part for part in fault["loc"] if part not in ("body", "query", "path", "header")]
     if reason == "json_invalid":
-        place = []
+        # The place is a position in the text, counted from 0.
+        message, place = f"{_FIELD_MESSAGES[reason]}：第 {int(place[0]) + 1} 个字符附近", []
+        return FieldProblem(field="(请求体)", reason=reason, message=message)
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
     context = fault.get("ctx") or {}
     # A validator of ours says in Chinese what is expected.
@@ -144,7 +146,7 @@ def _field(fault: dict[str, Any]) -> FieldProblem:
     expected = context.get("expected")
     message = own or _FIELD_MESSAGES.get(reason) or "内容不正确"
     if expected is not None:
-        message = f"{message}：应为 {expected}"
+        message = f"{message}：应为 {str(expected).replace(' or ', ' 或 ').replace(', ', '、')}"
     return FieldProblem(field=path or "(请求体)", reason=reason, message=message)
 
 

@@ -134,7 +134,7 @@ def change_password(request: Request, call: OfCall, form: OfForm) -> Response:
         staff_id, place = caller.actor.id.removeprefix("staff:"), place_of(call.services, request)
         login = accounts.change_password(call.services.registry, staff_id, old, new, place)
     except (AuthenticationError, InvalidDraftError) as refused:
-        weak = field_errors(refused, t).get("password")
+        weak = field_errors(refused, t).get("new_password")
         problem = None if weak else problem_view(refused, t)
         view = PasswordPage(caller.must_change_password, username, problem, new_error=weak)
         return show(request, "password.html", view, status=422)

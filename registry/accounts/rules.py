@@ -96,18 +96,18 @@ def check_staff(username: str, name: str, roles: Iterable[str], department: str 
     return errors
 
 
-def check_password(password: str, username: str) -> list[FieldError]:
+def check_password(password: str, username: str, field: str = "password") -> list[FieldError]:
     """Faults of a new password: length, at least three kinds of characters, not the user name."""
     if not MIN_PASSWORD_CHARACTERS <= len(password) <= MAX_PASSWORD_CHARACTERS:
         message = f"口令应为 {MIN_PASSWORD_CHARACTERS} 至 {MAX_PASSWORD_CHARACTERS} 个字符。"
-        return [FieldError("password", "wrong_length", message)]
+        return [FieldError(field, "wrong_length", message)]
     kinds = sum(
         any(test(character) for character in password)
         for test in (str.islower, str.isupper, str.isdigit, lambda character: not character.isalnum())
     )
     if kinds < 3 or username in password.lower():
         message = "口令应含大写字母、小写字母、数字、符号中的至少三类，且不含用户名。"
-        return [FieldError("password", "too_weak", message)]
+        return [FieldError(field, "too_weak", message)]
     return []
 
 

@@ -139,7 +139,7 @@ def change_password(registry: Registry, staff_id: str, old: str, new: str, place
         charged = tries.charge_own(work, staff)
     if not rules.is_password(staff.password_hash, old):
         raise AuthenticationError("wrong_credentials", "原口令不正确。")
-    errors = rules.check_password(new, staff.username)
+    errors = rules.check_password(new, staff.username, "new_password")
     if new == old:
         errors.append(FieldError("password", "not_changed", "新口令不能与原口令相同。"))
     if not errors:

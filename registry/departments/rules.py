@@ -17,6 +17,8 @@ LEVELS = {"municipal": "市级", "district": "区级", "street": "街道（镇�
 MAX_NAME_CHARACTERS = 100
 MAX_SHORT_NAME_CHARACTERS = 30
 MAX_REASON_CHARACTERS = 200
+#: Days of scopes. The calendar's own ends are no moments in every zone.
+FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)
 
 
 def item_of(code: str) -> bytes:
@@ -49,6 +51,11 @@ def check_scope(type_code: str, action: str, valid_from_on: date, valid_to_on: d
         errors.append(FieldError("type_code", "wrong_length", "证照类型代码应为 21 位。"))
     if valid_to_on is not None and valid_to_on < valid_from_on:
         errors.append(FieldError("valid_to_on", "ends_before_it_begins", "权限的截止日期早于起始日期。"))
+    for name, day in (("valid_from_on", valid_from_on), ("valid_to_on", valid_to_on)):
+        if day is not None and not FIRST_DAY <= day <= LAST_DAY:
+            errors.append(
+                FieldError(name, "day_out_of_range", f"日期应在 {FIRST_DAY.year} 年至 {LAST_DAY.year} 年之间。")
+            )
     return errors
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
+from registry.departments.rules import FIRST_DAY, LAST_DAY
 from registry.keys import rules as key_rules
 from registry.keys.rules import next_second, whole_second
 from registry.keys.service import KnownKey
@@ -67,8 +68,9 @@ def trusted_scopes(
     Bundles know whole seconds: a suspension begins with the next one and ends with the one begun, so that nothing that
     was lawfully signed falls into it.
     """
-    start = midnight(valid_from_on)
-    end = None if valid_to_on is None else midnight(valid_to_on + timedelta(days=1))
+    # Older versions took any day, and one bundle is for all scopes.
+    start = midnight(max(valid_from_on, FIRST_DAY))
+    end = None if valid_to_on is None else midnight(min(valid_to_on, LAST_DAY) + timedelta(days=1))
     scopes: list[Scope] = []
     for one in suspended:
         cut_at = next_second(one.since_at)
