@@ -16,7 +16,7 @@ from pages_site import (
     draft,
     keep_picture,
 )
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from api.composition import Services
 from codes import picture
@@ -280,20 +280,30 @@ def test_an_unknown_case_or_applicant_is_pointed_out_beside_its_field(desk: Watc
 
 
 def test_a_one_time_material_can_be_used_once_and_the_second_window_sees_the_first_use(desk: Watched) -> None:
-    page, services = desk.page, desk.site.services
-    register_proof(services, desk.site.types[901])
+    register_proof(desk.site.services, desk.site.types[901])
     desk.log_in("wang")
-    for case_no, heading in (("CN-A-1", "已用于本办件"), ("CN-A-2", "不能用证")):
-        page.goto("/use")
-        page.get_by_label("办理事项").select_option("CN-FOOD-01")
-        page.get_by_label("办件编号").fill(case_no)
-        page.get_by_label("证件类型").select_option("111")
-        page.get_by_label("证件号码").fill(PERSON_CODE)
-        page.get_by_role("button", name="查找可用的证照").click()
+    first, second = desk.page, desk.context.new_page()
+    for page, case_no in ((first, "CN-A-1"), (second, "CN-A-2")):
+        find_what_the_person_has(page, case_no)
+    for page in (first, second):
         page.get_by_role("button", name="登记本人当场授权").click()
-        page.get_by_role("button", name="用于本办件").click()
+        expect(page.get_by_role("button", name="用于本办件")).to_be_visible()
+    for page, heading in ((first, "已用于本办件"), (second, "不能用证")):
+        page.get_by_role("button", name="用于本办件").first.click()
         expect(page.get_by_role("heading", level=1)).to_have_text(heading)
-    expect(page.get_by_text("首次使用", exact=True)).to_be_visible()
+    expect(second.get_by_text("首次使用", exact=True)).to_be_visible()
+    find_what_the_person_has(first, "CN-A-3")
+    expect(first.locator(".pick", has_text="已用过")).to_contain_text("只能用一次，")
+    expect(first.get_by_role("button", name="用于本办件")).to_have_count(0)
+
+
+def find_what_the_person_has(page: Page, case_no: str) -> None:
+    page.goto("/use")
+    page.get_by_label("办理事项").select_option("CN-FOOD-01")
+    page.get_by_label("办件编号").fill(case_no)
+    page.get_by_label("证件类型").select_option("111")
+    page.get_by_label("证件号码").fill(PERSON_CODE)
+    page.get_by_role("button", name="查找可用的证照").click()
 
 
 def register_proof(services: Services, type_code: str) -> None:

@@ -25,7 +25,8 @@ from registry.log.published import PublishedLog
 from registry.log.standing import Place, places_of
 from registry.materials import service as materials
 from registry.materials.tables import Material
-from registry.uses.tables import Use
+from registry.uses import service as uses
+from registry.uses.tables import Consumption, Use
 from registry.work import Work
 from verifier.entry import Kind
 from verifier.identifiers import mask_name
@@ -70,7 +71,8 @@ def _item(
     number, holders, issuer = _described(work, row)
     today = shanghai_day(work.at)
     in_time = row.valid_from_on <= today and (row.valid_to_on is None or today <= row.valid_to_on)
-    in_force = row.status == Status.VALID and in_time
+    used = uses.consumption_of(work, kind, row.id)
+    in_force = row.status == Status.VALID and in_time and used is None
     only_late = row.status == Status.VALID and not in_time
     return ItemView(
         kind=kind,
@@ -81,10 +83,16 @@ def _item(
         issuer_name=issuer,
         valid_to=f"{row.valid_to_on:%Y%m%d}" if row.valid_to_on else times.LONG_TERM,
         tone="valid" if in_force else "dormant",
-        status=t("use.out_of_time") if only_late else wording.status_name(row.status, t),
+        status=t("use.out_of_time") if only_late else t("use.used_up") if used else wording.status_name(row.status, t),
         in_force=in_force,
+        why_not="" if in_force else _used_up(work, used, t) if used else t("use.not_in_force"),
         authorisation=_authorisation(work, row, kind, matter, holder, granted, t) if in_force else None,
     )
+
+
+def _used_up(work: Work, used: Consumption, t: Texts) -> str:
+    by = wording.department_names(work).get(used.department, used.department)
+    return t("use.used_up_by", by=by, at=times.moment(used.consumed_at, t))
 
 
 def _described(work: Work, row: Certificate | Material) -> tuple[str, list[str], str]:

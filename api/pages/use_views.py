@@ -58,6 +58,8 @@ class ItemView:
     status: str
     in_force: bool
     authorisation: AuthorisationView | None
+    #: Why it cannot be used; empty if it is in force.
+    why_not: str = ""
     #: Whether the delegated code that was shown covers it; None where none was shown.
     delegated: bool | None = None
 
