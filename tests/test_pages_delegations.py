@@ -107,3 +107,12 @@ def fill(page: Page, name: str, device: SoftwareKey) -> None:
     form.get_by_label("被委托人姓名").fill(name)
     form.get_by_label("证件号码").fill(PERSON_CODE)
     form.get_by_label("设备公钥").fill(f"ED25519:{device.public.raw.hex()}")
+
+
+def test_the_chain_is_told_in_english_too(desk: Watched) -> None:
+    desk.log_in("chen")
+    desk.context.add_cookies([{"name": "suizheng_view", "value": "en.normal", "url": desk.site.url}])
+    desk.page.goto(f"/delegations/{desk.site.delegation_id}")
+    words = desk.page.locator(".lead")
+    expect(words).to_contain_text("manager → ")
+    expect(words).to_contain_text("handler, for 食品经营许可变更, until ")

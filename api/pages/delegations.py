@@ -202,11 +202,7 @@ def _page(
     row, state = path[-1], state_of(path[-1])
     code = codes.find_newest(work, CodeKind.ENTERPRISE, row.enterprise)
     names = _names(work)
-    claims = [delegations.link_of(one).claims for one in path]
-    words = in_words(
-        (code.name or "") if code else row.enterprise, claims, reach_of(claims),
-        lambda one: names.get(one, one), lambda one: names.get(one, one), [one.name for one in path],
-    )  # fmt: skip
+    words = _words((code.name or "") if code else row.enterprise, path, names, t)
     facts = [
         Fact(t("codes.uscc"), row.enterprise, mono=True),
         Fact(t("delegations.from"), times.moment(row.valid_from_at, t)),
@@ -231,6 +227,21 @@ def _page(
         may_revoke=may_act and state != "revoked" and work.actor.department == row.department,
         form=_form(work, form, row.enterprise, row, t) if may_delegate else None, errors=errors or {}, problem=problem,
     )  # fmt: skip
+
+
+def _words(enterprise: str, path: Sequence[Delegation], names: Mapping[str, str], t: Texts) -> str:
+    claims = [delegations.link_of(one).claims for one in path]
+    reach = reach_of(claims)
+    if t.language == "zh":
+
+        def name_of(code: str) -> str:
+            return names.get(code, code)
+
+        return in_words(enterprise, claims, reach, name_of, name_of, [one.name for one in path])
+    who = [f"{one.name or ''} {_role_name(Role(one.role), t)}".strip() for one in path]
+    scopes = [names.get(one, one) for scope in (reach.matters, reach.types) for one in sorted(scope or ())]
+    limits = t("list.separator").join(scopes) or t("delegations.everything")
+    return t("delegations.words", who=" → ".join((enterprise, *who)), limits=limits, at=times.moment(reach.ends_at, t))
 
 
 def _drawn(link: str, t: Texts) -> Markup:
