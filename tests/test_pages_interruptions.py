@@ -15,18 +15,22 @@ from registry.work import REGISTRY
 
 pytest_plugins = ("pages_fixtures",)
 pytestmark = pytest.mark.browser
+#: Of this test alone: it mistypes its password.
+CLERK = "interrupted"
 NAME, PLACE = "虹桥路第二图书馆（示例）", "上海市长宁区虹桥路 1012 号"
 
 
 def log_in_again(page: Page, password: str) -> None:
-    page.get_by_label("用户名").fill("wang")
+    page.get_by_label("用户名").fill(CLERK)
     page.get_by_label("口令").fill(password)
     page.get_by_label("口令").press("Enter")
 
 
 def test_what_was_typed_before_the_session_ended_is_sent_once_after_a_new_log_in(desk: Watched) -> None:
     page = desk.page
-    desk.log_in("wang")
+    with desk.site.services.registry.begin(REGISTRY) as work:
+        accounts.create_staff(work, CLERK, "临时窗口", ["window"], departments.operator(work).code, password=PASSWORD)
+    desk.log_in(CLERK)
     page.goto("/venues/applications")
     form = page.locator("form[action='/venues/applications']")
     if not form.is_visible():
