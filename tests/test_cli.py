@@ -146,7 +146,9 @@ def test_the_report_has_shape_and_word_first_then_every_check_with_its_age(
     assert capsys.readouterr().out.startswith("/‖\\ 不在有效状态\n")
     verify(files, put(files, "noise", b"noise"))
     report = capsys.readouterr().out
-    assert report.startswith("[✕] 无效\n") and "· 未核" in report
+    assert report.startswith("[✕] 不属本系统\n") and "· 未核" in report
+    verify(files, put(files, "cut", files.world.code()[:-1].encode()))
+    assert capsys.readouterr().out.startswith("[✕] 无效\n")
     verify(files, files.evidence, at="2027-11-22T12:00:00+08:00")
     assert capsys.readouterr().out.startswith("<?> 无法判定\n")
 

@@ -83,15 +83,15 @@ def test_a_code_opens_once_and_again_after_the_window(gate: Gate, world: World) 
 
 def test_the_staff_let_in_whose_printed_code_they_looked_at_and_only_in_time(gate: Gate, world: World) -> None:
     code = world.code(CodeKind.PRINTED)
-    assert gate.scan("OK").reason == "not_a_code"
+    assert gate.scan("OK").reason == "not_ours"
     assert gate.scan(code).reason == "second_factor_due"
     assert gate.scan("确认").reason == "bearer_seen"
-    assert gate.scan("确认").reason == "not_a_code"
+    assert gate.scan("确认").reason == "not_ours"
     gate.at += timedelta(seconds=61)
     assert gate.scan(code).reason == "second_factor_due"
     gate.at += CONFIRM_WITHIN + timedelta(seconds=1)
     assert not gate.scan("ok").admit
-    assert gate.scan(code, world.code(CodeKind.VENUE), "ok").reason == "not_a_code"
+    assert gate.scan(code, world.code(CodeKind.VENUE), "ok").reason == "not_ours"
     assert [decision.reason for decision in gate.shown if decision.admit] == ["bearer_seen"]
 
 
@@ -170,7 +170,7 @@ def test_every_decision_is_on_the_disk_before_it_is_shown(tmp_path: Path, world:
 
     gate = Looking(tmp_path, world)
     gate.scan(world.code(), world.code(), "noise", world.code())
-    assert [decision.reason for decision in gate.shown] == ["pass", "replayed", "not_a_code", "replayed"]
+    assert [decision.reason for decision in gate.shown] == ["pass", "replayed", "not_ours", "replayed"]
     assert gate.journal.sequence == 4
     gate.journal.close()
 
@@ -345,9 +345,22 @@ def test_each_state_has_its_symbol_and_word_and_colour_only_on_a_terminal(
     assert symbol in terminal.getvalue() and "\x1b[" in terminal.getvalue() and "12:00:00" in terminal.getvalue()
 
 
+@pytest.mark.parametrize(
+    "foreign", ["wxp://f2f0abc", "WIFI:T:WPA;S:guest;P:12345678;;", "1234 5678", "https://a.example/?q=SZ1:"]
+)
+def test_another_systems_code_is_called_so_and_a_damaged_one_of_ours_is_not(
+    gate: Gate, world: World, foreign: str
+) -> None:
+    for text, reason, word in ((foreign, "not_ours", "✕ 不属本系统"), (world.code()[:-1], "not_a_code", "✕ 不可进入")):
+        decision, out = gate.scan(text), io.StringIO()
+        PlainDisplay(out).show(decision, None, world.trust())
+        assert (decision.state, decision.reason, decision.code_id) == (State.INVALID, reason, None)
+        assert out.getvalue().startswith(f"{word} ·") and foreign not in out.getvalue()
+
+
 def test_the_json_display_writes_one_line_for_each_decision(world: World) -> None:
     out = io.StringIO()
-    JsonDisplay(out).show(Decision(State.INVALID, "not_a_code", "行\n行", NOON), None, world.trust())
+    JsonDisplay(out).show(Decision(State.INVALID, "not_ours", "行\n行", NOON), None, world.trust())
     assert out.getvalue().count("\n") == 1 and '"admit":false' in out.getvalue()
 
 

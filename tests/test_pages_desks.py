@@ -214,7 +214,7 @@ def test_a_picture_of_a_code_is_read_and_a_foreign_one_is_not_ours(desk: Watched
         ("code.png", picture.draw_png(desk.site.code_text), "有效"),
         ("code.svg", picture.draw_svg(desk.site.code_text).encode(), "有效"),
         ("none.png", blank_png(), "无法判定"),
-        ("noise.szb", b"nothing of ours", "无效"),
+        ("noise.szb", b"nothing of ours", "不属本系统"),
     ):
         page.goto("/verify")
         file = {"name": name, "mimeType": "application/octet-stream", "buffer": data}

@@ -254,6 +254,7 @@ def test_a_gate_goes_on_without_a_network(browser: Browser, site: Site, phone: S
     page.get_by_label("在哪里验").select_option("")
     assert type_code(page, site.code_text) == ("valid", "ok")
     assert type_code(page, "https://example.invalid/menu") == ("invalid", "not_ours")
+    expect(page.locator("[data-part=word]")).to_have_text("不属本系统")
     door.context.close()
 
 

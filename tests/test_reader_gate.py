@@ -75,14 +75,14 @@ def test_visits_are_the_verifiers_own_and_reach_the_registry_once_though_the_ans
     shown = now_shown(static, phone)
     assert type_code(page, shown) == ("valid", "pass")
     assert type_code(page, shown) == ("invalid", "replayed")
-    assert type_code(page, "https://example.invalid/menu") == ("invalid", "not_a_code")
+    assert type_code(page, "https://example.invalid/menu") == ("invalid", "not_ours")
     page.keyboard.press("Escape")
     expect(page.locator("[data-part=waiting]")).to_have_text("3")
     expect(page.locator("[data-part=door]")).to_have_attribute("data-state", "no_token")
     visits = [Visit.from_json(one) for one in page.evaluate(KEPT)]
     assert check_chain(visits) == visits[-1].digest()
     assert [(one.admitted, one.reason) for one in visits] == [
-        (True, "pass"), (False, "replayed"), (False, "not_a_code"),
+        (True, "pass"), (False, "replayed"), (False, "not_ours"),
     ]  # fmt: skip
     assert visits[2].code_id is None and visits[0].code_id == visits[1].code_id
 

@@ -37,6 +37,7 @@ __all__ = [
     "KIND_CHINESE",
     "MAX_CODE_BYTES",
     "MAX_GRANTS",
+    "NOT_OURS",
     "PAPER_UNCHECKED",
     "SECOND_FACTOR_DUE",
     "CodeClaims",
@@ -70,6 +71,8 @@ CODE_POLICY = Policy(
     )
 )
 
+#: Of what does not even claim to be ours: no forgery, and nothing to rely on.
+NOT_OURS = "这不是随证的码或证据包，可能是付款码、网址或别的系统的码；请出示随证码"
 #: What a printed code leaves open, and what to do about it.
 SECOND_FACTOR_DUE = "second_factor_due"
 #: What the code on a copy leaves open: paper can be altered around it.
@@ -208,6 +211,8 @@ def _open(text: str) -> tuple[CodeKind, Shown, CodeClaims]:
 
 
 def _bytes_of(text: str) -> bytes:
+    if not payload.is_code(text):
+        raise MalformedError("not_ours", NOT_OURS)
     try:
         return payload.decode(text)
     except payload.PayloadError as error:

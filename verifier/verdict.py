@@ -33,6 +33,8 @@ STATE_CHINESE = {
     State.NOT_IN_FORCE: "不在有效状态",
     State.UNDECIDED: "无法判定",
 }
+#: Instead of "invalid", for the reason `not_ours`: nobody is to be taken for a forger who shows another system's code.
+NOT_OURS_CHINESE = "不属本系统"
 
 CHECK_CHINESE = {
     Check.FORMAT: "格式",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from codes import payload
-from verifier.code import CODE_POLICY, verify_code
+from verifier.code import CODE_POLICY, NOT_OURS, verify_code
 from verifier.delegated_code import is_delegated, verify_delegated
 from verifier.derived_copy import is_copy, verify_copy
 from verifier.documents.findings import FORMAT_CHINESE, PICTURES, Format
@@ -71,5 +71,5 @@ def _file_alone(kind: Format, at: datetime) -> Verdict:
 def not_ours(at: datetime) -> Verdict:
     """The verdict on something that is neither an evidence bundle nor a code: invalid."""
     exam = Examination(at)
-    exam.fail(Check.FORMAT, MalformedError("not_ours", "既不是证据包，也不是随证码或已知的境外码"))
+    exam.fail(Check.FORMAT, MalformedError("not_ours", NOT_OURS))
     return exam.conclude(CODE_POLICY)

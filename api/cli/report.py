@@ -8,7 +8,7 @@ from typing import Any, TextIO
 from verifier import times
 from verifier.errors import MalformedError
 from verifier.trust import TrustBundle
-from verifier.verdict import CHECK_CHINESE, STATE_CHINESE, CheckResult, Outcome, State, Verdict
+from verifier.verdict import CHECK_CHINESE, NOT_OURS_CHINESE, STATE_CHINESE, CheckResult, Outcome, State, Verdict
 
 SHAPES = {
     State.VALID: "(✓)",
@@ -58,7 +58,8 @@ _PROOF = {"block_number": "区块", "block_at": "出块", "size": "条目数"}
 
 def write_report(out: TextIO, verdict: Verdict, trust: TrustBundle | None, at: datetime) -> None:
     """Write the report; colours only on a terminal, and never the only sign. trust: None if none was given."""
-    head = f"{SHAPES[verdict.state]} {STATE_CHINESE[verdict.state]}"
+    word = NOT_OURS_CHINESE if verdict.reason == "not_ours" else STATE_CHINESE[verdict.state]
+    head = f"{SHAPES[verdict.state]} {word}"
     if out.isatty():
         head = f"{_COLOURS[verdict.state]}  {head}  \x1b[0m"
     signed = "没有给出"

@@ -17,7 +17,7 @@ from api.cli.verifying import exit_status
 from api.gate.errors import TrustFileError
 from api.gate.trust_file import open_trust
 from codes import picture
-from verifier.code import CODE_POLICY
+from verifier.code import CODE_POLICY, NOT_OURS
 from verifier.errors import Check, MalformedError, UndecidedError
 from verifier.trust import TrustBundle
 from verifier.verdict import Examination, State, Verdict
@@ -66,7 +66,7 @@ def _judge(text: str, trust: TrustBundle | None, at: datetime) -> Verdict:
         error = UndecidedError("no_trust", "没有给出信任包（--trust），不能判断是谁签发的", check=Check.ISSUER)
         exam.fail(Check.ISSUER, error)
     else:
-        exam.fail(Check.FORMAT, MalformedError("not_ours", "既不是随证码，也不是已知的境外码"))
+        exam.fail(Check.FORMAT, MalformedError("not_ours", NOT_OURS))
     return exam.conclude(CODE_POLICY)
 
 

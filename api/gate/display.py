@@ -11,7 +11,7 @@ import orjson
 from verifier import times
 from verifier.admission import Decision
 from verifier.trust import TrustBundle
-from verifier.verdict import State
+from verifier.verdict import NOT_OURS_CHINESE, State
 from verifier.visit import Visit
 
 SYMBOLS = {State.VALID: "✓", State.INVALID: "✕", State.NOT_IN_FORCE: "‖", State.UNDECIDED: "?"}
@@ -41,7 +41,8 @@ class PlainDisplay:
 
     def show(self, decision: Decision, visit: Visit | None, trust: TrustBundle) -> None:
         """Show a decision at once."""
-        head = f"{SYMBOLS[decision.state]} {WORDS[decision.state]}"
+        word = NOT_OURS_CHINESE if decision.reason == "not_ours" else WORDS[decision.state]
+        head = f"{SYMBOLS[decision.state]} {word}"
         clock = f"{decision.at.astimezone(times.SHANGHAI):%H:%M:%S}"
         if self._is_terminal:
             width = shutil.get_terminal_size().columns

@@ -17,6 +17,7 @@ def reader_texts(t: Texts) -> dict[str, Any]:
             "valid": t("verdict.valid"), "invalid": t("verdict.invalid"),
             "not_in_force": t("verdict.not_in_force"), "undecided": t("verdict.undecided"),
         },
+        "notOurs": t("verdict.not_ours"),
         "gate": {
             "valid": t("gate.valid"), "invalid": t("gate.invalid"),
             "not_in_force": t("gate.not_in_force"), "undecided": t("gate.undecided"),

@@ -31,7 +31,7 @@ from registry.work import Work
 from verifier import times as wire_times
 from verifier.code import CodeKind
 from verifier.sd_jwt import is_sd_jwt
-from verifier.verdict import CHECK_CHINESE, STATE_CHINESE, CheckResult, Outcome, State, Verdict
+from verifier.verdict import CHECK_CHINESE, NOT_OURS_CHINESE, STATE_CHINESE, CheckResult, Outcome, State, Verdict
 
 router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 OfCall = Annotated[Call, Depends(get_call)]
@@ -121,7 +121,7 @@ def verdict_page(work: Work, verdict: Verdict, trust_at: str, t: Texts) -> Verdi
     counts = Counter(check.outcome for check in verdict.checks)
     return VerdictPage(
         state=state,
-        word=t.said(f"verdict.{state}", STATE_CHINESE[state]),
+        word=_word(verdict, t),
         reason=t.said(f"reason.{verdict.reason}", verdict.message),
         facts=_facts(work, verdict, t),
         age=_age(verdict, trust_at, t),
@@ -137,6 +137,13 @@ def verdict_page(work: Work, verdict: Verdict, trust_at: str, t: Texts) -> Verdi
         component_href=_component(verdict),
         poster=_poster(work, verdict, t),
     )
+
+
+def _word(verdict: Verdict, t: Texts) -> str:
+    """What is not ours at all is told from what claims to be ours and does not hold."""
+    if verdict.reason == "not_ours":
+        return t.said("verdict.not_ours", NOT_OURS_CHINESE)
+    return t.said(f"verdict.{verdict.state}", STATE_CHINESE[verdict.state])
 
 
 def _component(verdict: Verdict) -> str | None:

@@ -25,7 +25,8 @@ export function encode(bytes) {
 
 // Throws a VerificationError for anything but the one text of some bytes.
 export function decode(text) {
-  if (text.length > MAX_TEXT_CHARS || !text.startsWith(PREFIX)) throw malformed("not_a_code");
+  if (!isCode(text)) throw malformed("not_ours");
+  if (text.length > MAX_TEXT_CHARS) throw malformed("not_a_code");
   return decodeBase45(text.slice(PREFIX.length));
 }
 

@@ -21,7 +21,7 @@ export class Panel {
     panel.dataset.reason = found.reason;
     panel.dataset.gate = isGate ? "yes" : "no";
     for (const shape of panel.querySelectorAll("[data-shape]")) shape.hidden = shape.dataset.shape !== found.state;
-    part("word").textContent = (isGate ? texts.gate : texts.words)[found.state];
+    part("word").textContent = found.reason === "not_ours" ? texts.notOurs : (isGate ? texts.gate : texts.words)[found.state];
     part("reason").textContent = found.state === "valid" && !isGate ? texts.holds : this.reason(found.reason, found.state, isGate);
     this.list(part("facts"), isGate || found.state === "invalid" ? [] : this.facts(found, trust));
     this.list(part("remarks"), isGate ? [] : this.remarks(found));
