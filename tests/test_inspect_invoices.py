@@ -93,6 +93,7 @@ def test_an_xml_that_is_no_invoice_is_none() -> None:
     [
         ("031001900511", "04875996", "invoice:031001900511:04875996"),
         ("", DIGITAL, f"invoice::{DIGITAL}"),
+        ("031001900511", DIGITAL, f"invoice::{DIGITAL}"),
         (" 0310 01900511", "0487 5996", "invoice:031001900511:04875996"),
         ("", "04875996", None),
         ("12", "04875996", None),

@@ -12,7 +12,7 @@ from typing import Any
 from registry.certificates.rules import day
 from registry.errors import FieldError, InvalidDraftError
 from verifier.documents.findings import FORMAT_CHINESE, Format, Inspection
-from verifier.documents.invoices import amount_of, day_of, one_time_key
+from verifier.documents.invoices import DIGITAL_DIGITS, amount_of, day_of, one_time_key
 from verifier.identifiers import IdentifierError, check_uscc
 from verifier.verdict import STATE_CHINESE, State
 
@@ -33,7 +33,6 @@ FIELDS: Mapping[str, tuple[str, str]] = {
 _NEEDED = ("invoice_number", "issued_on", "amount_with_tax")
 _AMOUNTS = ("amount_without_tax", "tax", "amount_with_tax")
 _UNTAXED = re.compile(r"\*+|免税|不征税|零税率")
-_DIGITAL_DIGITS = 20
 _MAX_MESSAGE = 300
 _REFUSED = "发票文件有误，不能登记。"
 
@@ -120,8 +119,8 @@ def _read_values(texts: dict[str, str], today: date, errors: list[FieldError]) -
     for name in ("invoice_code", "invoice_number", "seller_tax_id", "buyer_tax_id", "check_code"):
         if name in data:
             data[name] = data[name].replace(" ", "")
-    if len(data.get("invoice_number", "")) == _DIGITAL_DIGITS:
-        # The number of a fully digital invoice (数电票) is its whole name; a code beside it would make it two.
+    if len(data.get("invoice_number", "")) == DIGITAL_DIGITS:
+        # What is no part of the name is not shown as if it were.
         data.pop("invoice_code", None)
     if "issued_on" in data:
         data["issued_on"] = _day(data["issued_on"], today, errors)

@@ -23,6 +23,7 @@ E_INVOICE, XBRL, CUSTOM_DATA = "einvoice", "xbrl", "custom_data"
 _TAXONOMY = "xbrl.mof.gov.cn"
 _MAX_INVOICE_BYTES = 4 * 1024 * 1024
 _MAX_VALUE = 300
+DIGITAL_DIGITS = 20
 _KEY = re.compile(r"[0-9]{8,20}", re.ASCII)
 _DAY = re.compile(r"(\d{4})\s*[年./-]?\s*(\d{1,2})\s*[月./-]?\s*(\d{1,2})", re.ASCII)
 _GROUPED = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?", re.ASCII)
@@ -118,12 +119,15 @@ def find_invoice(package: Package, covered: set[str]) -> dict[str, Any] | None:
 def one_time_key(code: str, number: str) -> str | None:
     """The name under which an invoice is registered as a one-time material (一次性材料): `invoice:<code>:<number>`.
 
-    Fully digital invoices (数电票) have a number of 20 digits and no code. None where the texts are no such numbers.
+    Fully digital invoices (数电票) have a number of 20 digits, which is their whole name: a code beside it would make
+    it two. None where the texts are no such numbers.
     """
     code, number = "".join(code.split()), "".join(number.split())
+    if len(number) == DIGITAL_DIGITS:
+        code = ""
     if not _KEY.fullmatch(number) or (code and not _KEY.fullmatch(code)):
         return None
-    if not code and len(number) != 20:
+    if not code and len(number) != DIGITAL_DIGITS:
         return None
     return f"invoice:{code}:{number}"
 
