@@ -90,12 +90,13 @@ def open_engine(url: str, *, pool_size: int = 10) -> Engine:
 
     On SQLite every transaction that may write begins IMMEDIATE, in WAL mode, with foreign keys checked and with an
     fsync of the log at every commit: a returned commit survives the loss of power as far as the disk keeps its word.
+    Errors do not repeat the values of their statement: they go into ordinary logs.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
         engine = create_engine(
             parsed, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True, json_serializer=_dumps,
-            json_deserializer=_loads,
+            json_deserializer=_loads, hide_parameters=True,
         )  # fmt: skip
         event.listen(engine, "begin", _begin_postgres)
         return engine
@@ -103,7 +104,7 @@ def open_engine(url: str, *, pool_size: int = 10) -> Engine:
         _make_private(Path(parsed.database))
     engine = create_engine(
         parsed, pool_size=pool_size, max_overflow=pool_size, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000},
-        json_serializer=_dumps, json_deserializer=_loads,
+        json_serializer=_dumps, json_deserializer=_loads, hide_parameters=True,
     )  # fmt: skip
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

@@ -6,6 +6,7 @@ import itertools
 import os
 import random
 import threading
+import traceback
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -15,9 +16,9 @@ from alembic.migration import MigrationContext
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from registry_house import MARKET, NOON, House, actor
+from registry_house import ELDER, MARKET, NOON, House, actor
 from sqlalchemy import insert, inspect, select, text
-from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
+from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError, StatementError
 
 from registry.blind import BlindIndex
 from registry.database import Base, migrate, open_engine
@@ -205,6 +206,14 @@ def test_a_value_that_no_column_takes_is_a_fault_of_the_request(house: House) ->
             assert departments.find(work, "a\x00b") is None
     except InvalidDraftError as refused:
         assert refused.errors[0].reason == "value_not_storable" and house.engine.dialect.name == "postgresql"
+
+
+def test_an_error_of_the_database_says_nothing_of_what_was_to_be_stored(house: House) -> None:
+    """Errors that nobody foresaw go into the log of the process, with their causes."""
+    with pytest.raises(DatabaseError) as failed, house.work() as work:
+        work.session.execute(text("SELECT no_such_function(:number)"), {"number": ELDER})
+    told = "".join(traceback.format_exception(failed.value))
+    assert "no_such_function" in told and ELDER not in told
 
 
 def test_times_are_aware_and_come_back_in_utc(house: House) -> None:
