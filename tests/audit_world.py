@@ -212,7 +212,7 @@ def _live(services: Services) -> None:
         uses.reuse(work, house.request(first, grants[0]))
         uses.reuse(work, house.request(proof.id, grants[1], item_kind="material", case_no="2026-000002"))
         key = services.keys.key_for(key_rules.CODES, services.clock())
-        codes.issue(work, CodeRequest(CodeKind.ENTERPRISE, subject=house.COMPANY, name="示例公司"), key)
+        codes.issue(work, CodeRequest(CodeKind.ENTERPRISE, subject=house.COMPANY, name="上海随证餐饮有限公司"), key)
         open_all_week = [{"days": [1, 2, 3, 4, 5, 6, 7], "from": "08:00", "to": "21:00"}]
         rule = {"hours": open_all_week, "admit": {"types": [], "pass": True}, "anti_passback_seconds": 60}
         venues.register(work, "示例体育场", "示例路 1 号", "310105", house.CARE, rule)
