@@ -179,6 +179,8 @@ def test_what_is_no_text_or_no_json_is_refused(office: OpenOffice, body: bytes) 
         answer = office.send("POST", f"/api/v1/{path}", role, content=body, headers=headers)
         assert answer.status_code in (400, 413), answer.text
         check(answer, f"POST /api/v1/{path}", body)
+    marked = {"headers": headers, "content": b"\xef\xbb\xbf{}"}
+    assert office.send("POST", "/api/v1/departments", **marked).status_code == 422
     # Two halves are one character.
     whole = {"headers": headers, "content": b'{"code": "1", "name": "\\ud83d\\ude00", "short_name": "1"}'}
     assert office.send("POST", "/api/v1/departments", **whole).status_code == 422
@@ -193,6 +195,18 @@ def test_a_time_that_not_every_zone_has_is_refused(office: OpenOffice, known: di
     ):
         answer = office.send("POST", f"/api/v1{path}", "registrar", json=sent)
         assert answer.status_code == 422 and answer.json()["errors"][0]["field"] in ("at", "valid_from")
+
+
+def test_a_bound_that_was_passed_is_told(office: OpenOffice, known: dict[str, str]) -> None:
+    status = f"/api/v1/certificates/{known['certificate_id']}/status?at=2026-01-04T12:00:00+08:00"
+    long = {"code": ISSUER, "name": "一" * 101, "short_name": "一"}
+    for answer, told in (
+        (office.send("GET", "/api/v1/certificates?limit=1000", "registrar"), "最大 200"),
+        (office.send("GET", "/api/v1/certificates?limit=0", "registrar"), "最小 1"),
+        (office.send("POST", "/api/v1/departments", json=long), "100"),
+        (office.send("GET", status, "registrar"), "%2B"),
+    ):
+        assert answer.status_code == 422 and told in answer.json()["errors"][0]["message"], answer.text
 
 
 def test_a_signature_that_is_no_base64_is_refused(office: OpenOffice) -> None:

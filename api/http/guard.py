@@ -3,6 +3,7 @@ roles, how often, the form of the body. Nothing of the body is read before all o
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 from collections.abc import Callable, Coroutine, Mapping
@@ -37,7 +38,8 @@ class _Received(Request):
 
     async def json(self) -> Any:
         """Raises json.JSONDecodeError."""
-        body = await self.body()
+        # Windows likes to write a mark before UTF-8.
+        body = (await self.body()).removeprefix(codecs.BOM_UTF8)
         # This one is strict but rounds large integers; the other reads them as they are.
         orjson.loads(body)
         return json.loads(body)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -147,7 +147,16 @@ def _field(fault: dict[str, Any]) -> FieldProblem:
     message = own or _FIELD_MESSAGES.get(reason) or "内容不正确"
     if expected is not None:
         message = f"{message}：应为 {str(expected).replace(' or ', ' 或 ').replace(', ', '、')}"
+    message += _limit(context)
+    if tuple(fault["loc"])[:1] == ("query",) and reason.startswith(("datetime", "timezone")):
+        message += "；网址中的加号写作 %2B"
     return FieldProblem(field=path or "(请求体)", reason=reason, message=message)
+
+
+def _limit(context: Mapping[str, Any]) -> str:
+    """The bound that was passed, if the fault knows one."""
+    bounds = (("max_length", "最多"), ("le", "最大"), ("min_length", "最少"), ("ge", "最小"))
+    return next((f"：{word} {context[name]}" for name, word in bounds if name in context), "")
 
 
 def _redirection(request: Request, problem: Problem, pages: frozenset[str]) -> str | None:
