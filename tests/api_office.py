@@ -60,13 +60,13 @@ class Office:
 
     def settle(self) -> None:
         """Wait until the worker has taken everything acknowledged into the log and, if there is a chain, onto it."""
-        deadline = time.monotonic() + 180
+        deadline = time.monotonic() + 600
         while time.monotonic() < deadline:
             standing = self.client.get("/api/v1/status").json()
             if standing["unanchored" if self.has_chain else "waiting"] == 0:
                 return
             time.sleep(0.02)
-        raise AssertionError(f"not settled in three minutes: {standing}")
+        raise AssertionError(f"not settled in ten minutes: {standing}")
 
 
 @dataclass(kw_only=True)
