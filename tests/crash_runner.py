@@ -349,7 +349,7 @@ class Runner:
 
     def _die_at(self, folder: Path, moment: int, *, hours: int, drawn: bool) -> int:
         ended = self._in_child(lambda: self._live_and_die(folder, moment, hours), folder)
-        if ended:
+        if ended == signal.SIGKILL:
             kill_tally.count("registry", ended, drawn=drawn, writing=is_amid_a_write((folder / TOLD).read_text()))
         return ended
 

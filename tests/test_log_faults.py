@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -57,9 +58,9 @@ def test_killed_at_any_moment_it_has_every_acknowledged_entry_once_and_under_its
         rehearsal, *deaths = _finish(between)
         deaths += _finish(inside)[1:]
     assert [death["failure"] for death in deaths if death["status"]] == []
-    assert len(deaths) >= MOMENTS + INSIDE
+    assert sum(death["signal"] == signal.SIGKILL for death in deaths) >= MOMENTS + INSIDE
     assert {death["kind"] for death in deaths} >= rehearsal["kinds"].keys()
-    assert all(death["signal"] == 9 for death in deaths)
+    assert {death["signal"] for death in deaths} <= {0, signal.SIGKILL}
     assert min(death["acknowledged"] for death in deaths) == 0
     assert max(death["acknowledged"] for death in deaths) == 74
 
