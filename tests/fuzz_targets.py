@@ -62,9 +62,10 @@ def _text_target(name: str, weight: int, texts: list[str], trust: TrustBundle, a
     seeds = [text.encode() for text in texts]
 
     def same(altered: bytes, seed: bytes) -> bool:
-        # Foreign codes are compressed: other bytes may unpack to the same signed content.
+        # Foreign codes are compressed: other bytes may unpack to the same signed content. Caps Lock is undone.
         try:
-            return payload.normalise_scanned(altered.decode()).encode() in seeds
+            text = payload.normalise_scanned(altered.decode())
+            return (text.upper() if text.isascii() else text).encode() in seeds
         except UnicodeDecodeError:
             return False
 
