@@ -58,6 +58,11 @@ export function leaveTheAnswer() {
   if (answered) window.history.replaceState(null, "", answered + window.location.hash);
 }
 
+// Where the page came before its script, somebody may be typing already.
+function isBeingWritten(field) {
+  return Boolean(field?.matches("input, textarea")) && field.value !== field.defaultValue;
+}
+
 export function watchForms(root) {
   root.querySelectorAll("form[data-confirm]").forEach(asking);
   root.querySelectorAll("form[data-busy]").forEach(busy);
@@ -78,5 +83,5 @@ export function watchForms(root) {
     });
   });
   const problem = root.querySelector("[data-focus]");
-  if (problem) problem.focus();
+  if (problem && !isBeingWritten(document.activeElement)) problem.focus();
 }
