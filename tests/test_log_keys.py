@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from log_house import MARKET, NOON
 
 from registry.database import migrate, open_engine
-from registry.errors import KeyUnavailableError
+from registry.errors import InvalidDraftError, KeyUnavailableError
 from registry.keys import rules
 from registry.keys.rules import LOG, REGISTRY_PURPOSES, Period, department_purpose, in_force
 from registry.keys.service import KeyService
@@ -125,8 +125,9 @@ def test_a_key_is_not_rotated_twice_within_one_second(keys: KeyService) -> None:
 
 
 def test_there_is_nothing_to_rotate_before_the_first_key(keys: KeyService) -> None:
-    with pytest.raises(KeyUnavailableError):
+    with pytest.raises(InvalidDraftError) as refused:
         keys.rotate(DEPARTMENT, NOON)
+    assert refused.value.errors[0].reason == "unknown_purpose"
     assert keys.periods(DEPARTMENT) == []
 
 

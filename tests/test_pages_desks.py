@@ -48,7 +48,7 @@ def test_the_list_finds_by_number_by_identifier_and_by_holder_without_a_number_i
         page.get_by_label("证照编号或证照标识").fill(asked)
         page.get_by_label("证照编号或证照标识").press("Enter")
         expect(page.locator("tbody tr")).to_have_count(1)
-        assert page.url.endswith("/certificates/search")
+        assert asked not in page.url
     page.goto("/certificates")
     page.get_by_text("按持证主体查找", exact=True).click()
     page.get_by_label("证件类型").select_option("001")

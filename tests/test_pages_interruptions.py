@@ -88,6 +88,8 @@ def test_going_back_to_the_answer_of_a_form_opens_the_form_and_loading_it_again_
     page.goto("/certificates")
     page.locator("form[role=search] [name=q]").fill("05000000202601010001")
     page.keyboard.press("Enter")
+    page.locator("body[data-answered]").wait_for(state="attached")
+    desk.scripted()
     page.get_by_role("link", name="05000000202601010001").first.click()
     page.wait_for_url(f"**/certificates/{desk.site.certificate_id}")
     page.go_back()
