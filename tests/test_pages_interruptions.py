@@ -49,6 +49,7 @@ def test_what_was_typed_before_the_session_ended_is_sent_once_after_a_new_log_in
     log_in_again(page, PASSWORD)
     expect(page.get_by_role("heading", level=1)).to_have_text("继续提交")
     expect(page.locator("textarea[name=name]")).to_have_value(NAME)
+    expect(page.locator("main form button")).to_be_focused()
     page.keyboard.press("Enter")
     page.wait_for_url("**/venues/applications?done=*")
     expect(page.locator("main").get_by_text(NAME)).to_have_count(1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
 from sqlalchemy import delete, select, update
@@ -67,7 +67,7 @@ def give_back(work: Work, charged: Charged) -> None:
     """The password was right: the place begins anew, and is no newcomer for a day."""
     row = work.session.get(LoginTries, charged.own, with_for_update=True)
     if row is not None:
-        row.failures, row.free_at, row.seen_at = 0, work.at, work.at
+        row.failures, row.free_at, row.seen_at = 0, _free_after(work, timedelta(0)), work.at
     if charged.together is not None:
         name, place = charged.together
         counted = (LoginTries.name == name, LoginTries.place == place, LoginTries.failures > 0)
@@ -140,21 +140,21 @@ def _charge(work: Work, own: _Key, together: _Key | None) -> Charged:
         others.failures = 0
     if mine.seen_at <= forgotten:
         mine.failures, mine.seen_at = 0, work.at
-        mine.free_at = work.at + rules.wait_of_newcomers(others.failures if others else 0)
+        mine.free_at = _free_after(work, rules.wait_of_newcomers(others.failures if others else 0))
     if work.at < mine.free_at:
         work.session.flush()
         raise _delayed(mine.free_at, work.at)
     for row in rows.values():
         row.failures, row.seen_at = row.failures + 1, work.at
     waits = rules.wait_after(mine.failures), rules.wait_of_newcomers(others.failures if others else 0)
-    mine.free_at = work.at + max(waits)
+    mine.free_at = _free_after(work, max(waits))
     work.session.flush()
     return Charged(own, together)
 
 
 def _locked(work: Work, keys: Sequence[_Key]) -> dict[_Key, LoginTries]:
     """The rows, made if missing; locked in one order, so that no two wait for each other."""
-    unseen = {"failures": 0, "free_at": work.at, "seen_at": work.at - rules.TRIES_LAST}
+    unseen = {"failures": 0, "free_at": _free_after(work, timedelta(0)), "seen_at": work.at - rules.TRIES_LAST}
     rows = {}
     for name, place in sorted(keys):
         made = {"name": name, "place": place, **unseen}
@@ -162,6 +162,11 @@ def _locked(work: Work, keys: Sequence[_Key]) -> dict[_Key, LoginTries]:
         found = work.session.get_one(LoginTries, (name, place), with_for_update=True, populate_existing=True)
         rows[name, place] = found
     return rows
+
+
+def _free_after(work: Work, wait: timedelta) -> datetime:
+    """When a place may try again. Without a wait it long may: of two tries side by side either may be the earlier."""
+    return work.at + wait if wait else work.at - rules.TRIES_LAST
 
 
 def _delayed(free_at: datetime, at: datetime) -> LoginDelayedError:
