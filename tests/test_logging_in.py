@@ -232,8 +232,9 @@ def test_an_account_knows_a_number_of_browsers_and_none_for_ever(sqlite_house: H
 def test_changing_the_password_needs_the_old_one_and_wrong_ones_cost_time_there_alone(house: House) -> None:
     staff_id = clerk(house)
     for wrong in ("short1A-", "alllowercaseletters", "Clerk-is-my-name-1", "x" * 129, PASSWORD):
-        with pytest.raises(InvalidDraftError):
+        with pytest.raises(InvalidDraftError) as refused:
             accounts.change_password(house.registry, staff_id, PASSWORD, wrong)
+        assert {error.field for error in refused.value.errors} == {"new_password"}
     for _ in range(5):
         with pytest.raises(AuthenticationError, match="wrong_credentials"):
             accounts.change_password(house.registry, staff_id, "wrong", "Another-one-2026")

@@ -141,7 +141,7 @@ def change_password(registry: Registry, staff_id: str, old: str, new: str, place
         raise AuthenticationError("wrong_credentials", "原口令不正确。")
     errors = rules.check_password(new, staff.username, "new_password")
     if new == old:
-        errors.append(FieldError("password", "not_changed", "新口令不能与原口令相同。"))
+        errors.append(FieldError("new_password", "not_changed", "新口令不能与原口令相同。"))
     if not errors:
         password_hash = rules.hash_password(new)
     with registry.begin(REGISTRY) as work:
