@@ -99,7 +99,7 @@ class ImportWorker:
         root = str(Path(__file__).parent.parent)
         path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
         process = self._process = subprocess.Popen(
-            [sys.executable, "-m", "api.imports.process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [sys.executable, "-P", "-m", "api.imports.process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": path},
         )  # fmt: skip
         assert process.stdin is not None

@@ -14,9 +14,10 @@ from api.cli.arguments import now
 from api.cli.errors import EXIT_INVALID, EXIT_NOT_IN_FORCE, EXIT_UNDECIDED, EXIT_USAGE, EXIT_VALID, CommandError
 from api.cli.inspection_report import write_inspection
 from api.cli.reading import read_given
+from verifier.documents.apart import inspect_apart
 from verifier.documents.certificates import Certificate, load_file, load_many
 from verifier.documents.findings import Inspection, Note, Roots, worst
-from verifier.documents.inspecting import MAX_FILE_BYTES, inspect
+from verifier.documents.inspecting import MAX_FILE_BYTES
 from verifier.errors import StaleTrustError, VerificationError
 from verifier.trust import MAX_BUNDLE_BYTES, TrustBundle
 from verifier.verdict import Policy, State
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
             sys.stderr.write(f"suizheng：{error.message}\n")
             unreadable = True
             continue
-        found = inspect(data, name, roots, at)
+        found = inspect_apart(data, name, roots, at)
         found = replace(found, notes=(*notes, *found.notes))
         states.append(found.state)
         _write(name, found, options.json)

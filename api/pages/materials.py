@@ -39,8 +39,8 @@ from registry.materials import service as materials
 from registry.materials.rules import INVOICE_TYPE, READ_FROM_FILES, MaterialDraft
 from registry.materials.tables import Material
 from registry.work import Work
+from verifier.documents.apart import inspect_apart
 from verifier.documents.findings import Roots
-from verifier.documents.inspecting import inspect
 from verifier.times import shanghai_day
 
 router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
@@ -276,7 +276,7 @@ def inspect_seals(request: Request, call: OfCall, material_id: str) -> Response:
 
     makers, stored = call.read(prepare)
     at = call.services.registry.clock()
-    found = [inspect(call.services.files.read(file), name, makers, at) for name, file in stored]
+    found = [inspect_apart(call.services.files.read(file), name, makers, at) for name, file in stored]
     t, log = texts_for(request), call.services.pipeline.log
     view = call.read(lambda work: material_page(work, log, materials.get(work, material_id), t, found))
     return show(request, "material.html", view)

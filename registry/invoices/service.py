@@ -20,9 +20,9 @@ from registry.materials.rules import INVOICE_TYPE, MaterialDraft
 from registry.materials.tables import Material
 from registry.trust import certificates as trust
 from registry.work import Work
+from verifier.documents.apart import inspect_apart
 from verifier.documents.certificates import Certificate
 from verifier.documents.findings import Roots
-from verifier.documents.inspecting import inspect
 from verifier.evidence import LONG_TERM
 from verifier.times import shanghai_day
 
@@ -46,7 +46,7 @@ def trusted_makers(work: Work) -> Roots:
 
 def read_file(data: bytes, makers: Roots, at: datetime) -> ReadInvoice:
     """The invoice in an OFD file; slow for large files, so outside of a transaction. Raises InvalidDraftError."""
-    return rules.examine(inspect(data, _FILE_NAME, makers, at), shanghai_day(at))
+    return rules.examine(inspect_apart(data, _FILE_NAME, makers, at), shanghai_day(at))
 
 
 def register(

@@ -6,7 +6,6 @@ pyHanko comes with the extra `documents`; without it a PDF is only recognised. N
 from __future__ import annotations
 
 import importlib.util
-import io
 import logging
 from collections.abc import Iterator
 from datetime import datetime
@@ -14,11 +13,13 @@ from typing import Any
 
 from verifier.documents.findings import Note, Roots, Signed
 from verifier.documents.pdf_parts import BROKEN, held
+from verifier.documents.pdf_reading import open_pdf
 from verifier.errors import Check, MalformedError, UndecidedError
 
 MAX_PAGES = 20_000
 _MAX_DEPTH = 40
 _MAX_ATTACHMENTS = 1000
+_MAX_NODES = 10_000
 _ACTIONS = frozenset(("/JavaScript", "/Launch", "/SubmitForm", "/ImportData"))
 
 _SILENT = logging.NullHandler()
@@ -38,7 +39,6 @@ def inspect_pdf(
             check=Check.FORMAT,
         )
     from pyhanko.pdf_utils.misc import PdfError
-    from pyhanko.pdf_utils.reader import PdfFileReader
 
     from verifier.documents.pdf_signatures import judge_all
 
@@ -47,7 +47,7 @@ def inspect_pdf(
     try:
         # What stands in front of the header belongs to no reader's offsets, nor to a signature's.
         plain = data[data.index(b"%PDF-") :]
-        reader = PdfFileReader(io.BytesIO(plain), strict=False)
+        reader = open_pdf(plain)
         notes = list[Note]()
         if reader.encrypted:
             _open_without_password(reader)
@@ -116,7 +116,7 @@ def _size(box: Any) -> list[float] | None:
 def _attachments(root: Any) -> list[dict[str, Any]]:
     tree = held(held(root, "/Names"), "/EmbeddedFiles")
     found = list[dict[str, Any]]()
-    for name, file in [] if tree is None else _names(tree, 0):
+    for name, file in [] if tree is None else _names(tree, {}):
         if len(found) >= _MAX_ATTACHMENTS:
             break
         stated = held(file, "/UF") or held(file, "/F") or name
@@ -124,14 +124,15 @@ def _attachments(root: Any) -> list[dict[str, Any]]:
     return found
 
 
-def _names(node: Any, depth: int) -> Iterator[tuple[str, Any]]:
-    if depth > _MAX_DEPTH:
+def _names(node: Any, seen: dict[int, Any]) -> Iterator[tuple[str, Any]]:
+    if id(node) in seen or len(seen) > _MAX_NODES:
         raise MalformedError("broken_pdf", "PDF 的名称树有误")
+    seen[id(node)] = node
     leaves, kids = held(node, "/Names") or (), held(node, "/Kids") or ()
     for at in range(0, len(leaves) - 1, 2):
         yield str(leaves[at]), leaves[at + 1]
     for number in range(len(kids)):
-        yield from _names(kids[number], depth + 1)
+        yield from _names(kids[number], seen)
 
 
 def _runs_script(root: Any) -> bool:
