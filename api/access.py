@@ -78,6 +78,7 @@ OPERATIONS: Mapping[str, Rule] = {
     "GET /api/v1/accounts": _ADMINISTRATOR,
     "DELETE /api/v1/accounts/{account_id}": _ADMINISTRATOR,
     "POST /api/v1/accounts/{account_id}/password": _ADMINISTRATOR,
+    "POST /api/v1/accounts/{account_id}/reopen": _ADMINISTRATOR,
     "POST /api/v1/accounts/{account_id}/roles": _ADMINISTRATOR,
     "POST /api/v1/tokens": _ADMINISTRATOR,
     "GET /api/v1/tokens": _ADMINISTRATOR,

@@ -181,6 +181,21 @@ def test_an_account_with_a_one_time_password_may_only_change_it(office: OpenOffi
     client.cookies.clear()
 
 
+def test_an_account_that_was_shut_is_reopened_with_a_reason(office: OpenOffice) -> None:
+    body = {"username": "comes-back", "name": "示例丙", "roles": ["auditor"]}
+    address = f"/api/v1/accounts/{office.send('POST', '/api/v1/accounts', json=body).json()['id']}"
+    assert office.send("DELETE", address).status_code == 200
+    bare = office.send("POST", f"{address}/reopen", json={"reason": " "})
+    assert (bare.status_code, bare.json()["errors"][0]["field"]) == (422, "reason")
+    done = office.send("POST", f"{address}/reopen", json={"reason": "示例：返岗"})
+    assert done.status_code == 200 and done.json()["disabled_at"] is None
+    entry = {"username": "comes-back", "password": done.json()["one_time_password"]}
+    assert office.client.post("/api/v1/sessions", json=entry).status_code == 201
+    office.client.cookies.clear()
+    again = office.send("POST", f"{address}/reopen", json={"reason": "示例：返岗"})
+    assert (again.status_code, again.json()["reason"]) == (409, "account_open")
+
+
 def test_an_expired_session_is_nobody(office: OpenOffice) -> None:
     client = office.client
     assert client.post("/api/v1/sessions", json={"username": "admin", "password": PASSWORD}).status_code == 201

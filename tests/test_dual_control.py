@@ -441,3 +441,48 @@ def test_on_the_server_an_administrator_is_added_without_a_second_one_and_record
     assert isinstance(lite.change(REGISTRY, "account.create", wanted), Applied)
     rows = lite.house.see(lambda work: list(work.session.scalars(select(Proposal).where(Proposal.state == "alone"))))
     assert [(row.proposed_by, row.reason) for row in rows] == [("registry", REASON)]
+
+
+def test_one_administrator_reopens_an_account_with_a_reason_and_it_is_recorded(office: Office) -> None:
+    house = office.house
+    clerk = house.do(accounts.create_staff, "clerk", "示例", ["window"], CARE, PASSWORD, who=REGISTRY).staff
+    given = {"account_id": clerk.id}
+    with pytest.raises(TransitionError, match="account_open"):
+        office.change(office.first, "account.reopen", given)
+    house.do(accounts.disable_staff, clerk.id, who=office.first)
+    for reason in ("", "   "):
+        with pytest.raises(InvalidDraftError) as refused:
+            office.change(office.first, "account.reopen", given, reason)
+        assert [fault.field for fault in refused.value.errors] == ["reason"]
+    with pytest.raises(AuthenticationError, match="account_disabled"):
+        accounts.log_in(house.registry, "clerk", PASSWORD)
+    done = office.change(office.first, "account.reopen", given)
+    # With the roles it had and a password that nobody knew before.
+    with pytest.raises(AuthenticationError, match="wrong_credentials"):
+        accounts.log_in(house.registry, "clerk", PASSWORD)
+    login = accounts.log_in(house.registry, "clerk", done.once["one_time_password"])
+    assert (login.staff.roles, login.staff.must_change_password) == (["window"], True)
+    row = house.see(proposals.list_all)[0]
+    assert (row.action, row.state, row.reason) == ("account.reopen", "alone", REASON)
+    assert (row.before["state"], row.after["state"]) == ("disabled", "open")
+    assert done.once["one_time_password"] not in f"{row.arguments}{row.before}{row.after}"
+
+
+def test_with_two_administrators_who_was_shut_out_comes_back_by_both(office: Office) -> None:
+    house, second, third = office.house, office.administrator("second"), office.administrator("third")
+    house.do(accounts.disable_staff, office.id_of(third), who=office.first)
+    given = {"account_id": office.id_of(third)}
+    proposal, another = (office.change(who, "account.reopen", given) for who in (office.first, second))
+    assert isinstance(proposal, Proposal) and house.see(accounts.get_staff, given["account_id"]).disabled_at
+    with pytest.raises(NotPermittedError, match="own_proposal"):
+        office.approve(office.first, proposal)
+    _, applied = office.approve(second, proposal)
+    assert house.see(accounts.get_staff, given["account_id"]).disabled_at is None
+    # Until they have a password of their own they decide about nothing.
+    assert office.id_of(third) not in [row.id for row in house.see(control.administrators)]
+    assert accounts.log_in(house.registry, "third", applied.once["one_time_password"])
+    # Shut out again since: what was proposed before is about another time.
+    house.clock.pass_by(seconds=1)
+    house.do(accounts.disable_staff, office.id_of(third), who=second)
+    with pytest.raises(TransitionError, match="proposal_stale"):
+        office.approve(office.first, another)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from pages_site import COMPANY_CODE, PASSWORD, PERSON_CODE, Site, Watched
+from pages_site import COMPANY_CODE, PASSWORD, PERSON_CODE, Site, Watched, keep_picture
 from playwright.sync_api import Page, expect
 
 from api.pages.forms import Form
@@ -118,6 +118,29 @@ def test_shutting_an_account_out_asks_first_and_names_whose_it_is(desk: Watched)
     page.wait_for_url("**/accounts?done=disabled")
     expect(page.locator("tr", has_text="leaves")).to_contain_text("已停用")
     expect(page.get_by_role("button", name="停用 stays")).to_be_visible()
+
+
+def test_an_account_that_was_shut_by_mistake_is_reopened_where_it_stands(desk: Watched) -> None:
+    page = desk.page
+    with desk.site.services.registry.begin(REGISTRY) as work:
+        made = accounts.create_staff(work, "returns", "返岗人员", ["window"], departments.operator(work).code)
+        accounts.disable_staff(work, made.staff.id)
+    desk.log_in("chen")
+    page.goto("/accounts")
+    line = page.get_by_role("row").filter(has_text="returns")
+    line.locator("summary").press("Enter")
+    line.get_by_label("恢复的理由").fill("　")
+    line.get_by_role("button", name="恢复并生成一次性口令").click()
+    expect(line.locator(".field-error")).to_contain_text("理由")
+    line.get_by_label("恢复的理由").fill("误停用，返岗")
+    keep_picture(page, "accounts-reopen")
+    line.get_by_role("button", name="恢复并生成一次性口令").click()
+    once = page.locator("#secret").inner_text()
+    expect(page.get_by_role("row").filter(has_text="returns")).to_contain_text("待改口令")
+    # Its owner sees what a reset leads to.
+    desk.context.clear_cookies()
+    desk.log_in("returns", once)
+    expect(page.locator("main")).to_contain_text("请先设置自己的口令")
 
 
 def test_an_enterprises_number_is_known_as_one_whatever_the_list_of_kinds_says(desk: Watched) -> None:

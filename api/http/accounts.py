@@ -47,6 +47,12 @@ class Reset(Incoming):
     reason: str = Field(default="", max_length=200, description="理由；实行双人复核时必填")
 
 
+class Reopening(Incoming):
+    """Why an account that was shut is opened again."""
+
+    reason: str = Field(max_length=200, description="恢复的理由，必填")
+
+
 class AccountMade(Account):
     """The account, and the password to hand over once."""
 
@@ -148,6 +154,18 @@ def reset_password(account_id: str, call: OfCall, body: Reset | None = None) -> 
     """生成新的一次性口令，解除锁定并结束其全部会话。"""
     return proposals.changing(
         call, "account.password", {"account_id": account_id}, body.reason if body else "",
+        lambda _, applied: _account_made(applied, HTTPStatus.OK),
+    )  # fmt: skip
+
+
+@router.post(
+    "/accounts/{account_id}/reopen", response_model=AccountMade, summary="恢复账号",
+    responses={202: {"model": proposals.Proposal}, **problems(404, 409)},
+)  # fmt: skip
+def reopen_account(account_id: str, body: Reopening, call: OfCall) -> Response:
+    """恢复已停用的账号，角色不变；原口令不再可用，返回新的一次性口令。"""
+    return proposals.changing(
+        call, "account.reopen", {"account_id": account_id}, body.reason,
         lambda _, applied: _account_made(applied, HTTPStatus.OK),
     )  # fmt: skip
 

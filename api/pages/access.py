@@ -199,6 +199,7 @@ PAGE_ACCESS: Final[Mapping[str, Rule]] = {
     "POST /accounts": _posting(_ADMINISTRATOR),
     "POST /accounts/{account_id}/password": _posting(_ADMINISTRATOR),
     "POST /accounts/{account_id}/disable": _posting(_ADMINISTRATOR),
+    "POST /accounts/{account_id}/reopen": _posting(_ADMINISTRATOR),
     "POST /tokens": _posting(_ADMINISTRATOR),
     "POST /tokens/{token_id}/revoke": _posting(_ADMINISTRATOR),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -63,6 +63,7 @@ class AccountForm:
     expires_on: str = ""
     token_roles: Sequence[str] = ()
     token_venues: Sequence[str] = ()
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +83,5 @@ class AccountsPage:
     problem_in: str = ""
     #: Whether two administrators have to decide.
     dual: bool = False
+    #: Accounts whose reopening waits for another administrator.
+    reopening: Set[str] = frozenset()

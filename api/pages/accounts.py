@@ -23,6 +23,7 @@ from registry.accounts import control, tokens, tries
 from registry.accounts import service as accounts
 from registry.accounts.tables import ApiToken, Staff
 from registry.errors import FieldError, InvalidDraftError, NotFoundError, NotPermittedError
+from registry.proposals import service as proposals
 from registry.venues import service as venues
 from registry.venues.tables import Venue
 from registry.work import Work
@@ -74,6 +75,20 @@ def disable_account(account_id: str, call: OfCall) -> Response:
         raise NotPermittedError("not_oneself", "不能停用自己的账号。")
     call.write(lambda work: accounts.disable_staff(work, account_id))
     return go("/accounts", done="disabled")
+
+
+@router.post("/accounts/{account_id}/reopen")
+def reopen_account(request: Request, account_id: str, call: OfCall, form: OfForm) -> Response:
+    """恢复已停用的账号；新的一次性口令只显示一次。须经双人复核。"""
+    t = texts_for(request)
+    try:
+        done = wish(call, "account.reopen", {"account_id": account_id}, form.text("reason"))
+    except SHOWN_ERRORS as refused:
+        return _again(request, call, refused, form, account_id)
+    if done is None:
+        return go("/proposals", done="proposed")
+    secret = Secret(t("accounts.made", name=done.value.username), done.once["one_time_password"], t("accounts.once"))
+    return show(request, "accounts.html", _page(call, t, secret=secret))
 
 
 @router.post("/accounts/{account_id}/roles")
@@ -135,7 +150,7 @@ def _again(request: Request, call: Call, refused: Exception, form: Form, place: 
     sent = AccountForm(
         form.text("username"), form.text("name"), form.text("department"), form.all("roles"), form.text("token_name"),
         form.text("token_department"), form.text("expires_on"), form.all("token_roles"),
-        form.all("token_venues"),
+        form.all("token_venues"), form.text("reason"),
     )  # fmt: skip
     view = _page(call, t, form=sent, errors=errors, problem=problem_view(refused, t), place=place)
     return show(request, "accounts.html", view, status=status_of(refused))
@@ -157,6 +172,7 @@ def _page(
         names, staff = wording.department_names(work), accounts.list_staff(work)
         places = {row.id: row for row in venues.list_all(work)}
         guessed = tries.guessed_at(work, [row.username for row in staff])
+        waiting = proposals.list_all(work, open_only=True)
         return AccountsPage(
             staff=[_staff(row, names, guessed, work, t) for row in staff],
             tokens=[_token(row, names, places, work, t) for row in tokens.list_tokens(work)],
@@ -165,6 +181,7 @@ def _page(
             token_roles=wording.token_role_options(t),
             form=form or AccountForm(expires_on=in_a_year.isoformat()), secret=secret, errors=errors or {},
             problem=problem, problem_in=place, dual=control.binding_since(work) is not None,
+            reopening={row.arguments["account_id"] for row in waiting if row.action == "account.reopen"},
         )  # fmt: skip
 
     return call.read(ask)

@@ -13,7 +13,14 @@ from registry.accounts import control, rules, tries
 from registry.accounts.tables import Staff, StaffSession
 from registry.accounts.tries import Place
 from registry.departments import service as departments
-from registry.errors import AuthenticationError, DuplicateError, FieldError, InvalidDraftError, NotFoundError
+from registry.errors import (
+    AuthenticationError,
+    DuplicateError,
+    FieldError,
+    InvalidDraftError,
+    NotFoundError,
+    TransitionError,
+)
 from registry.ids import new_id_text
 from registry.work import REGISTRY, Actor, Registry, Work
 
@@ -101,6 +108,21 @@ def disable_staff(work: Work, staff_id: str) -> Staff:
     work.session.execute(delete(StaffSession).where(StaffSession.staff_id == staff_id))
     work.session.flush()
     return staff
+
+
+def reopen_staff(work: Work, staff_id: str, reason: str) -> str:
+    """Open an account that was shut, with the roles it had; a new one-time password, for the old one may be known.
+
+    Raises NotFoundError, InvalidDraftError (no reason), TransitionError (it is open).
+    """
+    staff = get_staff(work, staff_id)
+    if not reason.strip():
+        raise InvalidDraftError([FieldError("reason", "reason_missing", "请填写恢复的理由，最多 200 个字。")])
+    if staff.disabled_at is None:
+        raise TransitionError("open", "reopen", "该账号没有停用，不必恢复。", "account_open")
+    control.observe(work)
+    staff.disabled_at = None
+    return reset_password(work, staff_id)
 
 
 def set_roles(work: Work, staff_id: str, roles: list[str]) -> Staff:

@@ -178,6 +178,21 @@ def _reset(work: Work, given: Arguments, _: KeyService) -> Applied:
     return Applied(accounts.get_staff(work, given["account_id"]), {"one_time_password": password})
 
 
+def _shut_account(work: Work, given: Arguments) -> dict[str, Any]:
+    row = accounts.get_staff(work, given["account_id"])
+    state = "open" if row.disabled_at is None else "disabled"
+    return {"username": row.username, "roles": list(row.roles), "state": state, "since_at": _text(row.disabled_at)}
+
+
+def _opened(work: Work, given: Arguments) -> dict[str, Any]:
+    return {**_shut_account(work, given), "state": "open", "since_at": None}
+
+
+def _reopen(work: Work, given: Arguments, _: KeyService) -> Applied:
+    password = accounts.reopen_staff(work, given["account_id"], given["reason"])
+    return Applied(accounts.get_staff(work, given["account_id"]), {"one_time_password": password})
+
+
 def _token_after(work: Work, given: Arguments) -> dict[str, Any]:
     named = {name: given[name] for name in ("name", "department", "roles", "expires_at")}
     wanted = given.get("venues")
@@ -261,6 +276,7 @@ ACTIONS: Final[Mapping[str, Action]] = MappingProxyType(
         "account.create": Action(_account_named, _named("username", "name", "roles", "department"), _create_account),
         "account.roles": Action(_account, _roles_after, _set_roles),
         "account.password": Action(_account, _account, _reset),
+        "account.reopen": Action(_shut_account, _opened, _reopen),
         "type.publish": Action(_published, _to_publish, _publish),
         "trust.certificate": Action(_trusted, _to_trust, _trust),
         "token.create": Action(lambda *_: {}, _token_after, _create_token),
