@@ -76,6 +76,7 @@ PAGE_ACCESS: Final[Mapping[str, Rule]] = {
     "GET /use": Rule(_USING),
     "POST /use": _posting(_USING, asks=True),
     "POST /use/authorise": _posting(_USING),
+    "POST /use/case": _posting(_USING),
     "POST /uses": _posting(_USING),
     "GET /uses/{use_id}": Rule(may(WINDOW, AUDITOR)),
     "GET /signing-keys": Rule(may(ADMINISTRATOR, REGISTRAR)),

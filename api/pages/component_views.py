@@ -68,6 +68,9 @@ class FaultLine:
     has_photo: bool
     handling: str | None
     handled_at: datetime | None
+    #: What was written about its handling and not taken, and why.
+    tried: str = ""
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ class FaultsPage:
     faults: Sequence[FaultLine]
     closed: bool
     may_manage: bool
+    problem: ProblemView | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
@@ -107,20 +108,34 @@ def _watched(call: Call) -> str | None:
 @router.get("/components/faults")
 def list_faults(request: Request, call: OfCall, closed: str = "") -> Response:
     """报修的待办与已办。"""
-    t = texts_for(request)
+    return show(request, "faults.html", _faults(call, texts_for(request), closed=closed == "yes"))
 
+
+def _faults(call: Call, t: Texts, *, closed: bool = False, problem: ProblemView | None = None) -> FaultsPage:
     def ask(work: Work) -> FaultsPage:
-        found = components.list_faults(work, _watched(call), closed=closed == "yes")
+        found = components.list_faults(work, _watched(call), closed=closed)
         lines = [_fault(fault, row, t, name=row.name) for fault, row in found]
-        return FaultsPage(lines, closed == "yes", work.actor.has_role("venue"))
+        return FaultsPage(lines, closed, work.actor.has_role("venue"), problem)
 
-    return show(request, "faults.html", call.read(ask))
+    return call.read(ask)
 
 
 @router.post("/components/faults/{fault_id}/handle")
-def handle(fault_id: str, call: OfCall, form: OfForm) -> Response:
+def handle(request: Request, fault_id: str, call: OfCall, form: OfForm) -> Response:
     """写明处置情况。"""
-    call.write(lambda work: components.handle_fault(work, fault_id, form.text("handling")))
+    t = texts_for(request)
+    try:
+        call.write(lambda work: components.handle_fault(work, fault_id, form.text("handling")))
+    except SHOWN_ERRORS as refused:
+        if isinstance(refused, NotFoundError | NotPermittedError):
+            raise
+        error = field_errors(refused, t).get("handling")
+        view = _faults(call, t, problem=None if error else problem_view(refused, t))
+        lines = [
+            replace(line, tried=form.text("handling"), error=error) if line.id == fault_id else line
+            for line in view.faults
+        ]
+        return show(request, "faults.html", replace(view, faults=lines), status=status_of(refused))
     return go("/components/faults", done="fault_handled")
 
 

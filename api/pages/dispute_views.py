@@ -57,6 +57,8 @@ class DisputePage:
     may_accept: bool
     may_decide: bool
     may_close: bool
+    #: Whether the certificate has to be replaced or withdrawn before the dispute can be called corrected.
+    must_change: bool = False
     outcome: str = ""
     problem: ProblemView | None = None
 

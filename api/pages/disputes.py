@@ -141,6 +141,8 @@ def _page(call: Call, dispute_id: str, t: Texts, problem: ProblemView | None = N
             or actor.has_role("auditor") else (),
             may_accept=answers and row.state == "raised", may_decide=answers and row.state in rules.OPEN,
             may_close=raised and "closed" in rules.NEXT[row.state], problem=problem, outcome=outcome,
+            must_change=answers and row.state == "accepted"
+            and certificates.get(work, row.certificate_id).status not in rules.CORRECTED_STATUSES,
         )  # fmt: skip
 
     return call.read(ask)

@@ -41,10 +41,15 @@ class Viewer:
     department: str | None
 
 
-def show(request: Request, template: str, view: object = None, *, status: int = 200) -> HTMLResponse:
-    """The page that the template makes of the view, in the reader's language and print size."""
+def show(
+    request: Request, template: str, view: object = None, *, status: int = 200, address: str | None = None
+) -> HTMLResponse:
+    """The page that the template makes of the view, in the reader's language and print size.
+
+    address: for what a form was answered with, the path that opens the same thing; without it the page above.
+    """
     preferences = Preferences.of(request)
-    frame = _frame(request, preferences, status)
+    frame = _frame(request, preferences, status, address)
     return HTMLResponse(environment().get_template(template).render(view=view, **frame), status)
 
 
@@ -90,7 +95,7 @@ def static_address(path: str) -> str:
     return f"/static/{path}?v={digest}"
 
 
-def _frame(request: Request, preferences: Preferences, status: int) -> Mapping[str, Any]:
+def _frame(request: Request, preferences: Preferences, status: int, address: str | None) -> Mapping[str, Any]:
     t = Texts(preferences.language)
     caller: Caller | None = request.scope.get(CALLER)
     path = request.url.path
@@ -103,7 +108,7 @@ def _frame(request: Request, preferences: Preferences, status: int) -> Mapping[s
         "nav": navigation(caller.actor.roles if caller else frozenset(), path),
         "viewer": _viewer(request, caller),
         "may": frozenset(caller.actor.roles) if caller else frozenset(),
-        "back": _back(request),
+        "back": address or _back(request),
         "answered": request.method == "POST" and status < HTTPStatus.BAD_REQUEST,
         "toast": t.find(f"toast.{done}") if done else None,
     }

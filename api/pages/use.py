@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Annotated, Any, Final
 
@@ -16,10 +16,10 @@ from api.http.verifications import verify_presented
 from api.pages import wording
 from api.pages.forms import Form, get_form
 from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
-from api.pages.rendering import go, show, texts_for
+from api.pages.rendering import show, texts_for
 from api.pages.texts import Texts
 from api.pages.use_page import item_name, receipt_page, refused_page, slots_of
-from api.pages.use_views import ChoosePage, RecentUse, UsePage
+from api.pages.use_views import CaseView, ChoosePage, RecentUse, UsePage
 from api.pages.views import ProblemView
 from codes import payload
 from registry.authorisations import service as authorisations
@@ -125,10 +125,17 @@ def _draft(work: Work, form: Form, applicant: Applicant) -> AuthorisationDraft:
     )
 
 
+@router.post("/use/case")
+def return_to_case(request: Request, call: OfCall, form: OfForm) -> Response:
+    """回到本办件，另选证照：申请人不必再扫一次码。"""
+    t = texts_for(request)
+    return show(request, "use_choose.html", call.read(lambda work: _choices(work, form, _carried(form), t)))
+
+
 @router.post("/uses")
 def use_item(request: Request, call: OfCall, form: OfForm) -> Response:
     """用证第三步：用于本办件；不能用时说明原因，并记录在案。"""
-    t = texts_for(request)
+    t, log = texts_for(request), call.services.pipeline.log
     applicant = _carried(form)
     delegated = applicant.delegated
 
@@ -156,7 +163,8 @@ def use_item(request: Request, call: OfCall, form: OfForm) -> Response:
         problem = problem_view(error, t)
         choices = call.read(lambda work: _choices(work, form, applicant, t, problem))
         return show(request, "use_choose.html", choices, status=status_of(error))
-    return go(f"/uses/{use.id}")
+    view = replace(call.read(lambda work: receipt_page(work, log, use, t)), case=_carried_case(form, applicant))
+    return show(request, "use_result.html", view, address=f"/uses/{use.id}")
 
 
 def _case(work: Work, form: Form) -> showing.Case:
@@ -177,7 +185,7 @@ def _accepted(call: Call, work: Work, form: Form, text: str) -> Shown:
 
 def _refused(request: Request, call: Call, form: Form, refused: ReuseRefusedError) -> Response:
     t, item = texts_for(request), (form.text("item_kind"), form.text("item_id"))
-    case = (form.text("matter"), form.text("case_no"))
+    case = _carried_case(form, _carried(form))
     view = call.read(lambda work: refused_page(work, refused, item, case, t))
     return show(request, "use_result.html", view, status=409)
 
@@ -241,13 +249,11 @@ def _checked(work: Work, form: Form, t: Texts) -> Matter:
 
 
 def _choices(work: Work, form: Form, applicant: Applicant, t: Texts, problem: ProblemView | None = None) -> ChoosePage:
-    case_no, matter = form.text("case_no"), _checked(work, form, t)
-    number = applicant.number or ("", "")
+    matter = _checked(work, form, t)
     return ChoosePage(
-        matter_code=matter.code, matter_name=matter.name, case_no=case_no, purpose=matter.purpose,
-        subject=applicant.index.hex(), holder=applicant.shown, code_type=number[0], holder_code=number[1],
+        case=_carried_case(form, applicant), matter_name=matter.name, purpose=matter.purpose,
         slots=slots_of(work, matter, applicant.index, t, bool(applicant.delegated), _limit(applicant)),
-        delegated=applicant.delegated, recorded=applicant.recorded, problem=problem,
+        recorded=applicant.recorded, problem=problem,
     )  # fmt: skip
 
 
@@ -256,6 +262,14 @@ def _limit(applicant: Applicant) -> frozenset[str] | None:
     if not applicant.delegated:
         return None
     return reach_of(open_delegated(applicant.delegated).claims).types
+
+
+def _carried_case(form: Form, applicant: Applicant) -> CaseView:
+    code_type, number = applicant.number or ("", "")
+    return CaseView(
+        form.text("matter"), form.text("case_no"), applicant.index.hex(), applicant.shown, code_type, number,
+        applicant.delegated,
+    )  # fmt: skip
 
 
 def _carried(form: Form) -> Applicant:

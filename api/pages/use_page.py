@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from api.pages import proofs, times, wording
 from api.pages.texts import Texts
-from api.pages.use_views import AuthorisationView, ItemView, SlotView, UseResult
+from api.pages.use_views import AuthorisationView, CaseView, ItemView, SlotView, UseResult
 from api.pages.views import Fact
 from registry.authorisations import rules as authorisation_rules
 from registry.authorisations import service as authorisations
@@ -20,12 +20,14 @@ from registry.catalogue.tables import Matter
 from registry.certificates import masking
 from registry.certificates import service as certificates
 from registry.certificates.tables import Certificate
+from registry.disputes import marks
 from registry.errors import ReuseRefusedError
 from registry.log.published import PublishedLog
 from registry.log.standing import Place, places_of
 from registry.materials import service as materials
 from registry.materials.tables import Material
 from registry.uses import service as uses
+from registry.uses.rules import REASONS
 from registry.uses.tables import Consumption, Use
 from registry.work import Work
 from verifier.entry import Kind
@@ -71,8 +73,8 @@ def _item(
     number, holders, issuer = _described(work, row)
     today = shanghai_day(work.at)
     in_time = row.valid_from_on <= today and (row.valid_to_on is None or today <= row.valid_to_on)
-    used = uses.consumption_of(work, kind, row.id)
-    in_force = row.status == Status.VALID and in_time and used is None
+    against = uses.obstacle(work, kind, row.id)
+    used = uses.consumption_of(work, kind, row.id) if against == "already_used" else None
     only_late = row.status == Status.VALID and not in_time
     return ItemView(
         kind=kind,
@@ -82,11 +84,12 @@ def _item(
         holders=holders,
         issuer_name=issuer,
         valid_to=f"{row.valid_to_on:%Y%m%d}" if row.valid_to_on else times.LONG_TERM,
-        tone="valid" if in_force else "dormant",
+        tone="dormant" if used or only_late or row.status != Status.VALID else "valid",
         status=t("use.out_of_time") if only_late else t("use.used_up") if used else wording.status_name(row.status, t),
-        in_force=in_force,
-        why_not="" if in_force else _used_up(work, used, t) if used else t("use.not_in_force"),
-        authorisation=_authorisation(work, row, kind, matter, holder, granted, t) if in_force else None,
+        in_force=against is None,
+        why_not=_used_up(work, used, t) if used else t.said(f"reason.{against}", REASONS[against]) if against else "",
+        disputed=kind == "certificate" and marks.open_of(work, row.id) is not None,
+        authorisation=_authorisation(work, row, kind, matter, holder, granted, t) if against is None else None,
     )
 
 
@@ -174,12 +177,10 @@ def next_href(matter_code: str) -> str:
     return f"/use?matter={quote(matter_code)}"
 
 
-def refused_page(
-    work: Work, refused: ReuseRefusedError, item: tuple[str, str], case: tuple[str, str], t: Texts
-) -> UseResult:
-    """A use that was refused: the reason, what it rests on, and what to do instead. `case`: its matter and number."""
+def refused_page(work: Work, refused: ReuseRefusedError, item: tuple[str, str], case: CaseView, t: Texts) -> UseResult:
+    """A use that was refused: the reason, what it rests on, and what to do instead."""
     facts = [
-        Fact(t("use.case_no"), case[1], mono=True),
+        Fact(t("use.case_no"), case.case_no, mono=True),
         Fact(t("use.item"), _item_line(work, *item)),
         *_first_use(work, refused.evidence, t),
         Fact(t("use.refusal_number"), str(refused.evidence.get("refusal_id", "")), mono=True),
@@ -187,7 +188,7 @@ def refused_page(
     return UseResult(
         accepted=False, title=t("use.refused"), reason=t.said(f"reason.{refused.reason}", refused.message),
         next=t.find(f"next.{refused.reason}") or t("use.refused_next"), facts=facts,
-        next_href=next_href(case[0]),
+        case=case, next_href=next_href(case.matter),
     )  # fmt: skip
 
 

@@ -58,8 +58,10 @@ class ItemView:
     status: str
     in_force: bool
     authorisation: AuthorisationView | None
-    #: Why it cannot be used; empty if it is in force.
+    #: Why it cannot be used; empty if it can.
     why_not: str = ""
+    #: Whether a dispute about it is open.
+    disputed: bool = False
     #: Whether the delegated code that was shown covers it; None where none was shown.
     delegated: bool | None = None
 
@@ -80,20 +82,28 @@ class SlotView:
 
 
 @dataclass(frozen=True, slots=True)
-class ChoosePage:
-    """The second step of a use: what can be used."""
+class CaseView:
+    """The case and its applicant, as the forms of one step carry them to the next."""
 
-    matter_code: str
-    matter_name: str
+    matter: str
     case_no: str
-    purpose: str
+    #: The applicant's blind index in hex.
     subject: str
     holder: str
     code_type: str
     holder_code: str
-    slots: Sequence[SlotView]
     #: The delegated code that was shown for the applicant; empty without one.
     delegated: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChoosePage:
+    """The second step of a use: what can be used."""
+
+    case: CaseView
+    matter_name: str
+    purpose: str
+    slots: Sequence[SlotView]
     #: The look at the person's code or number was recorded for that person.
     recorded: bool = False
     problem: ProblemView | None = None
@@ -108,6 +118,8 @@ class UseResult:
     reason: str
     next: str
     facts: Sequence[Fact]
+    #: To go on with the same case; None where the applicant is not known any more.
+    case: CaseView | None = None
     #: The first step again, with the same matter where it is known.
     next_href: str = "/use"
     steps: Sequence[Step] = ()

@@ -64,6 +64,19 @@ def reuse(work: Work, request: ReuseRequest) -> Use:
     return _store(work, request, department, item, chain, facts)
 
 
+def obstacle(work: Work, item_kind: str, item_id: str) -> str | None:
+    """The reason of rules.REASONS that lies in an item or in the actor's scope, whatever case and authorisation."""
+    department, item = work.actor.department, find_item(work, item_kind, item_id)
+    if department is None or item is None:
+        return "not_entitled"
+    asked = ReuseRequest(item_kind, item_id, "", "", "", "", None, "", "")
+    facts = _gather(work, asked, department, item, [])
+    if not facts.scope:
+        return "not_entitled"
+    used = "already_used" if consumption_of(work, item_kind, item_id) else None
+    return rules.item_refusal(facts) or used
+
+
 def _by_delegation(
     work: Work, request: ReuseRequest, shown: Shown, facts: rules.Facts
 ) -> tuple[ReuseRequest, list[Authorisation], str | None]:

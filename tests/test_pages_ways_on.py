@@ -1,0 +1,96 @@
+"""What a desk does after a refusal or an answer, in a real browser: the same case and the same list go on."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from pages_site import COMPANY_CODE, LAMP, Site, Watched, clerk_of, draft
+from playwright.sync_api import Page, expect
+from test_pages import faults_of
+
+from registry.certificates import service as certificates
+from registry.components import service as components
+from registry.disputes import service as disputes
+
+pytest_plugins = ("pages_fixtures",)
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+def a_licence(site: Site, number: str) -> str:
+    with site.services.registry.begin(clerk_of(site.services)) as work:
+        return certificates.register(work, draft(site.types[1], number)).id
+
+
+def find_what_the_company_has(page: Page, case_no: str) -> None:
+    page.goto("/use")
+    page.get_by_label("办理事项").select_option("CN-FOOD-01")
+    page.get_by_label("办件编号").fill(case_no)
+    page.get_by_label("证件类型").select_option("001")
+    page.get_by_label("证件号码").fill(COMPANY_CODE)
+    page.get_by_role("button", name="查找可用的证照").click()
+
+
+def test_a_refused_use_leads_back_to_its_case_by_one_key_and_the_case_then_says_why(desk: Watched) -> None:
+    page, number = desk.page, "05000000202601880001"
+    item = a_licence(desk.site, number)
+    desk.log_in("wang")
+    find_what_the_company_has(page, "CN-BACK-1")
+    line = page.locator(".pick", has_text=number)
+    expect(line).not_to_contain_text("有异议在处理")
+    # Between the look and the click the issuer takes up a dispute and holds all reuse.
+    with desk.site.services.registry.begin(clerk_of(desk.site.services)) as work:
+        disputes.accept(work, disputes.raise_dispute(work, item, "住所有误。", for_holder=True).id, holds=True)
+    line.get_by_role("button", name="用于本办件").click()
+    expect(page.get_by_role("alert")).to_contain_text("颁发部门已暂停用证")
+    expect(page.locator("main")).to_contain_text("急办的，请申请人改用其他材料")
+    assert faults_of(page) == []
+    expect(page.get_by_role("button", name="返回本办件，另选证照")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("食品经营许可变更")
+    expect(page.locator("main")).to_contain_text("CN-BACK-1")
+    expect(line).to_contain_text("有异议在处理")
+    expect(line).to_contain_text("颁发部门已暂停用证")
+    expect(line.get_by_role("button")).to_have_count(0)
+    assert faults_of(page) == []
+
+
+def test_a_dispute_that_holds_nothing_is_shown_and_the_case_goes_on_after_a_use(desk: Watched) -> None:
+    page, number = desk.page, "05000000202601880002"
+    item = a_licence(desk.site, number)
+    with desk.site.services.registry.begin(clerk_of(desk.site.services)) as work:
+        disputes.raise_dispute(work, item, "经营范围有误。", for_holder=True)
+    desk.log_in("wang")
+    find_what_the_company_has(page, "CN-BACK-2")
+    line = page.locator(".pick", has_text=number)
+    expect(line).to_contain_text("有异议在处理")
+    line.get_by_role("button", name="用于本办件").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("已用于本办件")
+    desk.scripted()
+    expect(page).to_have_url(re.compile(r"/uses/[0-9a-z]{26}$"))
+    page.get_by_role("button", name="本办件再用一份").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("食品经营许可变更")
+    expect(page.locator("main")).to_contain_text("CN-BACK-2")
+    # What the browser goes back to is the receipt: the use is not sent a second time.
+    desk.scripted()
+    page.go_back()
+    page.reload()
+    expect(page.get_by_role("heading", level=1)).to_have_text("已用于本办件")
+    expect(page.get_by_role("button", name="本办件再用一份")).to_have_count(0)
+
+
+def test_a_fault_without_its_handling_is_asked_for_in_the_list_and_keeps_its_place(desk: Watched) -> None:
+    page = desk.page
+    with desk.site.services.registry.begin(clerk_of(desk.site.services)) as work:
+        fault = components.report_fault(work, LAMP, "灯杆倾斜，走廊里也能看见").id
+    desk.log_in("chen")
+    page.goto("/components/faults")
+    card = page.locator(f"#fault-{fault}")
+    card.get_by_label("处置情况").fill("   ")
+    card.get_by_role("button", name="已处置").click()
+    expect(card).to_contain_text("处置情况应为 1 至 500 个字")
+    expect(card.get_by_label("处置情况")).to_be_focused()
+    assert faults_of(page) == []
+    card.get_by_label("处置情况").fill("已扶正")
+    page.keyboard.press("Enter")
+    expect(card).to_contain_text("处置情况：已扶正")
