@@ -170,3 +170,15 @@ def register(office: Office, number: int, **more: Any) -> dict[str, Any]:
 def reason(answer: Response, status: int) -> str:
     assert answer.status_code == status, answer.text
     return str(answer.json()["reason"])
+
+
+def check_problem(answer: Response, status: int, reason: str) -> dict[str, Any]:
+    """The problem document of a refusal, which must be whole."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = answer.json()
+    assert problem["status"] == status
+    assert problem["reason"] == reason
+    assert problem["instance"] == f"urn:suizheng:request:{answer.headers['x-request-id']}"
+    assert problem["title"] and problem["detail"]
+    return problem

@@ -8,7 +8,8 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine
+import pytest
+from sqlalchemy import Engine, select
 
 from registry.accounts.rules import ROLES
 from registry.authorisations.rules import AuthorisationDraft
@@ -20,10 +21,15 @@ from registry.certificates.holders import HolderDraft
 from registry.certificates.outcomes import Registered
 from registry.certificates.rules import CertificateDraft
 from registry.departments import service as departments
+from registry.errors import ReuseRefusedError
 from registry.log.service import open_log
+from registry.log.tables import LogEntry
 from registry.materials.rules import MaterialDraft
+from registry.uses import service as uses
 from registry.uses.rules import ReuseRequest
+from registry.uses.tables import Use
 from registry.work import REGISTRY, Actor, Registry, Work
+from verifier.entry import Entry, Kind
 
 NOON = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
 MARKET = "12310105MB9T00038A"
@@ -107,6 +113,23 @@ class House:
         }  # fmt: skip
         row = self.do(authorisations.grant, AuthorisationDraft(**{**facts, **changes}))
         return str(row.id)
+
+    def entries(self, kind: Kind = Kind.CERTIFICATE) -> list[Entry]:
+        """What was given to the log, in order."""
+        with self.registry.read(actor()) as work:
+            rows = work.session.scalars(select(LogEntry).where(LogEntry.kind == int(kind)).order_by(LogEntry.id))
+            return [Entry.from_bytes(row.payload or b"") for row in rows]
+
+    def use(self, wanted: ReuseRequest, department: str | None = CARE) -> Use:
+        """An accepted use by that department."""
+        use: Use = self.do(uses.reuse, wanted, who=actor(department))
+        return use
+
+    def refused(self, wanted: ReuseRequest, department: str = CARE) -> ReuseRefusedError:
+        """Why that department may not use it."""
+        with pytest.raises(ReuseRefusedError) as refused:
+            self.use(wanted, department)
+        return refused.value
 
 
 def food(number: int = 1, /, **changes: Any) -> CertificateDraft:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from api_office import ORIGIN, PASSWORD, OpenOffice, open_office, settings_in
-from httpx import Response
+from api_office import ORIGIN, PASSWORD, OpenOffice, check_problem, open_office, settings_in
 
 from api.access import OPERATIONS
 from api.http.limits import MAX_ADDRESSES, RateLimit, source_of
@@ -21,17 +19,6 @@ from registry.work import Registry
 def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenOffice]:
     with open_office(settings_in(tmp_path_factory.mktemp("office"))) as office:
         yield office
-
-
-def check_problem(answer: Response, status: int, reason: str) -> dict[str, Any]:
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    problem: dict[str, Any] = answer.json()
-    assert problem["status"] == status
-    assert problem["reason"] == reason
-    assert problem["instance"] == f"urn:suizheng:request:{answer.headers['x-request-id']}"
-    assert problem["title"] and problem["detail"]
-    return problem
 
 
 # Problems

@@ -5,10 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from api_office import ISSUER, ORIGIN, PASSWORD, USER, OpenOffice, licence, open_office, settings_in
+from api_office import ISSUER, ORIGIN, PASSWORD, USER, OpenOffice, check_problem, licence, open_office, settings_in
 from httpx import Response
 
 from api.errors import ProblemError
@@ -20,17 +19,6 @@ from registry.work import REGISTRY
 def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenOffice]:
     with open_office(settings_in(tmp_path_factory.mktemp("office"))) as office:
         yield office
-
-
-def check_problem(answer: Response, status: int, reason: str) -> dict[str, Any]:
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    problem: dict[str, Any] = answer.json()
-    assert problem["status"] == status
-    assert problem["reason"] == reason
-    assert problem["instance"] == f"urn:suizheng:request:{answer.headers['x-request-id']}"
-    assert problem["title"] and problem["detail"]
-    return problem
 
 
 @pytest.fixture

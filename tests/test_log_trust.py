@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from crash_runner import CARE, FOOD, MARKET, PROOF, Institution, food_licence, live, prepare
+from crash_runner import CARE, FOOD, MARKET, PROOF, Institution, food_licence, live
 from file_house import make_store
 from hypothesis import given
 from hypothesis import strategies as st
 from log_house import NOON
 from sqlalchemy import select, update
+from trust_house import a_certificate, export, publish
 
 from registry.catalogue import service as catalogue
 from registry.certificates import service as certificates
@@ -41,39 +41,9 @@ from verifier.times import shanghai_day
 from verifier.trust import TrustBundle
 from verifier.verdict import State
 
+pytest_plugins = ("trust_house",)
+
 LATER = NOON + timedelta(hours=1)
-
-
-@pytest.fixture
-def institution(database_url: str, tmp_path: Path) -> Iterator[Institution]:
-    prepare(tmp_path, database_url)
-    opened = Institution(tmp_path, database_url, hours=1)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def lite(tmp_path: Path) -> Iterator[Institution]:
-    url = f"sqlite:///{tmp_path / 'registry.db'}"
-    prepare(tmp_path, url)
-    opened = Institution(tmp_path, url, hours=1)
-    yield opened
-    opened.close()
-
-
-def publish(institution: Institution) -> TrustBundle:
-    with institution.registry.begin(REGISTRY) as work:
-        return TrustBundle.open(service.publish(work, institution.keys))
-
-
-def a_certificate(institution: Institution) -> str:
-    with institution.registry.read(REGISTRY) as work:
-        return work.session.scalars(select(Certificate.id).order_by(Certificate.id)).all()[7]
-
-
-def export(institution: Institution, certificate_id: str) -> bytes:
-    with institution.registry.read(REGISTRY) as work:
-        return evidence.export(work, institution.pipeline.log, certificate_id)
 
 
 def test_an_exported_bundle_is_valid_under_the_published_trust_and_nothing_else(institution: Institution) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -12,23 +11,21 @@ from typing import Any
 import pytest
 from alembic import command
 from alembic.config import Config
-from crash_runner import MARKET, Institution, food_licence, prepare
+from crash_runner import MARKET, Institution, food_licence
 from log_house import NOON
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
+from trust_house import a_certificate, export, publish
 
 from chain.opening import Chain
 from registry import migrations
 from registry.certificates import service as certificates
-from registry.certificates.tables import Certificate
 from registry.database import migrate, open_engine
-from registry.evidence import service as evidence
 from registry.keys.rules import TRUST_ROOT
 from registry.log import chains
 from registry.log.anchoring import anchored_head, to_anchor
 from registry.log.tables import AnchorRow, CheckpointRow
 from registry.pipeline import Pipeline
-from registry.trust import service as trust_service
 from registry.work import REGISTRY
 from verifier.anchor import MAX_PROOF_BYTES
 from verifier.errors import Check
@@ -36,31 +33,9 @@ from verifier.evidence import EvidenceBundle, verify_evidence
 from verifier.trust import TrustBundle, sign_trust
 from verifier.verdict import State, Verdict
 
+pytest_plugins = ("trust_house",)
+
 LATER = NOON + timedelta(hours=1)
-
-
-@pytest.fixture
-def lite(tmp_path: Path) -> Iterator[Institution]:
-    url = f"sqlite:///{tmp_path / 'registry.db'}"
-    prepare(tmp_path, url)
-    opened = Institution(tmp_path, url, hours=1)
-    yield opened
-    opened.close()
-
-
-def publish(institution: Institution) -> TrustBundle:
-    with institution.registry.begin(REGISTRY) as work:
-        return TrustBundle.open(trust_service.publish(work, institution.keys))
-
-
-def a_certificate(institution: Institution) -> str:
-    with institution.registry.read(REGISTRY) as work:
-        return work.session.scalars(select(Certificate.id).order_by(Certificate.id)).all()[7]
-
-
-def export(institution: Institution, certificate_id: str) -> bytes:
-    with institution.registry.read(REGISTRY) as work:
-        return evidence.export(work, institution.pipeline.log, certificate_id)
 
 
 @pytest.fixture

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from crash_runner import Institution, prepare
+from crash_runner import Institution
 from sqlalchemy import event, text
 
 from api.http.public import has_already
@@ -19,15 +18,9 @@ from registry.departments import service as departments
 from registry.trust import service as trust
 from registry.work import REGISTRY
 
+pytest_plugins = ("trust_house",)
+
 CENTRE = "52310105MJ9T00029N"
-
-
-@pytest.fixture
-def institution(database_url: str, tmp_path: Path) -> Iterator[Institution]:
-    prepare(tmp_path, database_url)
-    opened = Institution(tmp_path, database_url, hours=1)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -33,25 +33,17 @@ from registry.certificates.outcomes import Registered, RowRefusal
 from registry.certificates.tables import Certificate, CertificateDisclosure, CertificateHolder, CertificateLookup
 from registry.departments import service as departments
 from registry.errors import DuplicateError, InvalidDraftError, LimitError, NotPermittedError
-from registry.log.tables import LogEntry
 from registry.statuses.tables import StatusListRow
 from verifier.commitment import reseal
-from verifier.entry import Entry, Kind
 from verifier.identifiers import check_identifier, make_identifier
 from verifier.status import Status
 
 pytest_plugins = ["registry_fixtures"]
 
 
-def _entries(house: House, kind: Kind = Kind.CERTIFICATE) -> list[Entry]:
-    with house.registry.read(actor()) as work:
-        rows = work.session.scalars(select(LogEntry).where(LogEntry.kind == int(kind)).order_by(LogEntry.id))
-        return [Entry.from_bytes(row.payload or b"") for row in rows]
-
-
 def test_a_registered_certificate_stands_with_its_entry_in_one_transaction(house: House) -> None:
     registered = house.certificate()
-    (entry,) = _entries(house)
+    (entry,) = house.entries()
     certificate: Certificate = house.see(certificates.get, registered.id)
     assert certificate.salts is not None
     assert reseal(certificate.face, certificate.salts).digest == entry.digest
@@ -69,7 +61,7 @@ def test_a_registered_certificate_stands_with_its_entry_in_one_transaction(house
 def test_nothing_personal_is_in_the_entry_or_in_any_column_but_the_face(house: House) -> None:
     registered = house.certificate(senior())
     certificate: Certificate = house.see(certificates.get, registered.id)
-    (entry,) = _entries(house)
+    (entry,) = house.entries()
     payload = entry.to_bytes()
     shown = b"".join(
         str(getattr(certificate, column.name)).encode()
@@ -85,7 +77,7 @@ def test_work_that_fails_leaves_nothing_behind(house: House) -> None:
         certificates.register(work, food())
         raise RuntimeError
     assert house.see(searching.list_page, searching.Search()).certificates == []
-    assert _entries(house) == []
+    assert house.entries() == []
 
 
 FAULTS: list[tuple[str, dict[str, Any], str, str]] = [
@@ -189,7 +181,7 @@ def test_the_same_content_again_is_the_same_certificate_and_no_second_entry(hous
     first = house.certificate()
     again = house.certificate()
     assert (again.id, again.identifier, again.entry_id, again.duplicate) == (first.id, first.identifier, None, True)
-    assert len(_entries(house)) == 1
+    assert len(house.entries()) == 1
 
 
 def test_other_content_under_a_taken_number_or_identifier_is_refused_with_what_stands(house: House) -> None:
@@ -201,7 +193,7 @@ def test_other_content_under_a_taken_number_or_identifier_is_refused_with_what_s
     assert (number.value.reason, number.value.existing_id) == ("number_taken", first.id)
     assert (identifier.value.reason, identifier.value.existing_id) == ("identifier_taken", first.id)
     house.certificate(food(version="002"))
-    assert len(_entries(house)) == 2
+    assert len(house.entries()) == 2
 
 
 def test_a_batch_answers_every_row_and_can_be_repeated(house: House) -> None:
@@ -213,11 +205,11 @@ def test_a_batch_answers_every_row_and_can_be_repeated(house: House) -> None:
     assert [place for place, one in enumerate(outcomes) if isinstance(one, RowRefusal)] == [47, 201]
     assert outcomes[200].duplicate and outcomes[200].id == outcomes[3].id
     assert outcomes[201].existing_id == outcomes[3].id and outcomes[201].errors[0].reason == "number_taken"
-    assert len(_entries(house)) == 297
+    assert len(house.entries()) == 297
     again = house.do(certificates.register_many, drafts)
     assert [getattr(one, "id", None) for one in again] == [getattr(one, "id", None) for one in outcomes]
     assert all(one.duplicate for one in again if isinstance(one, Registered))
-    assert len(_entries(house)) == 297
+    assert len(house.entries()) == 297
 
 
 def test_a_batch_over_the_limit_is_refused_whole(sqlite_house: House) -> None:
@@ -253,7 +245,7 @@ def test_rivals_with_the_same_rows_register_each_certificate_once(house: House) 
     assert len(outcomes) == 4 and all(isinstance(one, Registered) for many in outcomes for one in many)
     assert sum(not one.duplicate for many in outcomes for one in many) == 60
     assert len({one.id for many in outcomes for one in many}) == 60
-    assert len(_entries(house)) == 60
+    assert len(house.entries()) == 60
 
 
 def test_names_are_normalised_before_hashing_and_kept_raw_beside(house: House) -> None:

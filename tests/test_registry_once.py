@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import kill_tally
-import pytest
 from registry_house import (
     CARE,
     ELDER,
@@ -46,17 +45,6 @@ pytest_plugins = ["registry_fixtures"]
 TESTS = Path(__file__).resolve().parent
 
 
-def _use(house: House, wanted: rules.ReuseRequest, department: str | None = CARE) -> Use:
-    use: Use = house.do(uses.reuse, wanted, who=actor(department))
-    return use
-
-
-def _refused(house: House, wanted: rules.ReuseRequest, department: str = CARE) -> ReuseRefusedError:
-    with pytest.raises(ReuseRefusedError) as refused:
-        _use(house, wanted, department)
-    return refused.value
-
-
 # One-time items.
 
 
@@ -69,7 +57,7 @@ def _contend(
     def contend(number: int) -> None:
         barrier.wait()
         try:
-            _use(house, wanted(number), departments_[number % len(departments_)])
+            house.use(wanted(number), departments_[number % len(departments_)])
             outcomes.append("won")
         except ReuseRefusedError as refused:
             outcomes.append(refused.reason)
@@ -90,8 +78,8 @@ def _one_time(house: House) -> tuple[str, str]:
 
 def test_a_one_time_item_is_used_once_and_the_loser_sees_the_first_use(house: House) -> None:
     item, grant = _one_time(house)
-    first = _use(house, request(item, grant, item_kind="material"))
-    refused = _refused(house, request(item, grant, item_kind="material", case_no="2026-000002"))
+    first = house.use(request(item, grant, item_kind="material"))
+    refused = house.refused(request(item, grant, item_kind="material", case_no="2026-000002"))
     assert refused.reason == "already_used"
     assert (refused.evidence["first_use_id"], refused.evidence["first_department"]) == (first.id, CARE)
     assert refused.evidence["first_entry_id"] == first.entry_id
@@ -100,7 +88,7 @@ def test_a_one_time_item_is_used_once_and_the_loser_sees_the_first_use(house: Ho
     assert house.see(authorisations.get, grant).used == 1
     # A certificate of a type that is not once-only is used again and again.
     lasting, again = house.certificate().id, house.grant()
-    assert _use(house, request(lasting, again)).id != _use(house, request(lasting, again)).id
+    assert house.use(request(lasting, again)).id != house.use(request(lasting, again)).id
 
 
 def test_the_last_use_of_an_authorisation_has_one_winner(house: House) -> None:
@@ -112,7 +100,7 @@ def test_the_last_use_of_an_authorisation_has_one_winner(house: House) -> None:
 
 def test_the_nullifier_tells_nothing_without_the_evidence(house: House) -> None:
     item, grant = _one_time(house)
-    _use(house, request(item, grant, item_kind="material"))
+    house.use(request(item, grant, item_kind="material"))
     consumption: Consumption = house.see(uses.consumption_of, "material", item)
     with house.registry.read(actor()) as work:
         material = materials.get(work, item)
@@ -172,14 +160,14 @@ def test_a_winner_that_dies_before_telling_anyone_has_still_won(house: House) ->
     kill_tally.count("registry", -doomed.returncode, drawn=False)
     assert doomed.returncode == -9
     (standing,) = house.see(uses.relying_on, "material", item)
-    refused = _refused(house, request(item, grant, item_kind="material", case_no="2026-1"))
+    refused = house.refused(request(item, grant, item_kind="material", case_no="2026-1"))
     assert refused.reason == "already_used" and refused.evidence["first_use_id"] == standing.id
 
 
 def test_a_withdrawn_item_names_every_case_that_relied_on_it(house: House) -> None:
     item, grant = house.certificate(senior()).id, house.grant(type_code=SENIOR)
     for number in range(3):
-        _use(house, request(item, grant, case_no=f"2026-{number}"))
+        house.use(request(item, grant, case_no=f"2026-{number}"))
     house.do(certificates.change_status, item, "revoke", "以欺骗手段取得")
     relying = house.see(uses.relying_on, "certificate", item)
     assert [use.case_no for use in relying] == ["2026-0", "2026-1", "2026-2"]

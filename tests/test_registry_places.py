@@ -38,13 +38,12 @@ from registry.errors import (
     NotPermittedError,
     TransitionError,
 )  # fmt: skip
-from registry.log.tables import LogEntry
 from registry.statuses import service as statuses
 from registry.venues import service as venues
 from registry.venues.tables import HandIn, VisitRow
 from verifier.code import CodeKind, GrantKind, open_code
 from verifier.commitment import reseal
-from verifier.entry import Entry, Kind
+from verifier.entry import Kind
 from verifier.status import Status
 from verifier.suites import SoftwareKey
 from verifier.visit import Visit
@@ -57,12 +56,6 @@ RULE = {
     "admit": {"types": [SENIOR], "pass": True},
     "anti_passback_seconds": 60,
 }
-
-
-def _entries(house: House, kind: Kind) -> list[Entry]:
-    with house.registry.read(actor()) as work:
-        rows = work.session.scalars(select(LogEntry).where(LogEntry.kind == int(kind)).order_by(LogEntry.id))
-        return [Entry.from_bytes(row.payload or b"") for row in rows]
 
 
 # Codes.
@@ -94,7 +87,7 @@ def test_a_person_code_shows_what_its_holder_has_and_nothing_personal(house: Hou
     ]
     assert claims.grants[1].until == passed.valid_to_at.replace(microsecond=0)
     assert claims.expires_at - claims.issued_at == timedelta(days=180)
-    (entry,) = _entries(house, Kind.CODE)
+    (entry,) = house.entries(Kind.CODE)
     for secret in (ELDER, "随甲", code.subject):
         assert secret.encode() not in claims.to_bytes() and secret.encode() not in entry.to_bytes()
     assert code.id.encode() not in entry.to_bytes()
@@ -169,7 +162,7 @@ def test_a_new_generation_kills_the_old_code(house: House) -> None:
     with pytest.raises(TransitionError) as refused:
         house.do(codes.reissue, first.id, KEY)
     assert refused.value.reason == "not_the_newest"
-    assert len(_entries(house, Kind.CODE)) == 5
+    assert len(house.entries(Kind.CODE)) == 5
 
 
 def test_a_lost_code_is_dead_at_once_and_can_be_reissued(house: House) -> None:
@@ -312,7 +305,7 @@ def test_visits_are_handed_in_once_with_one_entry_and_continue_the_chain(house: 
     assert (rest.new, rest.repeated, rest.last) == (3, 2, {GATE: 7})
     other = deliver(*_visits(venue, 2, gate="h9a2b3c4"))
     assert other.last == {"h9a2b3c4": 2}
-    entries = _entries(house, Kind.VISITS)
+    entries = house.entries(Kind.VISITS)
     assert [entry.facts["visits"] for entry in entries] == [4, 3, 2]
     with house.registry.read(actor()) as work:
         rows = work.session.scalars(select(HandIn).order_by(HandIn.id)).all()
@@ -339,7 +332,7 @@ def test_visits_with_a_gap_an_altered_line_or_a_foreign_venue_are_refused_whole(
     assert refusal(ConflictError, replace(visits[1], reason="another")) == "visit_differs"
     assert refusal(ConflictError, visits[2], altered) == "visit_differs"
     assert refusal(NotPermittedError, *visits[2:], who=MARKET) == "not_the_venues_department"
-    assert len(_entries(house, Kind.VISITS)) == 1
+    assert len(house.entries(Kind.VISITS)) == 1
     house.do(venues.hand_in, venue, visits[2:], who=actor(CARE))
     with pytest.raises(LimitError):
         house.do(venues.hand_in, venue, visits * 2000, who=actor(CARE))
@@ -360,7 +353,7 @@ def test_the_same_visits_handed_in_at_the_same_moment_stand_once(house: House) -
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(new) == [0, 0, 0, 20] and len(_entries(house, Kind.VISITS)) == 1
+    assert sorted(new) == [0, 0, 0, 20] and len(house.entries(Kind.VISITS)) == 1
 
 
 def test_old_visits_are_forgotten_and_the_gate_goes_on(house: House) -> None:

@@ -18,7 +18,6 @@ from registry_house import (
     actor,
     food,
 )  # fmt: skip
-from sqlalchemy import select
 
 from registry.certificates import searching
 from registry.certificates import service as certificates
@@ -27,19 +26,12 @@ from registry.certificates.outcomes import Registered
 from registry.certificates.tables import Certificate
 from registry.departments import service as departments
 from registry.errors import DuplicateError, InvalidDraftError, NotPermittedError, TransitionError
-from registry.log.tables import LogEntry
 from verifier.commitment import reseal
-from verifier.entry import Entry, Kind
+from verifier.entry import Kind
 from verifier.identifiers import make_identifier
 from verifier.status import Status
 
 pytest_plugins = ["registry_fixtures"]
-
-
-def _entries(house: House, kind: Kind = Kind.CERTIFICATE) -> list[Entry]:
-    with house.registry.read(actor()) as work:
-        rows = work.session.scalars(select(LogEntry).where(LogEntry.kind == int(kind)).order_by(LogEntry.id))
-        return [Entry.from_bytes(row.payload or b"") for row in rows]
 
 
 def test_a_successor_takes_the_place_of_its_predecessor(house: House) -> None:
@@ -50,11 +42,11 @@ def test_a_successor_takes_the_place_of_its_predecessor(house: House) -> None:
     (event,) = house.see(certificates.events_of, old.id)
     assert house.see(certificates.get, old.id).status == Status.SUPERSEDED
     assert (event.operation, event.operation_code, event.successor) == ("renew", "02", new.identifier)
-    assert len(_entries(house, Kind.STATUS)) == 1
+    assert len(house.entries(Kind.STATUS)) == 1
     again = house.certificate(
         food(2, issue_date="20261101", valid_from="20261101", valid_to="20311031", associated_identifier=old.identifier)
     )
-    assert again.duplicate and len(_entries(house, Kind.STATUS)) == 1
+    assert again.duplicate and len(house.entries(Kind.STATUS)) == 1
 
 
 def test_a_successor_of_what_cannot_be_replaced_is_refused_and_leaves_nothing(house: House) -> None:
@@ -73,7 +65,7 @@ def test_a_successor_of_what_cannot_be_replaced_is_refused_and_leaves_nothing(ho
     assert [one.errors[0].reason for one in (second, dead)] == ["predecessor_not_replaceable"] * 2
     numbers = [row.number for row in house.see(searching.list_page, searching.Search()).certificates]
     assert len(numbers) == 4 and food(5).number not in numbers
-    assert len(_entries(house)) == 4
+    assert len(house.entries()) == 4
 
 
 def test_a_row_like_a_refused_one_is_never_answered_with_what_was_taken_out(house: House) -> None:
@@ -102,7 +94,7 @@ def test_a_history_in_one_batch_is_replaced_in_its_order_or_falls_with_its_first
     broken = [*history[:2], food(1, identifier=one, associated_identifier=dead.identifier)]
     reasons = [row.errors[0].reason for row in house.do(certificates.register_many, broken)]
     assert reasons == ["predecessor_refused", "predecessor_refused", "predecessor_not_replaceable"]
-    assert len(_entries(house, Kind.STATUS)) == 1
+    assert len(house.entries(Kind.STATUS)) == 1
     circle = [food(1, identifier=one, associated_identifier=two), food(2, identifier=two, associated_identifier=one)]
     reasons = [row.errors[0].reason for row in house.do(certificates.register_many, circle)]
     assert sorted(reasons) == ["associated_with_itself", "predecessor_refused"]
@@ -129,7 +121,7 @@ def test_a_status_event_changes_row_history_list_and_log_together(house: House) 
     event = house.do(certificates.change_status, registered.id, "suspend", "接受调查", document="沪长市监〔2026〕1号")
     certificate: Certificate = house.see(certificates.get, registered.id)
     states = house.see(statuses.build_list, certificate.status_list)
-    (entry,) = _entries(house, Kind.STATUS)
+    (entry,) = house.entries(Kind.STATUS)
     assert certificate.status == event.to_status == states.get(certificate.status_index) == Status.SUSPENDED
     assert entry.facts["status"] == Status.SUSPENDED and entry.facts["operation"] == "03"
     assert reseal(event.content, event.salts).digest == entry.digest

@@ -18,13 +18,11 @@ from registry_house import (
     ELDER,
     FOOD,
     MARKET,
-    SENIOR,
     House,
     actor,
     food,
     proof,
 )  # fmt: skip
-from sqlalchemy import select
 
 from registry.certificates import service as certificates
 from registry.errors import (
@@ -36,29 +34,13 @@ from registry.errors import (
 from registry.files import service as files
 from registry.files.rules import sniff
 from registry.files.service import AttachedFile
-from registry.log.tables import LogEntry
 from registry.materials import service as materials
 from registry.materials.tables import Material
 from verifier.commitment import reseal
-from verifier.entry import Entry, Kind
+from verifier.entry import Kind
 from verifier.status import Status
-from verifier.suites import SoftwareKey
 
 pytest_plugins = ["registry_fixtures"]
-
-KEY = SoftwareKey.from_seed(b"s" * 32)
-RULE = {
-    "hours": [{"days": [1, 2, 3, 4, 5, 6, 7], "from": "08:00", "to": "22:00"}],
-    "admit": {"types": [SENIOR], "pass": True},
-    "anti_passback_seconds": 60,
-}
-
-
-def _entries(house: House, kind: Kind) -> list[Entry]:
-    with house.registry.read(actor()) as work:
-        rows = work.session.scalars(select(LogEntry).where(LogEntry.kind == int(kind)).order_by(LogEntry.id))
-        return [Entry.from_bytes(row.payload or b"") for row in rows]
-
 
 # Files.
 
@@ -117,7 +99,7 @@ def test_files_are_attached_to_a_certificate_and_stand_in_its_face(house: House,
 def test_a_material_stands_with_its_entry_and_once(house: House) -> None:
     first: Material = house.do(materials.register, proof())
     assert house.do(materials.register, proof(case_no="2026-7")).id == first.id
-    (entry,) = _entries(house, Kind.MATERIAL)
+    (entry,) = house.entries(Kind.MATERIAL)
     assert first.salts is not None and reseal(first.content, first.salts).digest == entry.digest
     assert entry.facts["type"] == first.type_code and ELDER.encode() not in entry.to_bytes()
     other = house.do(materials.register, proof(data={"address": "示例路 2 号", "issued_for": "示例"}))
@@ -143,7 +125,7 @@ def test_the_same_material_at_the_same_moment_is_one(house: House) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(ids) == 5 and len(set(ids)) == 1 and len(_entries(house, Kind.MATERIAL)) == 1
+    assert len(ids) == 5 and len(set(ids)) == 1 and len(house.entries(Kind.MATERIAL)) == 1
 
 
 @pytest.mark.parametrize(

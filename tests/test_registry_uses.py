@@ -34,7 +34,7 @@ from registry.certificates.tables import Certificate
 from registry.delegations import rules as delegations
 from registry.departments import service as departments
 from registry.disputes import service as disputes
-from registry.errors import InvalidDraftError, NotFoundError, NotPermittedError, ReuseRefusedError
+from registry.errors import InvalidDraftError, NotFoundError, NotPermittedError
 from registry.keys import own
 from registry.log.tables import LogEntry
 from registry.uses import rules
@@ -50,23 +50,12 @@ pytest_plugins = ["registry_fixtures"]
 TESTS = Path(__file__).resolve().parent
 
 
-def _use(house: House, wanted: rules.ReuseRequest, department: str | None = CARE) -> Use:
-    use: Use = house.do(uses.reuse, wanted, who=actor(department))
-    return use
-
-
-def _refused(house: House, wanted: rules.ReuseRequest, department: str = CARE) -> ReuseRefusedError:
-    with pytest.raises(ReuseRefusedError) as refused:
-        _use(house, wanted, department)
-    return refused.value
-
-
 def test_an_accepted_use_stands_with_its_entry_and_its_holder_sees_it(house: House) -> None:
     item = house.certificate().id
     grant = house.grant()
     with house.registry.read(actor()) as work:
         company = uses.subject_index(work, "001", COMPANY.lower())
-    use = _use(house, request(item, grant, subject_index=company))
+    use = house.use(request(item, grant, subject_index=company))
     with house.registry.read(actor()) as work:
         (row,) = work.session.scalars(select(LogEntry).where(LogEntry.kind == int(Kind.USE)))
         certificate = work.session.get_one(Certificate, item)
@@ -109,7 +98,7 @@ def _outlive(house: House, item: str) -> None:
 
 def _exhaust(house: House, item: str) -> None:
     (grant,) = house.see(authorisations.list_granted)
-    _use(house, request(item, grant.id, case_no="2026-000000"))
+    house.use(request(item, grant.id, case_no="2026-000000"))
 
 
 def _erase(house: House, item: str) -> None:
@@ -172,13 +161,13 @@ def test_each_reason_refuses_what_is_accepted_without_it(
     authorisation = house.grant(**grant)
     # The neighbour: the same request, accepted, from a house where nothing is wrong (not if it would use up the right).
     if reason != "authorisation_exhausted":
-        _use(house, request(item, authorisation))
+        house.use(request(item, authorisation))
     if before is not None:
         before(house, item)
     if reason == "not_in_validity":
         # The grant ends before the licence does, so another one is needed to see the licence's own end.
         authorisation = house.grant()
-    refused = _refused(house, request(item, authorisation, **changes))
+    refused = house.refused(request(item, authorisation, **changes))
     assert refused.reason == reason and refused.message == rules.REASONS[reason]
     (kept,) = house.see(uses.refusals_of, item)
     assert (kept.reason, kept.department, kept.id) == (reason, CARE, refused.evidence["refusal_id"])
@@ -197,20 +186,20 @@ def test_a_superseded_certificate_is_refused_and_its_successor_is_used(house: Ho
     old = house.certificate()
     new = house.certificate(food(2, associated_identifier=old.identifier))
     grant = house.grant()
-    assert _refused(house, request(old.id, grant)).reason == "item_superseded"
-    assert _use(house, request(new.id, grant)).item_id == new.id
+    assert house.refused(request(old.id, grant)).reason == "item_superseded"
+    assert house.use(request(new.id, grant)).item_id == new.id
 
 
 def test_another_department_can_not_use_under_somebody_elses_matter_or_authorisation(house: House) -> None:
     item = house.certificate().id
     grant = house.grant()
-    assert _refused(house, request(item, grant), MARKET).reason == "not_entitled"
+    assert house.refused(request(item, grant), MARKET).reason == "not_entitled"
     house.do(departments.grant_scope, MARKET, FOOD, "use")
     house.do(catalogue.register_matter, "MK-0001", "示例", MARKET, PURPOSE, (Slot("CL01", "许可证", (FOOD,)),))
     wanted = request(item, grant, matter_code="MK-0001")
-    assert _refused(house, wanted, MARKET).reason == "authorisation_missing"
+    assert house.refused(wanted, MARKET).reason == "authorisation_missing"
     own = house.grant(grantee=MARKET, matter_code="MK-0001")
-    assert _use(house, request(item, own, matter_code="MK-0001"), MARKET).department == MARKET
+    assert house.use(request(item, own, matter_code="MK-0001"), MARKET).department == MARKET
 
 
 def test_an_authorisation_for_another_type_item_matter_or_holder_does_not_reach(house: House) -> None:
@@ -221,21 +210,21 @@ def test_an_authorisation_for_another_type_item_matter_or_holder_does_not_reach(
         house.grant(subject=("001", OTHER_COMPANY), route="holder"): "wrong_subject",
     }
     for grant, reason in cases.items():
-        assert _refused(house, request(item, grant)).reason == reason
+        assert house.refused(request(item, grant)).reason == reason
     for grant in (house.grant(item), house.grant(item, subject=("001", COMPANY), route="holder")):
-        assert _use(house, request(item, grant))
-    assert _refused(house, request(item, house.grant(purpose="另一用途"))).reason == "wrong_purpose"
+        assert house.use(request(item, grant))
+    assert house.refused(request(item, house.grant(purpose="另一用途"))).reason == "wrong_purpose"
 
 
 def test_what_is_not_there_or_not_whole_is_an_error_of_the_request(house: House) -> None:
     item, grant = house.certificate().id, house.grant()
     with pytest.raises(NotFoundError):
-        _use(house, request("0" * 26, grant))
+        house.use(request("0" * 26, grant))
     with pytest.raises(NotPermittedError):
-        _use(house, request(item, grant), None)
+        house.use(request(item, grant), None)
     for change in ({"case_no": ""}, {"operator": "x" * 65}, {"purpose": "\n"}, {"item_kind": "coin"}, {"device": " "}):
         with pytest.raises(InvalidDraftError):
-            _use(house, request(item, grant, **change))
+            house.use(request(item, grant, **change))
 
 
 # Authorisations.
@@ -298,12 +287,12 @@ def test_a_delegation_stays_within_its_parent_and_falls_with_it(house: House) ->
             house.grant(**{**facts, **wider})
         assert refused.value.errors[0].reason == "wider_than_parent"
     child = house.grant(**facts)
-    _use(house, request(item, child))
-    _use(house, request(item, parent, case_no="2026-000002"))
+    house.use(request(item, child))
+    house.use(request(item, parent, case_no="2026-000002"))
     # One use of each counts against the parent, whose two are gone.
-    assert _refused(house, request(item, child, case_no="2026-000003")).reason == "authorisation_exhausted"
+    assert house.refused(request(item, child, case_no="2026-000003")).reason == "authorisation_exhausted"
     house.do(authorisations.revoke, parent, "委托终止")
-    assert _refused(house, request(item, child)).reason == "authorisation_revoked"
+    assert house.refused(request(item, child)).reason == "authorisation_revoked"
     with pytest.raises(InvalidDraftError):
         house.grant(**facts)
 

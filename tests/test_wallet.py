@@ -21,19 +21,8 @@ from registry.venues import service as venues
 from verifier import State, verify
 from verifier.code import open_code
 
-pytest_plugins = ("pages_fixtures",)
+pytest_plugins = ("pages_fixtures", "wallet_stage")
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-
-@pytest.fixture(scope="module")
-def clerk(browser: Browser, site: Site) -> Iterator[Watched]:
-    if not (VENDOR / "qr.js").exists():
-        missing("web parts (make web)")
-    desk = Watched(browser, site, DESK)
-    desk.log_in("wang")
-    yield desk
-    desk.context.close()
-    assert desk.complaints == []
 
 
 @pytest.fixture

@@ -8,11 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import missing
 from delegation_world import HANDLER
-from pages_site import COMPANY_CODE, DESK, PERSON_CODE, PHONE, PICTURES, Site, Watched, clerk_of
+from pages_site import COMPANY_CODE, PERSON_CODE, PHONE, PICTURES, Site, Watched, clerk_of
 from playwright.sync_api import Browser, Page, expect
-from wallet_stage import VENDOR, shown
+from wallet_stage import shown
 
 from codes import picture
 from registry.delegations import service as delegations
@@ -22,19 +21,8 @@ from verifier.delegated_code import MAX_SHOWN_CHARS, open_delegated
 from verifier.delegation import Role
 from verifier.suites import Suite, public_key
 
-pytest_plugins = ("pages_fixtures",)
+pytest_plugins = ("pages_fixtures", "wallet_stage")
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-
-@pytest.fixture(scope="module")
-def clerk(browser: Browser, site: Site) -> Iterator[Watched]:
-    if not (VENDOR / "qr.js").exists():
-        missing("web parts (make web)")
-    desk = Watched(browser, site, DESK)
-    desk.log_in("wang")
-    yield desk
-    desk.context.close()
-    assert desk.complaints == []
 
 
 @pytest.fixture

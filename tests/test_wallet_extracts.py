@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import missing
-from pages_site import DESK, PERSON_CODE, PHONE, Site, Watched, clerk_of, keep_picture
+from pages_site import PERSON_CODE, PHONE, Site, Watched, clerk_of, keep_picture
 from playwright.sync_api import Browser, expect
 from test_pages import faults_of
-from wallet_stage import VENDOR, enrol, window_ticket
+from wallet_stage import enrol, window_ticket
 
 from registry.authorisations import service as authorisations
 from registry.authorisations.rules import AuthorisationDraft
@@ -30,21 +28,10 @@ from registry.uses.rules import ReuseRequest
 from verifier.extract_verdict import verify_extract
 from verifier.key_binding import Challenge
 
-pytest_plugins = ("pages_fixtures",)
+pytest_plugins = ("pages_fixtures", "wallet_stage")
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 MATTER, PURPOSE = "CN-WALLET-EXTRACT", "核对老年优待资格"
 FIELDS = ("holders.holder_name", "extend_info.gender")
-
-
-@pytest.fixture(scope="module")
-def clerk(browser: Browser, site: Site) -> Iterator[Watched]:
-    if not (VENDOR / "qr.js").exists():
-        missing("web parts (make web)")
-    desk = Watched(browser, site, DESK)
-    desk.log_in("wang")
-    yield desk
-    desk.context.close()
-    assert desk.complaints == []
 
 
 def make_extract(site: Site) -> Extract:

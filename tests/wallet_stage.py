@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
-from pages_site import PERSON_CODE, Watched
+import pytest
+from conftest import missing
+from pages_site import DESK, PERSON_CODE, Site, Watched
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from codes import picture
 
 VENDOR = Path(__file__).parents[1] / "api/pages/static/vendor"
+
+
+@pytest.fixture(scope="module")
+def clerk(browser: Browser, site: Site) -> Iterator[Watched]:
+    """At a window, logged in; ends with no complaint of the browser."""
+    if not (VENDOR / "qr.js").exists():
+        missing("web parts (make web)")
+    desk = Watched(browser, site, DESK)
+    desk.log_in("wang")
+    yield desk
+    desk.context.close()
+    assert desk.complaints == []
 
 
 def window_ticket(desk: Watched, holder: str = PERSON_CODE) -> tuple[str, str]:
