@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import io
 import random
+import signal
+import subprocess
+import sys
+from datetime import timedelta
 from pathlib import Path
 
+import kill_tally
 import pytest
 from file_house import lying_in, make_store
 from hypothesis import given
 from hypothesis import strategies as st
-from registry_house import MARKET
+from registry_house import MARKET, NOON
 
 from registry.errors import FileKeyError, NotFoundError, TransitionError
 from registry.files.masters import Masters
 from registry.imports.folder import ROWS, ImportFolder
+from registry.imports.rewrapping import masters_in_use, rewrap
 from registry.imports.sealed import PIECE_BYTES, SealedWriter, open_whole, size_of
 from verifier.digests import double_digest
 
@@ -155,3 +161,88 @@ def test_what_an_older_version_left_plain_is_sealed_and_goes_on(tmp_path: Path, 
     with folder.open_for("01JOB", ROWS) as kept:
         assert kept.read() == rows
     assert len(lying_in(tmp_path)) == 2
+
+
+def kept_under_an_old_key(folder: ImportFolder) -> dict[str, bytes]:
+    """Three whole uploads and the rows of a job; the name of each job or upload, and its bytes."""
+    datas = [some_bytes(size) for size in (99, PIECE_BYTES, 3 * PIECE_BYTES + 7)]
+    for data in datas:
+        folder.keep(MARKET, io.BytesIO(data))
+    folder.write_for("01JOB", ROWS, [b"rows\n"])
+    return {double_digest(data).sha256.hex(): data for data in datas} | {"01JOB": b"rows\n"}
+
+
+def read_again(folder: ImportFolder, kept: dict[str, bytes]) -> None:
+    for name, data in kept.items():
+        opened = folder.open_for(name, ROWS) if name == "01JOB" else folder.open(MARKET, bytes.fromhex(name))
+        with opened as file:
+            assert file.read() == data
+
+
+def test_an_old_master_key_can_go_once_the_imports_are_taken_over(tmp_path: Path) -> None:
+    masters, begun = make_store(tmp_path).masters, some_bytes(PIECE_BYTES + 50)
+    folder, old = ImportFolder(tmp_path / "imports", masters), masters.current()
+    kept, digest, size = kept_under_an_old_key(folder), double_digest(begun).sha256, len(begun)
+    with folder.continued(MARKET, digest, 0, size) as held:
+        held.write(begun[: PIECE_BYTES + 9])
+        held.flush()
+        new = masters.rotate(NOON + timedelta(days=1))
+        # What is being received at this moment stays, and is said to.
+        assert [None if one is None else one.reason for one in rewrap(folder, masters)].count("upload_in_progress") == 1
+    assert masters_in_use(folder) == {new: 4, old: 1}
+    with (tmp_path / "imports" / "uploads" / MARKET / f"{'ab' * 32}.sealed").open("wb") as junk:
+        junk.write(b"suizheng-import/1\n" + old + b"\0\x09no key at all")
+    # A damaged one is told and keeps nobody else from being taken over.
+    told = [None if one is None else one.reason for one in rewrap(folder, masters)]
+    assert len(told) == 2 and set(told) == {"file_key_damaged", None}
+    Path(junk.name).unlink()
+    assert masters_in_use(folder) == {new: 5} and list(rewrap(folder, masters)) == []
+    (tmp_path / "keys" / f"files-{old.hex()}.key").unlink()
+    later = ImportFolder(tmp_path / "imports", make_store(tmp_path).masters)
+    read_again(later, kept)
+    with later.continued(MARKET, digest, PIECE_BYTES + 9, size) as held:
+        held.write(begun[PIECE_BYTES + 9 :])
+        later.finish(MARKET, digest, held)
+    read_again(later, {digest.hex(): begun})
+
+
+REWRAPPING = """
+import sys
+from datetime import timedelta
+from pathlib import Path
+sys.path[:0] = ["tests", "."]
+from file_house import make_store
+from registry.imports.folder import ImportFolder
+from registry.imports.rewrapping import rewrap
+masters = make_store(Path(sys.argv[1])).masters
+print("ready", flush=True)
+for _ in rewrap(ImportFolder(Path(sys.argv[1]) / "imports", masters), masters):
+    print("one", flush=True)
+"""
+
+
+def test_taking_over_that_is_killed_anywhere_loses_nothing_and_goes_on(tmp_path: Path) -> None:
+    masters, draws = make_store(tmp_path).masters, kill_tally.chance("rewrapping imports")
+    folder, old = ImportFolder(tmp_path / "imports", masters), masters.current()
+    kept = kept_under_an_old_key(folder)
+    for number in range(60):
+        data = some_bytes(20 * PIECE_BYTES + number)
+        kept[folder.keep(MARKET, io.BytesIO(data)).hex()] = data
+    new = masters.rotate(NOON + timedelta(days=1))
+    for _ in range(2):
+        command = [sys.executable, "-c", REWRAPPING, str(tmp_path)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent.parent)
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        for _ in range(draws.randrange(1, 9)):
+            process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+        process.stdout.read()
+        kill_tally.count("files", -process.wait(), drawn=True)
+        in_use = masters_in_use(folder)
+        assert in_use[old] + in_use[new] == len(kept)
+        read_again(folder, kept)
+    assert set(rewrap(folder, masters)) <= {None} and masters_in_use(folder) == {new: len(kept)}
+    read_again(folder, kept)
+    # Nothing lies beside them, but for a copy that a kill cut short; it is swept like any upload nobody needs.
+    folder.sweep((), (), 0, 2**40)
+    assert lying_in(tmp_path / "imports") == []

@@ -8,7 +8,7 @@ import secrets
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -23,11 +23,19 @@ from registry.errors import RegistryError
 from registry.files import keeping
 from registry.files.keeping import Standing
 from registry.files.store import FileStore
+from registry.imports import rewrapping
+from registry.imports.folder import ImportFolder
 from registry.work import REGISTRY, Registry
 from verifier import times
 
 EXIT_DONE, EXIT_DAMAGED = 0, 1
 _SHOWN: Final = 20
+
+
+class _Stores(NamedTuple):
+    registry: Registry
+    files: FileStore
+    imports: ImportFolder
 
 
 def run(options: argparse.Namespace) -> int:
@@ -37,7 +45,9 @@ def run(options: argparse.Namespace) -> int:
         settings = Settings.from_environment(environment)
         registry = _open_registry(settings)
         try:
-            return _ACTIONS[options.action](options, registry, open_files(settings, registry.engine))
+            files = open_files(settings, registry.engine)
+            imports = ImportFolder(settings.data / "imports", files.masters)
+            return _ACTIONS[options.action](options, _Stores(registry, files, imports))
         finally:
             registry.engine.dispose()
     except SettingsError as error:
@@ -55,17 +65,19 @@ def _open_registry(settings: Settings) -> Registry:
     return Registry(engine, BlindIndex(blind.read_bytes()), now, secrets.token_bytes)
 
 
-def _status(_options: argparse.Namespace, registry: Registry, _files: FileStore) -> int:
-    standing = _standing(registry)
+def _status(_options: argparse.Namespace, stores: _Stores) -> int:
+    standing, imports = _standing(stores.registry), rewrapping.masters_in_use(stores.imports)
     print(f"文件 {standing.files:,} 个，共 {standing.size:,} 字节；未加密 {standing.plain:,} 个")
     for place, (master, vault, made_at, count) in enumerate(standing.masters, 1):
         state = "在用" if place == len(standing.masters) else "旧"
         where = "密码令牌" if vault == "token" else f"文件 files-{master.hex()}.key"
-        print(f"{master.hex()}  {state}  {where}  {times.for_people(made_at)} 生成  保护 {count:,} 个文件")
+        protects = f"保护 {count:,} 个文件、{imports[master]:,} 个导入文件"
+        print(f"{master.hex()}  {state}  {where}  {times.for_people(made_at)} 生成  {protects}")
     return EXIT_DONE
 
 
-def _encrypt(_options: argparse.Namespace, registry: Registry, files: FileStore) -> int:
+def _encrypt(_options: argparse.Namespace, stores: _Stores) -> int:
+    registry, files, _ = stores
     files.masters.prepare(now())
     done, faults = 0, []
     with _bar() as bar:
@@ -84,26 +96,39 @@ def _encrypt(_options: argparse.Namespace, registry: Registry, files: FileStore)
     return EXIT_DAMAGED if faults else EXIT_DONE
 
 
-def _rotate(_options: argparse.Namespace, _registry: Registry, files: FileStore) -> int:
-    master = files.masters.current() if files.masters.prepare(now()) else files.masters.rotate(now())
+def _rotate(_options: argparse.Namespace, stores: _Stores) -> int:
+    masters = stores.files.masters
+    master = masters.current() if masters.prepare(now()) else masters.rotate(now())
     print(f"✓ 新主密钥 {master.hex()} 已启用，请立即离线备份；运行中的服务一小时内换用。")
     print("  旧主密钥仍须保留：用 suizheng files rewrap 改由新主密钥保护；旧的数据库备份仍依赖旧主密钥。")
     return EXIT_DONE
 
 
-def _rewrap(_options: argparse.Namespace, registry: Registry, files: FileStore) -> int:
-    done = 0
+def _rewrap(_options: argparse.Namespace, stores: _Stores) -> int:
+    registry, files, imports = stores
+    faults = list[RegistryError]()
+    done = imported = 0
     with _bar() as bar:
         masters = _standing(registry).masters
         task = bar.add_task("改换", total=sum(count for _, _, _, count in masters[:-1]))
         for count in keeping.rewrap(registry, files):
             bar.advance(task, count)
             done += count
-    print(f"✓ {done:,} 个文件已改由主密钥 {files.masters.current().hex()} 保护")
-    return EXIT_DONE
+        for fault in rewrapping.rewrap(imports, files.masters):
+            if fault is None:
+                imported += 1
+            else:
+                faults.append(fault)
+    print(f"✓ {done:,} 个文件、{imported:,} 个导入文件已改由主密钥 {files.masters.current().hex()} 保护")
+    for fault in faults[:_SHOWN]:
+        sys.stderr.write(f"✕ {fault.message}\n")
+    if faults:
+        sys.stderr.write(f"{len(faults):,} 个导入文件没有改换，原样保留；处理后重新执行即可\n")
+    return EXIT_DAMAGED if faults else EXIT_DONE
 
 
-def _sweep(options: argparse.Namespace, registry: Registry, files: FileStore) -> int:
+def _sweep(options: argparse.Namespace, stores: _Stores) -> int:
+    registry, files, _ = stores
     before: datetime = now() - timedelta(hours=options.older_than)
     found = keeping.find_orphans(registry, files, before)
     for one in found.orphans[:_SHOWN]:
@@ -123,7 +148,7 @@ def _sweep(options: argparse.Namespace, registry: Registry, files: FileStore) ->
     return EXIT_DONE
 
 
-_ACTIONS: Final[Mapping[str, Callable[[argparse.Namespace, Registry, FileStore], int]]] = {
+_ACTIONS: Final[Mapping[str, Callable[[argparse.Namespace, _Stores], int]]] = {
     "status": _status, "encrypt": _encrypt, "rotate": _rotate, "rewrap": _rewrap, "sweep": _sweep,
 }  # fmt: skip
 

@@ -43,7 +43,7 @@ class Received:
 
 
 class ImportFolder:
-    """The folder of imports. Uploads are named by SHA-256; one that is not whole yet ends in .part.
+    """The folder of imports. Uploads are named by SHA-256; one that is not whole yet ends in .receiving.
 
     Methods that touch what is in a file raise FileKeyError where the master key is away.
     """
@@ -98,7 +98,7 @@ class ImportFolder:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as held:
                 raise _in_progress() from held
-            if not _is_at(file, part):
+            if not is_at(file, part):
                 # It was ended or thrown away between opening and locking: what is locked is not the upload any more.
                 raise _in_progress()
             writer = SealedWriter(file, _upload_name(department, sha256), self._masters)
@@ -122,7 +122,7 @@ class ImportFolder:
         try:
             with writer.reread() as file:
                 found = hashlib.file_digest(file, "sha256").digest()
-                if not _is_at(writer, part):
+                if not is_at(writer, part):
                     raise _in_progress()
         except NotFoundError:
             # A piece from before a crash is not what was written.
@@ -132,7 +132,7 @@ class ImportFolder:
             message = "收到的内容与声明的 SHA-256 不一致，已丢弃；请重新上传。"
             raise InvalidDraftError([FieldError("sha256", "digest_differs", message)])
         part.replace(whole)
-        _sync_folder(whole.parent)
+        sync_folder(whole.parent)
 
     def keep(self, department: str, stream: BinaryIO) -> bytes:
         """Take in a file that is here already; its SHA-256. Raises LimitError."""
@@ -170,7 +170,8 @@ class ImportFolder:
             for piece in pieces:
                 writer.write(piece)
             writer.end()
-        aside.replace(path)
+        with alone_in(path.parent):
+            aside.replace(path)
 
     def open_for(self, job_id: str, name: str) -> BufferedReader:
         """A file of a job, to be read at any place and closed. Raises NotFoundError, FileNotFoundError."""
@@ -178,7 +179,18 @@ class ImportFolder:
 
     def remove_for(self, job_id: str, name: str) -> None:
         """Delete a file of a job, if there is one."""
-        self._job_path(job_id, name).unlink(missing_ok=True)
+        path = self._job_path(job_id, name)
+        if path.exists():
+            with alone_in(path.parent):
+                path.unlink(missing_ok=True)
+
+    def sealed_files(self) -> Iterator[tuple[Path, str]]:
+        """Every file that is here, whole or still being received, and the name under which it is sealed."""
+        for path in sorted(self._uploads.glob("*/*")):
+            if path.suffix in (_WHOLE, _PART):
+                yield path, f"uploads/{path.parent.name}/{path.stem}"
+        for path in sorted(self._jobs.glob(f"*/*{_WHOLE}")):
+            yield path, _job_name(path.parent.name, path.stem)
 
     def seal_plain(self) -> None:
         """Seal what a version that sealed nothing left behind; to be called before anything is read.
@@ -232,14 +244,27 @@ def _in_progress() -> BusyError:
     return BusyError("upload_in_progress", "同一文件正在上传，请稍后再继续。")
 
 
-def _is_at(file: BinaryIO | SealedWriter, path: Path) -> bool:
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """While the block runs, nobody else who asks for it exchanges or deletes a file of this folder."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def is_at(file: BinaryIO | SealedWriter, path: Path) -> bool:
+    """Whether this open file is what lies there."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:
         return False
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """The names of the folder are durable when this returns."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import struct
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
@@ -59,14 +60,28 @@ class _Pieces:
 
 def _begin(file: BinaryIO, name: str, masters: Masters) -> _Pieces:
     """Write the head of a new file. Raises FileKeyError."""
-    master, key = masters.current(), tink.new_keyset_handle(_TEMPLATE)
-    wrapped = sealing.wrap(key, masters.load(master), name)
-    file.write(_MAGIC + _HEAD.pack(master, len(wrapped)) + wrapped)
+    key = tink.new_keyset_handle(_TEMPLATE)
+    _write_head(file, key, name, masters)
     return _Pieces(name, file.tell(), key.primitive(aead.Aead))
 
 
+def _write_head(file: BinaryIO, key: sealing.DataKey, name: str, masters: Masters) -> None:
+    master = masters.current()
+    wrapped = sealing.wrap(key, masters.load(master), name)
+    file.write(_MAGIC + _HEAD.pack(master, len(wrapped)) + wrapped)
+
+
 def _found(file: BinaryIO, name: str, masters: Masters) -> _Pieces | None:
-    """What the head says; None if it is not whole. Raises FileKeyError: the master key is away, or another one."""
+    """What follows the head; None if it is not whole. Raises FileKeyError."""
+    key = _key_in(file, name, masters)
+    return None if key is None else _Pieces(name, file.tell(), key.primitive(aead.Aead))
+
+
+def _key_in(file: BinaryIO, name: str, masters: Masters) -> sealing.DataKey | None:
+    """The data key in the head, behind which `file` then stands; None if the head is not whole.
+
+    Raises FileKeyError: the master key is away, or another one.
+    """
     file.seek(0)
     magic, head = file.read(len(_MAGIC)), file.read(_HEAD.size)
     if magic != _MAGIC or len(head) < _HEAD.size:
@@ -75,8 +90,26 @@ def _found(file: BinaryIO, name: str, masters: Masters) -> _Pieces | None:
     wrapped = file.read(length)
     if len(wrapped) < length:
         return None
-    key = sealing.unwrap(wrapped, masters.load(master), name)
-    return _Pieces(name, file.tell(), key.primitive(aead.Aead))
+    return sealing.unwrap(wrapped, masters.load(master), name)
+
+
+def master_of(file: BinaryIO) -> bytes | None:
+    """The id of the master key that wraps the file's data key; None if its head is not whole."""
+    file.seek(0)
+    magic, head = file.read(len(_MAGIC)), file.read(_HEAD.size)
+    return bytes(_HEAD.unpack(head)[0]) if magic == _MAGIC and len(head) == _HEAD.size else None
+
+
+def rewrap_into(target: BinaryIO, file: BinaryIO, name: str, masters: Masters) -> None:
+    """Write the file anew with its data key under the present master key; its pieces stay as they are.
+
+    Raises FileKeyError, NotFoundError (import_damaged).
+    """
+    key = _key_in(file, name, masters)
+    if key is None:
+        raise _damaged()
+    _write_head(target, key, name, masters)
+    shutil.copyfileobj(file, target, PIECE_BYTES)
 
 
 class SealedWriter:
