@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import struct
-import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from html import escape
 from io import BytesIO
 from itertools import groupby
@@ -15,6 +14,7 @@ from typing import Final, Literal
 import zxingcpp
 from PIL import Image, ImageOps
 
+from codes import symbols
 from codes.payload import MAX_TEXT_CHARS, is_code
 
 Level = Literal["M", "Q"]
@@ -37,23 +37,17 @@ PHOTO_SIDE = 1600
 
 _LINK = re.compile(r"https?://[!-~]{1,300}")
 _TEXT = re.compile(rf"[0-9A-Z $%*+\-./:]{{1,{MAX_TEXT_CHARS}}}")
-_FORMATS = ("PNG", "JPEG", "WEBP")
-_BEGINNINGS = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF")
+_PHOTOS = {"PNG": b"\x89PNG", "JPEG": b"\xff\xd8\xff", "WebP": b"RIFF"}
+#: With the bytes they begin with. Of an animation the first picture is read.
+_FORMATS = {**_PHOTOS, "GIF": b"GIF8", "BMP": b"BM"}
 _OUR_SVG = re.compile(
     rb'<svg xmlns="http://www\.w3\.org/2000/svg" viewBox="0 0 (\d{2,3}) \1" width="\d{2,5}" height="\d{2,5}"'
     rb'[^<>]{0,1200}><title>[^<>]{0,1000}</title><path fill="#fff" d="M0 0h\1v\1H0z"/>'
     rb'<path stroke="#000" d="((?:[Mm]-?\d{1,3}(?: \d{1,3}(?:\.5)?)h\d{1,3})+)"/></svg>\s*'
 )
 _RUN = re.compile(rb"([Mm])(-?\d+) (\d+)(?:\.5)?h(\d+)")
-# The reader's time grows with the square of what looks like finder patterns: a page full of them takes minutes at full
-# size, and 0.8 s at this one, where a code of 40 mm on an A4 page still has 2.6 pixels a module.
-_SCANNED_SIDE = 1200
-# For what is too small for that: twice the size, piece by piece, for so long.
-_CLOSER_SIDE = 2400
-_CLOSER_SECONDS = 1.0
-
-# What Pillow's decoders raise on damaged or hostile files.
-_DECODER_ERRORS = (
+#: What Pillow's decoders raise on damaged or hostile files.
+DECODER_ERRORS: Final = (
     OSError,
     SyntaxError,
     ValueError,
@@ -146,7 +140,7 @@ def draw_png(text: str, level: Level = SCREEN, module_pixels: int = 8) -> bytes:
 
 
 def read(picture: bytes, is_known: Callable[[str], bool] = is_code) -> list[str]:
-    """The texts of all codes of ours in a PNG, JPEG or WebP, or in an SVG that `draw_svg` made; top to bottom.
+    """The texts of all codes of ours in a PNG, JPEG, WebP, GIF or BMP, or in an SVG of `draw_svg`; top to bottom.
 
     is_known: which texts count; by default those of codes of ours.
     Never empty: raises TooLargePictureError, UnreadablePictureError, NoCodeError or ForeignCodeError.
@@ -163,7 +157,8 @@ def read_all(picture: bytes) -> list[str]:
     """As `read`, with the texts of all QR codes, whosever they are. Raises the same but ForeignCodeError."""
     if len(picture) > MAX_PICTURE_BYTES:
         raise TooLargePictureError("too_many_bytes", f"图片超过 {MAX_PICTURE_BYTES // 2**20} MB，请换一张小一些的图片")
-    found = _scan(_from_svg(picture) if picture.lstrip()[:5] in (b"<svg ", b"<?xml") else _open(picture, _grey))
+    is_svg = picture.lstrip()[:5] in (b"<svg ", b"<?xml")
+    found = symbols.find(_from_svg(picture) if is_svg else _open(picture, symbols.grey, _FORMATS))
     if not found:
         raise NoCodeError("no_code", "图片中没有读到二维码，请对准、靠近后重新拍摄")
     return found
@@ -176,7 +171,7 @@ def photo(picture: bytes) -> bytes:
     if len(picture) > MAX_PICTURE_BYTES:
         raise TooLargePictureError("too_many_bytes", f"图片超过 {MAX_PICTURE_BYTES // 2**20} MB，请换一张小一些的图片")
     out = BytesIO()
-    _open(picture, _plain).save(out, "JPEG", quality=80)
+    _open(picture, _plain, _PHOTOS).save(out, "JPEG", quality=80)
     return out.getvalue()
 
 
@@ -255,79 +250,37 @@ def _from_svg(picture: bytes) -> Image.Image:
     return Image.frombytes("L", (side, side), bytes(rows)).resize((4 * side, 4 * side), Image.Resampling.NEAREST)
 
 
-def _open(picture: bytes, take: Callable[[Image.Image], Image.Image]) -> Image.Image:
+def _open(picture: bytes, take: Callable[[Image.Image], Image.Image], formats: Mapping[str, bytes]) -> Image.Image:
     """What `take` makes of the picture, which is decoded under every limit."""
     try:
-        with Image.open(BytesIO(picture), formats=_FORMATS) as image:
-            # The size stands in the header: a decompression bomb is refused before it is unpacked.
-            samples = image.width * image.height * (4 if image.has_transparency_data else len(image.getbands()))
-            # JPEG is decoded at the size that is wanted.
-            if image.width * image.height > MAX_PICTURE_PIXELS or (
-                image.format != "JPEG" and samples > MAX_PICTURE_SAMPLES
-            ):
-                raise _too_many_pixels(image)
+        with Image.open(BytesIO(picture), formats=[name.upper() for name in formats]) as image:
+            check_size(image)
             return take(image)
     except TooLargePictureError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_many_pixels() from error
-    except _DECODER_ERRORS as error:
-        raise _unreadable(picture) from error
+    except DECODER_ERRORS as error:
+        raise _unreadable(picture, formats) from error
 
 
-def _unreadable(picture: bytes) -> UnreadablePictureError:
+def check_size(image: Image.Image) -> None:
+    """Refuse what would take too much to decode; the size stands in the header. Raises TooLargePictureError."""
+    samples = image.width * image.height * (4 if image.has_transparency_data else len(image.getbands()))
+    # JPEG is decoded at the size that is wanted.
+    too_long = image.format != "JPEG" and samples > MAX_PICTURE_SAMPLES
+    if too_long or image.width * image.height > MAX_PICTURE_PIXELS:
+        raise _too_many_pixels(image)
+
+
+def _unreadable(picture: bytes, formats: Mapping[str, bytes]) -> UnreadablePictureError:
     """What keeps a file from being read as a picture, and what to do about it."""
-    if picture.startswith(_BEGINNINGS):
+    if picture.startswith(tuple(formats.values())):
         return UnreadablePictureError("unreadable", "无法读取图片：文件已损坏或不完整；请重新获取或重新拍摄")
-    advice = "请把有码的那一页截图成图片" if b"%PDF-" in picture[:1024] else "请转换格式，或截图后再试"
-    return UnreadablePictureError("unreadable", f"无法读取图片：文件不是 PNG、JPEG、WebP 格式；{advice}")
+    names = "、".join(formats)
+    return UnreadablePictureError("unreadable", f"无法读取图片：文件不是 {names} 格式；请转换格式，或截图后再试")
 
 
 def _too_many_pixels(image: Image.Image | None = None) -> TooLargePictureError:
     size = "图片的像素" if image is None else f"图片有 {image.width}×{image.height} 像素，解码后"
     return TooLargePictureError("too_many_pixels", f"{size}超过上限，请缩小或裁剪后再试")
-
-
-def _grey(image: Image.Image) -> Image.Image:
-    """The picture in grey, no larger than the reader needs."""
-    if image.mode.startswith("I;16"):
-        image = image.point(lambda value: value / 256).convert("L")
-    elif image.mode in ("1", "P", "PA"):
-        image = image.convert("RGBA" if image.has_transparency_data else "L")
-    if max(image.size) > _CLOSER_SIDE:
-        image.thumbnail((_CLOSER_SIDE, _CLOSER_SIDE))
-    if image.has_transparency_data:
-        # Transparent pixels are often stored as black; on paper they are white.
-        colour = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", colour.size, "white"), colour).convert("L")
-    return image.convert("L")
-
-
-def _scan(image: Image.Image) -> list[str]:
-    """The texts of all QR codes, top to bottom: in the whole picture, or else from closer."""
-    overview = image.copy()
-    overview.thumbnail((_SCANNED_SIDE, _SCANNED_SIDE))
-    found = _read_qr(overview) or _scan_closer(image)
-    return list(dict.fromkeys(text for _, _, text in sorted(found)))
-
-
-def _scan_closer(image: Image.Image) -> list[tuple[int, int, str]]:
-    """Overlapping pieces of the picture at up to twice its size; no new piece is begun when the time is over."""
-    scale = min(2.0, _CLOSER_SIDE / max(image.size))
-    wide, high = (max(1, round(side * scale)) for side in image.size)
-    large = image.resize((wide, high), Image.Resampling.BICUBIC)
-    found: list[tuple[int, int, str]] = []
-    end = time.monotonic() + _CLOSER_SECONDS
-    for top in range(0, max(1, high - _SCANNED_SIDE // 2), _SCANNED_SIDE // 2):
-        for left in range(0, max(1, wide - _SCANNED_SIDE // 2), _SCANNED_SIDE // 2):
-            if time.monotonic() > end:
-                return found
-            piece = large.crop((left, top, min(wide, left + _SCANNED_SIDE), min(high, top + _SCANNED_SIDE)))
-            found += [(top + y, left + x, text) for y, x, text in _read_qr(piece)]
-    return found
-
-
-def _read_qr(image: Image.Image) -> list[tuple[int, int, str]]:
-    """Row, column and text of each QR in the picture."""
-    barcodes = zxingcpp.read_barcodes(image, formats=zxingcpp.BarcodeFormat.QRCode, text_mode=zxingcpp.TextMode.Plain)
-    return [(one.position.top_left.y, one.position.top_left.x, one.text) for one in barcodes]

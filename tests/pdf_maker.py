@@ -19,7 +19,7 @@ from pyhanko.pdf_utils.embed import EmbeddedFileObject, FileSpec, embed_file
 from pyhanko.pdf_utils.generic import pdf_name
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.reader import PdfFileReader
-from pyhanko.pdf_utils.writer import PageObject, PdfFileWriter
+from pyhanko.pdf_utils.writer import PageObject, PdfFileWriter, copy_into_new_writer
 from pyhanko.sign import fields, signers
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
@@ -130,12 +130,10 @@ def change_page(data: bytes, text: str = "999") -> bytes:
     return made.getvalue()
 
 
-def encrypted() -> bytes:
-    """A PDF behind a password."""
-    writer = PdfFileWriter()
-    content = writer.add_object(generic.StreamObject(stream_data=b""))
-    writer.insert_page(PageObject(contents=content, media_box=generic.ArrayObject([0, 0, 100, 100])))
-    writer.encrypt("owner", "user")
+def encrypted(of: bytes | None = None, password: str = "user") -> bytes:
+    """A PDF behind a password; with an empty one, behind one for those who want to change it."""
+    writer = copy_into_new_writer(PdfFileReader(io.BytesIO(of or plain(1)), strict=False))
+    writer.encrypt("owner", password)
     made = io.BytesIO()
     writer.write(made)
     return made.getvalue()

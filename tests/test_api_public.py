@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import pytest
 from api_office import (
+    COMPANY,
     Office,
     key,
     licence,
@@ -18,6 +19,7 @@ from api_office import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ofd_maker import make_person
+from page_maker import page_with, pdf_of
 from test_certificate_file import SECRETS
 from test_pictures_of_others import ELSEWHERE, FOREIGN, UNREAD, drawn
 
@@ -217,6 +219,19 @@ def test_a_picture_that_decides_nothing_is_not_called_invalid(office: Office, da
     assert (found["state"], found["reason"]) == ("undecided", reason)
     stranger = office.client.post("/api/v1/verifications", files={"file": ("picture", drawn(ELSEWHERE))}).json()
     assert (stranger["state"], stranger["reason"]) == ("invalid", "not_ours")
+
+
+def test_a_code_on_a_page_of_a_pdf_is_judged_and_its_page_is_told(office: Office) -> None:
+    wanted = {"kind": "enterprise", "code": COMPANY, "name": "上海长宁示例商贸有限公司"}
+    code = office.send("POST", "/api/v1/codes", "window", json=wanted).json()["text"]
+    pdf = pdf_of(page_with(), page_with(code), page_with(ELSEWHERE.upper()))
+    for data, told in (
+        (pdf, ("valid", "ok", {"page": 2, "pages": 3, "codes": 2})),
+        (pdf_of(page_with()), ("undecided", "document_alone", {"page": None, "pages": None, "codes": 0})),
+        (pdf[:2000], ("undecided", "broken_document", None)),
+    ):
+        found = office.client.post("/api/v1/verifications", files={"file": ("a.pdf", data)}).json()
+        assert (found["state"], found["reason"], found["source"]) == told
 
 
 def test_a_private_key_is_no_certificate_to_trust_and_is_not_kept(office: Office) -> None:

@@ -132,13 +132,14 @@ def _add_verify(commands: argparse._SubParsersAction[Parser]) -> None:
 def _add_scan(commands: argparse._SubParsersAction[Parser]) -> None:
     scan = commands.add_parser(
         "scan",
-        help="读出图片中的每个码，逐个给出结论",
+        help="读出图片与 PDF 中的每个码，逐个给出结论",
         description="离线读码，不访问网络；认得随证码与信任包中列明的境外码。退出状态取最差的结论：0 有效，1 无效，"
         "2 不在有效状态，3 无法判定，64 命令有误。",
     )
     scan.add_argument(
-        "pictures", metavar="图片", nargs="+", help="PNG、JPEG、WebP 图片；- 为标准输入，每行一个码（扫码枪）"
-    )
+        "pictures", metavar="图片", nargs="+",
+        help="PNG、JPEG、WebP、GIF、BMP 图片，或 PDF、TIFF（前 25 页）；- 为标准输入，每行一个码（扫码枪）",
+    )  # fmt: skip
     scan.add_argument("--trust", metavar="信任包", type=Path, help="信任包文件；不给出时只读不判")
     add_time_of_verdict(scan)
     scan.add_argument("--json", action="store_true", help="每个结论输出一行 JSON")

@@ -1,4 +1,4 @@
-"""`suizheng scan`: every code in pictures, or line by line as a scanner types them, each with its verdict."""
+"""`suizheng scan`: every code in pictures and documents, or line by line as a scanner types them, with its verdict."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from api.cli.report import write_report
 from api.cli.verifying import exit_status
 from api.gate.errors import TrustFileError
 from api.gate.trust_file import open_trust
-from codes import picture
+from api.presented import unread
+from codes import pages, picture
 from verifier.code import CODE_POLICY, NOT_OURS
 from verifier.errors import Check, MalformedError, UndecidedError
 from verifier.trust import TrustBundle
@@ -32,10 +33,10 @@ def run(options: argparse.Namespace) -> int:
         raise CommandError(error.message) from error
     at: datetime = options.at or now()
     states: set[State] = set()
-    for place, verdict in _verdicts(options.pictures, trust, at):
+    for place, page, verdict in _verdicts(options.pictures, trust, at):
         states.add(verdict.state)
         if options.json:
-            sys.stdout.write(orjson.dumps({"picture": place, **verdict.to_json()}).decode() + "\n")
+            sys.stdout.write(orjson.dumps({"picture": place, "page": page, **verdict.to_json()}).decode() + "\n")
         else:
             sys.stdout.write(f"{place}\n")
             write_report(sys.stdout, verdict, trust, at)
@@ -44,18 +45,23 @@ def run(options: argparse.Namespace) -> int:
     return exit_status(states)
 
 
-def _verdicts(names: list[str], trust: TrustBundle | None, at: datetime) -> Iterator[tuple[str, Verdict]]:
+def _verdicts(names: list[str], trust: TrustBundle | None, at: datetime) -> Iterator[tuple[str, int | None, Verdict]]:
+    """Where each was, the page if there are pages, and the verdict."""
     for name in names:
         if name == "-":
-            yield from ((f"第 {number} 行", _judge(line, trust, at)) for number, line in _lines())
+            yield from ((f"第 {number} 行", None, _judge(line, trust, at)) for number, line in _lines())
             continue
         try:
-            texts = picture.read_all(read_given(name, picture.MAX_PICTURE_BYTES))
+            reading = pages.read(read_given(name, picture.MAX_PICTURE_BYTES))
         except picture.PictureError as error:
-            yield name, _unread(error, at)
+            yield name, None, unread(error.reason, error.message, at)
             continue
-        for number, text in enumerate(texts, start=1):
-            yield (name if len(texts) == 1 else f"{name} 第 {number} 个码"), _judge(text, trust, at)
+        for number, found in enumerate(reading.found, start=1):
+            place = name if found.page is None else f"{name} 第 {found.page} 页"
+            place = place if len(reading.found) == 1 else f"{place} 第 {number} 个码"
+            yield place, found.page, _judge(found.text, trust, at)
+        if reading.unread:
+            yield name, None, unread("pages_unread", reading.unread, at)
 
 
 def _judge(text: str, trust: TrustBundle | None, at: datetime) -> Verdict:
@@ -67,13 +73,6 @@ def _judge(text: str, trust: TrustBundle | None, at: datetime) -> Verdict:
         exam.fail(Check.ISSUER, error)
     else:
         exam.fail(Check.FORMAT, MalformedError("not_ours", NOT_OURS))
-    return exam.conclude(CODE_POLICY)
-
-
-def _unread(error: picture.PictureError, at: datetime) -> Verdict:
-    """Nothing was read: neither good nor bad."""
-    exam = Examination(at)
-    exam.fail(Check.FORMAT, UndecidedError(error.reason, error.message, check=Check.FORMAT))
     return exam.conclude(CODE_POLICY)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 
 import orjson
@@ -14,15 +15,16 @@ from api.cli.reading import read_given
 from api.cli.report import write_report
 from api.gate.errors import TrustFileError
 from api.gate.trust_file import open_trust
-from codes import payload
+from api.presented import Judged, judge_file, unread
+from codes import pages, payload, picture
 from verifier.derived_copy import verify_copy
 from verifier.evidence import MAGIC, MAX_BUNDLE_BYTES
 from verifier.extract_verdict import verify_extract
 from verifier.key_binding import Challenge
 from verifier.sd_jwt import is_sd_jwt
 from verifier.trust import TrustBundle
-from verifier.verdict import State, Verdict
-from verifier.verify import is_known_code, verify
+from verifier.verdict import State
+from verifier.verify import verify
 
 # The worst first: of several codes in a picture, it decides the exit status.
 _EXIT = {
@@ -31,7 +33,6 @@ _EXIT = {
     State.UNDECIDED: EXIT_UNDECIDED,
     State.VALID: EXIT_VALID,
 }
-_PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"<svg", b"<?xml")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -42,25 +43,27 @@ def run(options: argparse.Namespace) -> int:
         raise CommandError(error.message) from error
     at = options.at or now()
     verdicts = _verdicts(options, trust, at)
-    for verdict in verdicts:
-        _write(verdict, trust, at, options.json)
+    for one in verdicts:
+        _write(one, trust, at, options.json)
     sys.stdout.flush()
-    return exit_status({verdict.state for verdict in verdicts})
+    return exit_status({one.verdict.state for one in verdicts})
 
 
-def _verdicts(options: argparse.Namespace, trust: TrustBundle, at: datetime) -> list[Verdict]:
+def _verdicts(options: argparse.Namespace, trust: TrustBundle, at: datetime) -> Sequence[Judged]:
     evidence = None if options.evidence is None else read_given(str(options.evidence), MAX_BUNDLE_BYTES)
-    presented = _presented(options.presented)
-    if len(presented) == 1 and is_sd_jwt(presented[0]):
+    presented, is_file = _presented(options.presented)
+    if is_sd_jwt(presented):
         challenge = _challenge(options)
         return [
-            verify_extract(presented[0], trust, at, receiver=options.receiver, challenge=challenge, evidence=evidence)
+            Judged(
+                verify_extract(presented, trust, at, receiver=options.receiver, challenge=challenge, evidence=evidence)
+            )
         ]
     if options.receiver is not None or options.nonce is not None:
         raise CommandError("--receiver 与 --nonce 只用于核验摘录件。")
     if evidence is not None:
-        return [verify_copy(evidence, trust, at, read_given(options.presented, MAX_BUNDLE_BYTES))]
-    return [verify(one, trust, at) for one in presented]
+        return [Judged(verify_copy(evidence, trust, at, read_given(options.presented, MAX_BUNDLE_BYTES)))]
+    return _in_file(presented, trust, at) if is_file else [Judged(verify(presented, trust, at))]
 
 
 def _challenge(options: argparse.Namespace) -> Challenge | None:
@@ -76,30 +79,28 @@ def exit_status(states: set[State]) -> int:
     return next((status for state, status in _EXIT.items() if state in states), EXIT_VALID)
 
 
-def _write(verdict: Verdict, trust: TrustBundle, at: datetime, as_json: bool) -> None:
+def _write(one: Judged, trust: TrustBundle, at: datetime, as_json: bool) -> None:
     if as_json:
-        sys.stdout.write(orjson.dumps(verdict.to_json()).decode() + "\n")
+        page = {} if one.page is None else {"page": one.page}
+        sys.stdout.write(orjson.dumps({**page, **one.verdict.to_json()}).decode() + "\n")
     else:
-        write_report(sys.stdout, verdict, trust, at)
+        if one.page is not None:
+            sys.stdout.write(f"第 {one.page} 页\n")
+        write_report(sys.stdout, one.verdict, trust, at)
 
 
-def _presented(name: str) -> list[bytes]:
-    """The bytes to verify: one evidence bundle or code, or every code of ours in a picture."""
+def _presented(name: str) -> tuple[bytes, bool]:
+    """The bytes to verify, and whether they are a picture or a document with codes in it."""
     if name != "-" and payload.is_code(payload.normalise_scanned(name)):
-        return [name.encode(errors="replace")]
+        return name.encode(errors="replace"), False
     data = read_given(name, MAX_BUNDLE_BYTES)
-    if data.startswith(MAGIC) or not data.lstrip()[:5].startswith(_PICTURES):
-        return [data]
-    return _in_picture(data)
+    return data, not data.startswith(MAGIC) and pages.is_readable(data)
 
 
-def _in_picture(data: bytes) -> list[bytes]:
-    from codes import picture
-
+def _in_file(data: bytes, trust: TrustBundle, at: datetime) -> Sequence[Judged]:
     try:
-        return [text.encode() for text in picture.read(data, is_known_code)]
-    except picture.ForeignCodeError:
-        # Something was presented, and it is not ours: a verdict, not a failure to read.
-        return [b""]
+        return judge_file(data, lambda one: verify(one, trust, at), at).judged
     except picture.PictureError as error:
+        if pages.is_pdf(data):
+            return [Judged(unread(error.reason, error.message, at))]
         raise CommandError(error.message) from error

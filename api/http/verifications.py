@@ -18,19 +18,17 @@ from api.http.calls import Call, get_call
 from api.http.forms import Incoming, Moment, Outgoing, problems
 from api.http.guard import GuardedRoute
 from api.http.scans import opened_to
-from codes import picture
-from verifier.code import CODE_POLICY
-from verifier.errors import Check, UndecidedError
-from verifier.verdict import Examination, State, Verdict
-from verifier.verify import is_known_code, not_ours
+from api.presented import Judged, JudgedFile, judge_file, unread
+from codes import pages, picture
+from verifier.evidence import MAGIC
+from verifier.verdict import State, Verdict
 from verifier.verify import verify as decide
 
 router = APIRouter(prefix="/api/v1", tags=["核验"], route_class=GuardedRoute)
 OfCall = Annotated[Call, Depends(get_call)]
 
-_PICTURES: Final = (b"\x89PNG", b"\xff\xd8\xff", b"<svg", b"<?xml")
 _AT: Final = TypeAdapter(Moment)
-#: Of several codes in one picture the least favourable verdict is given, so that a good one cannot cover a bad one.
+#: Of several codes in one file the least favourable verdict is given, so that a good one cannot cover a bad one.
 _LEAST_FAVOURABLE_FIRST: Final = (State.INVALID, State.NOT_IN_FORCE, State.UNDECIDED, State.VALID)
 
 
@@ -63,6 +61,14 @@ class TrustShown(Outgoing):
     expires_at: datetime
 
 
+class SourceShown(Outgoing):
+    """The picture or document that the code of the verdict was read from."""
+
+    page: int | None = Field(description="所给结论的码在第几页，从 1 起；图片为空")
+    pages: int | None = Field(description="文件的页数；图片为空")
+    codes: int = Field(description="共读到几个二维码")
+
+
 class VerdictShown(Outgoing):
     """The verdict (核验结论)."""
 
@@ -74,6 +80,7 @@ class VerdictShown(Outgoing):
     checks: list[CheckShown]
     subject: dict[str, Any]
     trust: TrustShown
+    source: SourceShown | None = Field(default=None, description="码是从图片或文件中读出的")
 
 
 @router.post(
@@ -94,7 +101,8 @@ class VerdictShown(Outgoing):
                             "file": {
                                 "type": "string",
                                 "format": "binary",
-                                "description": "证据包，或含二维码的图片（PNG、JPEG、WebP、本系统的 SVG），最大 16 MB",
+                                "description": "证据包，或含二维码的图片（PNG、JPEG、WebP、GIF、BMP、"
+                                "本系统的 SVG）、PDF 与 TIFF（前 25 页），最大 16 MB",
                             },
                             "at": {"type": "string", "format": "date-time", "description": "按哪个时间核验"},
                             "purpose": {"type": "string", "maxLength": 200, "description": "窗口的用途"},
@@ -132,40 +140,35 @@ def _verify_to_json(call: Call, presented: bytes | str, at: datetime | None, pur
     """The verdict as far as it opens to the caller, with the trust bundle it rests on, as JSON."""
     content = call.services.trust.bundle().content
     trust = TrustShown(version=content.version, issued_at=content.issued_at, expires_at=content.expires_at)
-    verdict = opened_to(call, verify_presented(call.services, presented, at), purpose)
-    return verdict.to_json() | {"trust": trust.model_dump()}
+    worst, file = judge_presented(call.services, presented, at)
+    verdict = opened_to(call, worst.verdict, purpose)
+    source = None if file is None else SourceShown(page=worst.page, pages=file.pages, codes=file.codes).model_dump()
+    return verdict.to_json() | {"trust": trust.model_dump(), "source": source}
 
 
 def verify_presented(services: Services, presented: bytes | str, at: datetime | None = None) -> Verdict:
-    """The verdict on a code's text, or on the bytes of an evidence bundle or a picture, by the newest trust bundle.
+    """As `judge_presented`, the verdict alone."""
+    return judge_presented(services, presented, at)[0].verdict
+
+
+def judge_presented(
+    services: Services, presented: bytes | str, at: datetime | None = None
+) -> tuple[Judged, JudgedFile | None]:
+    """The verdict on a code's text, or on the bytes of an evidence bundle, by the newest trust bundle; of several codes
+    in a picture or a document the worst one, and what was read of the file.
 
     Never raises for any of them; `at` is the time asked about, now by default.
     """
     moment = at or services.clock()
     data = presented.encode("utf-8", "replace") if isinstance(presented, str) else presented
     trust = services.trust.bundle()
-    if not _is_picture(data):
-        return decide(data, trust, moment)
+    if data.startswith(MAGIC) or not pages.is_readable(data):
+        return Judged(decide(data, trust, moment)), None
     try:
-        found = picture.read(data, is_known_code)
-    except picture.ForeignCodeError:
-        return not_ours(moment)
+        file = judge_file(data, lambda one: decide(one, trust, moment), moment)
     except picture.PictureError as error:
-        return _unread(error, moment)
-    verdicts = [decide(text.encode(), trust, moment) for text in found]
-    return min(verdicts, key=lambda verdict: _LEAST_FAVOURABLE_FIRST.index(verdict.state))
-
-
-def _is_picture(data: bytes) -> bool:
-    head = data.lstrip()[:16] if data[:1].isspace() else data[:16]
-    return head.startswith(_PICTURES) or (head.startswith(b"RIFF") and head[8:12] == b"WEBP")
-
-
-def _unread(error: picture.PictureError, at: datetime) -> Verdict:
-    """A picture nobody could read says nothing about what is on it: neither good nor bad."""
-    examination = Examination(at)
-    examination.fail(Check.FORMAT, UndecidedError(error.reason, error.message))
-    return examination.conclude(CODE_POLICY)
+        return Judged(unread(error.reason, error.message, moment)), None
+    return min(file.judged, key=lambda one: _LEAST_FAVOURABLE_FIRST.index(one.verdict.state)), file
 
 
 def _parse(body: bytes) -> Presented:

@@ -13,7 +13,7 @@ from api.http.calls import Call, get_call
 from api.http.fallbacks import grants_for
 from api.http.guard import GuardedRoute
 from api.http.scans import opened_to
-from api.http.verifications import verify_presented
+from api.http.verifications import judge_presented
 from api.pages import times, wording
 from api.pages.extract_page import told_facts
 from api.pages.forms import Form, get_form
@@ -21,6 +21,7 @@ from api.pages.problems import SHOWN_ERRORS, problem_view, status_of
 from api.pages.rendering import show, texts_for
 from api.pages.texts import Texts
 from api.pages.views import CheckView, Fact, PosterNote, ProblemView, TakenPage, VerdictPage, VerifyPage
+from api.presented import Judged, JudgedFile
 from registry.catalogue import service as catalogue
 from registry.fallbacks import service as fallbacks
 from registry.fallbacks.rules import read_number
@@ -67,15 +68,26 @@ def verify(request: Request, call: OfCall, form: OfForm) -> Response:
     if file is None and read_number(text) is not None and _may_take(call):
         return _take(request, call, form, t)
     presented = file.content.read() if file is not None else text
-    whole = verify_presented(call.services, presented)
+    worst, read = judge_presented(call.services, presented)
     try:
-        verdict = opened_to(call, whole, form.text("purpose"))
+        verdict = opened_to(call, worst.verdict, form.text("purpose"))
     except SHOWN_ERRORS as refused:
         return show(request, "verify.html", VerifyPage(problem_view(refused, t)), status=status_of(refused))
     issued_at = call.services.trust.bundle().content.issued_at
     view = call.read(lambda work: verdict_page(work, verdict, times.moment(issued_at, t), t))
-    view = replace(view, purpose=form.text("purpose"), facts=[*view.facts, *_told(call, verdict, presented, t)])
+    view = replace(
+        view,
+        purpose=form.text("purpose"),
+        facts=[*view.facts, *_source(worst, read, t), *_told(call, verdict, presented, t)],
+    )
     return show(request, "verdict.html", view)
+
+
+def _source(worst: Judged, read: JudgedFile | None, t: Texts) -> Sequence[Fact]:
+    """Where in a document the code is, so that nobody takes its verdict for one on the document."""
+    if read is None or worst.page is None:
+        return ()
+    return [Fact(t("verdict.source"), t("verdict.source_page", page=worst.page, pages=read.pages, codes=read.codes))]
 
 
 def _told(call: Call, verdict: Verdict, presented: bytes | str, t: Texts) -> Sequence[Fact]:
