@@ -12,6 +12,8 @@ from test_pages import faults_of
 from registry.certificates import service as certificates
 from registry.components import service as components
 from registry.disputes import service as disputes
+from registry.keys import rules as keys
+from registry.posters import service as posters
 
 pytest_plugins = ("pages_fixtures",)
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -94,3 +96,67 @@ def test_a_fault_without_its_handling_is_asked_for_in_the_list_and_keeps_its_pla
     card.get_by_label("处置情况").fill("已扶正")
     page.keyboard.press("Enter")
     expect(card).to_contain_text("处置情况：已扶正")
+
+
+def test_a_line_of_a_list_says_itself_what_it_did_not_take_and_keeps_what_was_written(desk: Watched) -> None:
+    page = desk.page
+    with desk.site.services.registry.begin(clerk_of(desk.site.services)) as work:
+        key = desk.site.services.keys.key_for(keys.CODES, desk.site.services.clock())
+        (poster,) = posters.make(work, desk.site.venue_id, 1, key)
+        place, geohash = f"#place-{poster.number}", f"#geohash-{poster.number}"
+        alarm = posters.report(work, poster.code_id, "covered", "被广告盖住").id
+    desk.log_in("chen")
+    page.goto(f"/venues/{desk.site.venue_id}/posters")
+    card = page.locator("li.card", has=page.locator(place))
+    card.locator("summary").click()
+    card.locator(place).fill("东门立柱")
+    card.locator(geohash).fill("东门")
+    card.get_by_role("button", name="登记张贴位置").click()
+    expect(page.locator(geohash)).to_be_focused()
+    expect(page.locator(geohash)).to_have_attribute("aria-invalid", "true")
+    expect(page.locator(place)).to_have_value("东门立柱")
+    assert faults_of(page) == []
+    page.goto("/venues/alarms")
+    outcome = page.locator(f"#outcome-{alarm}")
+    line = page.locator("li.card", has=outcome)
+    line.get_by_label("停用这张海报的码").check()
+    outcome.fill("  ")
+    line.get_by_role("button", name="办结").click()
+    expect(outcome).to_be_focused()
+    expect(line).to_contain_text("说明应为 1 至 300 个字")
+    expect(line.get_by_label("停用这张海报的码")).to_be_checked()
+    outcome.fill("已更换")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("告警已办结")
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "button"),
+    [
+        ("/relatives", "#search-code", "查已绑定的亲属"), ("/scans", "#f-holder_code", "查找"),
+        ("/codes?kind=printed", "#lost-code", "挂失"),
+    ],
+)  # fmt: skip
+def test_a_number_with_a_slip_is_pointed_out_and_stays_to_be_mended(
+    desk: Watched, path: str, field: str, button: str
+) -> None:
+    page, number = desk.page, "310105189912319990"
+    desk.log_in("chen")
+    page.goto(path)
+    form = page.locator("form", has=page.locator(field))
+    page.locator(field).fill(number)
+    for choice in form.get_by_role("checkbox").all():
+        choice.check()
+    form.get_by_role("button", name=button).click()
+    expect(page.locator(field)).to_have_attribute("aria-invalid", "true")
+    expect(page.locator(field)).to_have_value(number)
+    expect(page.locator("[aria-invalid=true]")).to_have_count(1)
+    assert faults_of(page) == []
+
+
+def test_the_codes_that_were_issued_lately_are_those_of_the_kind_that_is_looked_at(desk: Watched) -> None:
+    desk.log_in("chen")
+    desk.page.goto("/codes?kind=enterprise")
+    kinds = desk.page.locator("main table tbody td:nth-child(2)")
+    expect(kinds.first).to_be_visible()
+    assert {text.strip() for text in kinds.all_inner_texts()} == {"企业码"}

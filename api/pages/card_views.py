@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from api.pages.views import Option, ProblemView
+from api.pages.views import NOTHING_TRIED, Option, ProblemView, Tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,8 @@ class RelativesPage:
     values: Mapping[str, str]
     most: int
     found: Sequence[RelativeLine] | None = None
+    #: Whose relatives were looked for.
+    looked_for: Tried = NOTHING_TRIED
     errors: Mapping[str, str] = field(default_factory=dict)
     problem: ProblemView | None = None
 
@@ -48,4 +50,5 @@ class ScansPage:
     code_types: Sequence[Option]
     days: int
     found: Sequence[ScanLine] | None = None
+    tried: Tried = NOTHING_TRIED
     problem: ProblemView | None = None

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from api.pages.views import Fact, Option, ProblemView, Tone
+from api.pages.views import NOTHING_TRIED, Fact, Option, ProblemView, Tone, Tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,8 @@ class CodesPage:
     recent: Sequence[CodeLine]
     values: Mapping[str, str]
     chosen: Sequence[str] = ()
+    #: The number that was to be reported lost.
+    lost: Tried = NOTHING_TRIED
     errors: Mapping[str, str] = field(default_factory=dict)
     problem: ProblemView | None = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -13,7 +14,7 @@ from api.http.guard import GuardedRoute
 from api.pages import times, wording
 from api.pages.code_views import CodeLine, CodePage, CodesPage
 from api.pages.forms import Form, get_form
-from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
+from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of, tried_in
 from api.pages.rendering import go, show, texts_for
 from api.pages.texts import Texts
 from api.pages.views import Fact, ProblemView
@@ -96,7 +97,7 @@ def _page(
         return CodesPage(
             kinds=list(_KINDS), kind=kind, code_types=wording.code_type_options(t, people_only=True),
             types=wording.type_options(work), venues=own if kind == "venue" else every,
-            recent=[_line(row, t) for row in codes.list_page(work, department, _RECENT)],
+            recent=[_line(row, t) for row in codes.list_page(work, department, _RECENT, _KINDS[kind])],
             values={name: form.text(name) for name in form.texts},
             chosen=[*form.all("certificate_types"), *form.all("venues")], errors=errors or {}, problem=problem,
         )  # fmt: skip
@@ -163,6 +164,7 @@ def report_loss_of_holder(request: Request, call: OfCall, form: OfForm) -> Respo
         call.write(lambda work: codes.lose_printed(work, holder))
     except SHOWN_ERRORS as refused:
         view = _page(call, "printed", Form({}, {}), t, problem_view(refused, t))
+        view = replace(view, lost=tried_in(form, refused, t, holder="holder_code"))
         return show(request, "codes.html", view, status=status_of(refused))
     return go("/codes", kind="printed", done="lost")
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from api.pages.views import Option, ProblemView, Tone
+from api.pages.views import NOTHING_TRIED, Option, ProblemView, Tone, Tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class ApplicationLine:
     reason: str
     venue_id: str | None
     may_decide: bool
+    tried: Tried = NOTHING_TRIED
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class PosterLine:
     live: bool
     place: str
     bound_at: datetime | None
+    tried: Tried = NOTHING_TRIED
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ class AlarmLine:
     kind: str
     note: str
     raised_at: datetime
+    tried: Tried = NOTHING_TRIED
 
 
 @dataclass(frozen=True, slots=True)

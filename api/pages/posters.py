@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -20,10 +21,10 @@ from api.pages.poster_views import (
     PosterLine,
     PostersPage,
 )
-from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
+from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of, tried_in
 from api.pages.rendering import go, show, texts_for
 from api.pages.texts import Texts
-from api.pages.views import ProblemView, Tone
+from api.pages.views import ProblemView, Tone, Tried
 from registry.applications import rules as application_rules
 from registry.applications import service as applications
 from registry.applications.tables import Application
@@ -78,7 +79,10 @@ def decide(request: Request, application_id: str, call: OfCall, form: OfForm) ->
             )
         )
     except SHOWN_ERRORS as refused:
-        view = _applications(call, _EMPTY, t, problem_view(refused, t))
+        tried = tried_in(form, refused, t)
+        view = _applications(call, _EMPTY, t, None if tried.errors else problem_view(refused, t))
+        lines = [replace(line, tried=tried) if line.id == application_id else line for line in view.lines]
+        view = replace(view, lines=lines)
         return show(request, "applications.html", view, status=status_of(refused))
     if row.venue_id is not None:
         return go(f"/venues/{row.venue_id}/posters", done="approved")
@@ -133,7 +137,10 @@ def close(request: Request, alarm_id: str, call: OfCall, form: OfForm) -> Respon
     try:
         call.write(lambda work: posters.close(work, alarm_id, form.text("outcome"), withdraw=withdraw))
     except SHOWN_ERRORS as refused:
-        return show(request, "alarms.html", _alarms(call, t, problem_view(refused, t)), status=status_of(refused))
+        tried = tried_in(form, refused, t)
+        view = _alarms(call, t, None if tried.errors else problem_view(refused, t))
+        lines = [replace(line, tried=tried) if line.id == alarm_id else line for line in view.lines]
+        return show(request, "alarms.html", replace(view, lines=lines), status=status_of(refused))
     return go("/venues/alarms", done="alarm_closed")
 
 
@@ -177,7 +184,7 @@ def put_up(request: Request, code_id: str, call: OfCall, form: OfForm) -> Respon
     try:
         call.write(lambda work: posters.put_up(work, code_id, form.text("place"), geohash))
     except SHOWN_ERRORS as refused:
-        return _again(request, call, venue_id, refused)
+        return _again(request, call, venue_id, refused, (code_id, tried_in(form, refused, texts_for(request))))
     return go(f"/venues/{venue_id}/posters", done="put_up")
 
 
@@ -188,12 +195,19 @@ def report(code_id: str, call: OfCall, form: OfForm) -> Response:
     return go("/verify", done="poster_reported")
 
 
-def _again(request: Request, call: Call, venue_id: str, refused: Exception) -> Response:
+def _again(
+    request: Request, call: Call, venue_id: str, refused: Exception, tried: tuple[str, Tried] | None = None
+) -> Response:
+    """The posters with what was wrong, at the poster that was tried."""
     if isinstance(refused, NotFoundError | NotPermittedError):
         raise refused
     t = texts_for(request)
-    problem, errors = problem_view(refused, t), field_errors(refused, t)
+    errors = field_errors(refused, t)
+    problem = None if tried and errors else problem_view(refused, t)
     view = call.read(lambda work: _posters(work, venue_id, t, problem, errors))
+    if tried is not None:
+        lines = [replace(line, tried=tried[1]) if line.code_id == tried[0] else line for line in view.lines]
+        view = replace(view, lines=lines)
     return show(request, "posters.html", view, status=status_of(refused))
 
 

@@ -14,10 +14,11 @@ from api.errors import FieldProblem, Problem, ProblemError, problem_of
 from api.http.callers import find_caller
 from api.http.guard import CALLER
 from api.pages.entrance_views import LoginPage
+from api.pages.forms import Form
 from api.pages.kept import kept_of
 from api.pages.rendering import show, texts_for
 from api.pages.texts import Texts
-from api.pages.views import FieldFault, Link, ProblemView, TroublePage
+from api.pages.views import FieldFault, Link, ProblemView, Tried, TroublePage
 from codes.payload import PayloadError
 from codes.picture import PictureError
 from registry.errors import RegistryError
@@ -45,6 +46,12 @@ def field_errors(error: Exception, t: Texts) -> dict[str, str]:
     problem = problem_of(error)
     found = problem.errors if problem else []
     return {form_name(one.field): t.said(f"reason.{one.reason}", one.message) for one in found}
+
+
+def tried_in(form: Form, refused: Exception, t: Texts, **inputs: str) -> Tried:
+    """What stood in a refused form, with its faults by the inputs' names; `inputs`: field → name where they differ."""
+    errors = {inputs.get(name, name): said for name, said in field_errors(refused, t).items()}
+    return Tried({name: form.text(name) for name in form.texts}, errors)
 
 
 def form_name(path: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -12,7 +13,7 @@ from api.http.guard import GuardedRoute
 from api.pages import wording
 from api.pages.card_views import RelativeLine, RelativesPage
 from api.pages.forms import Form, get_form
-from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
+from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of, tried_in
 from api.pages.rendering import go, show, texts_for
 from api.pages.texts import Texts
 from api.pages.views import ProblemView
@@ -55,6 +56,7 @@ def search(request: Request, call: OfCall, form: OfForm) -> Response:
         found = call.read(lambda work: relatives.of_holder(work, _number(form, "holder")))
     except SHOWN_ERRORS as refused:
         view = _page(Form({}, {}), t, problem_view(refused, t))
+        view = replace(view, looked_for=tried_in(form, refused, t, holder="holder_code"))
         return show(request, "relatives.html", view, status=status_of(refused))
     return show(request, "relatives.html", _page(Form({}, {}), t, found=[_line(row, t) for row in found]))
 

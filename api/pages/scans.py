@@ -12,7 +12,7 @@ from api.http.scans import scan_of
 from api.pages import wording
 from api.pages.card_views import ScanLine, ScansPage
 from api.pages.forms import Form, get_form
-from api.pages.problems import SHOWN_ERRORS, problem_view, status_of
+from api.pages.problems import SHOWN_ERRORS, problem_view, status_of, tried_in
 from api.pages.rendering import show, texts_for
 from registry.scans import rules
 from registry.scans import service as scans
@@ -44,6 +44,7 @@ def search(request: Request, call: OfCall, form: OfForm) -> Response:
     try:
         view = ScansPage(code_types, rules.KEPT_FOR.days, call.read(ask))
     except SHOWN_ERRORS as refused:
-        view = ScansPage(code_types, rules.KEPT_FOR.days, problem=problem_view(refused, t))
+        tried = tried_in(form, refused, t, holder="holder_code")
+        view = ScansPage(code_types, rules.KEPT_FOR.days, tried=tried, problem=problem_view(refused, t))
         return show(request, "scans.html", view, status=status_of(refused))
     return show(request, "scans.html", view)

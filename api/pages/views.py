@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from verifier.verdict import Outcome, State
 
@@ -41,6 +41,17 @@ class ProblemView:
     detail: str
     errors: Sequence[FieldFault] = ()
     next: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What was written into one form of several and not taken, and why, by its inputs' names."""
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    errors: Mapping[str, str] = field(default_factory=dict)
+
+
+NOTHING_TRIED: Final = Tried()
 
 
 @dataclass(frozen=True, slots=True)

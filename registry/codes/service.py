@@ -339,15 +339,19 @@ def find_newest(work: Work, kind: CodeKind, subject: str) -> Code | None:
     return work.session.scalars(query.order_by(Code.generation.desc()).limit(1)).first()
 
 
-def list_page(work: Work, department: str | None = None, limit: int = 50) -> list[Code]:
-    """The newest codes that stand alone, of one department if given."""
+def list_page(work: Work, department: str | None = None, limit: int = 50, kind: CodeKind | None = None) -> list[Code]:
+    """The newest codes that stand alone, of one department and one kind if given."""
     query = (
         select(Code)
         .where(Code.device_key.is_(None))
         .order_by(Code.issued_at.desc(), Code.id)
         .limit(max(1, min(limit, 200)))
     )
-    return list(work.session.scalars(query if department is None else query.where(Code.department == department)))
+    if department is not None:
+        query = query.where(Code.department == department)
+    if kind is not None:
+        query = query.where(Code.kind == kind)
+    return list(work.session.scalars(query))
 
 
 def _unknown() -> NotFoundError:
