@@ -28,7 +28,8 @@ class Rule:
     roles: PUBLIC, ANY, or roles one of which is enough. limit_bytes: the largest body. body: what the body is;
     "streamed" is read by the operation itself. asks: the method is POST but nothing is written, so no Idempotency-Key
     is due. bucket: the rate limit that anonymous callers share by address. while_password_due: allowed before the
-    one-time password was changed.
+    one-time password was changed. while_suspended: allowed to a department that is suspended: it only takes something
+    out of force, or hands in what happened before.
     """
 
     roles: frozenset[str]
@@ -37,6 +38,7 @@ class Rule:
     asks: bool = False
     bucket: Literal["verifications", "logins", "reports"] | None = None
     while_password_due: bool = False
+    while_suspended: bool = False
 
     @property
     def is_public(self) -> bool:
@@ -48,6 +50,12 @@ class Rule:
         if self.is_public:
             return True
         return roles != {GATE} if self.roles == ANY else not self.roles.isdisjoint(roles)
+
+    def allows_suspended(self, roles: frozenset[str]) -> bool:
+        """Whether an account of a suspended department may call the operation: what is no department's business, such
+        as leaving, and what administrators decide."""
+        decides = ADMINISTRATOR in roles and ADMINISTRATOR in self.roles
+        return self.while_suspended or self.is_public or self.roles == ANY or decides
 
 
 def may(*roles: str) -> frozenset[str]:
@@ -63,6 +71,8 @@ _ISSUING = Rule(may(REGISTRAR))
 _READING = Rule(may(REGISTRAR, WINDOW, AUDITOR))
 _HANDLING = Rule(may(REGISTRAR, WINDOW))
 _CODING = Rule(may(REGISTRAR, WINDOW, VENUE))
+_ENDING = Rule(may(REGISTRAR, WINDOW), while_suspended=True)
+_LOSING = Rule(may(REGISTRAR, WINDOW, VENUE), while_suspended=True)
 _HOSTING = Rule(may(VENUE))
 _ANYONE_KNOWN = Rule(ANY)
 _PUBLIC = Rule(PUBLIC)
@@ -164,7 +174,7 @@ OPERATIONS: Mapping[str, Rule] = {
     "GET /api/v1/certificates/{certificate_id}/copies": _READING,
     "GET /api/v1/copies/{copy_id}/file": _HANDLING,
     "GET /api/v1/copies/{copy_id}/evidence": _HANDLING,
-    "POST /api/v1/copies/{copy_id}/revoke": _HANDLING,
+    "POST /api/v1/copies/{copy_id}/revoke": _ENDING,
     "POST /api/v1/certificates/{certificate_id}/extracts": Rule(may(WINDOW)),
     "GET /api/v1/certificates/{certificate_id}/extracts": _READING,
     "GET /api/v1/extracts/{extract_id}/file": _HANDLING,
@@ -184,8 +194,8 @@ OPERATIONS: Mapping[str, Rule] = {
     "GET /api/v1/codes/{code_id}.svg": _CODING,
     "GET /api/v1/codes/{code_id}.png": _CODING,
     "POST /api/v1/codes/{code_id}/reissue": _CODING,
-    "POST /api/v1/codes/{code_id}/loss": _CODING,
-    "POST /api/v1/codes/losses": _HANDLING,
+    "POST /api/v1/codes/{code_id}/loss": _LOSING,
+    "POST /api/v1/codes/losses": _ENDING,
     "POST /api/v1/fallbacks": Rule(PUBLIC, asks=True, bucket="reports"),
     "POST /api/v1/fallbacks/holders": Rule(may(WINDOW)),
     "POST /api/v1/fallbacks/taking": Rule(may(WINDOW, VENUE)),
@@ -195,10 +205,10 @@ OPERATIONS: Mapping[str, Rule] = {
     "POST /api/v1/scans/search": Rule(may(WINDOW), asks=True),
     "POST /api/v1/relatives": _HANDLING,
     "POST /api/v1/relatives/search": Rule(may(REGISTRAR, WINDOW), asks=True),
-    "DELETE /api/v1/relatives/{relative_id}": _HANDLING,
+    "DELETE /api/v1/relatives/{relative_id}": _ENDING,
     "POST /api/v1/enrolments": Rule(may(WINDOW)),
     "POST /api/v1/devices/search": Rule(may(WINDOW), asks=True),
-    "POST /api/v1/devices/{device_id}/end": Rule(may(WINDOW)),
+    "POST /api/v1/devices/{device_id}/end": Rule(may(WINDOW), while_suspended=True),
     "POST /api/v1/devices": Rule(PUBLIC, asks=True, bucket="logins"),
     "POST /api/v1/devices/code": Rule(PUBLIC, asks=True, bucket="verifications"),
     "POST /api/v1/devices/uses": Rule(PUBLIC, asks=True, bucket="verifications"),
@@ -212,13 +222,13 @@ OPERATIONS: Mapping[str, Rule] = {
     "POST /api/v1/delegations/{delegation_id}/signature": _HANDLING,
     "GET /api/v1/delegations/{delegation_id}/chain": _HANDLING,
     "GET /api/v1/delegations/{delegation_id}/cascade": _HANDLING,
-    "POST /api/v1/delegations/{delegation_id}/revoke": _HANDLING,
+    "POST /api/v1/delegations/{delegation_id}/revoke": _ENDING,
     "POST /api/v1/verifications": Rule(
         PUBLIC, limit_bytes=17 * _MIB, body="streamed", asks=True, bucket="verifications"
     ),
     "POST /api/v1/authorisations": _HANDLING,
     "GET /api/v1/authorisations": _HANDLING,
-    "DELETE /api/v1/authorisations/{authorisation_id}": _HANDLING,
+    "DELETE /api/v1/authorisations/{authorisation_id}": _ENDING,
     "POST /api/v1/uses": Rule(may(WINDOW)),
     "GET /api/v1/uses": Rule(may(WINDOW, AUDITOR)),
     "GET /api/v1/uses/{use_id}": Rule(may(WINDOW, AUDITOR)),
@@ -226,7 +236,7 @@ OPERATIONS: Mapping[str, Rule] = {
     "POST /api/v1/venues": Rule(may(VENUE, ADMINISTRATOR)),
     "GET /api/v1/venues": Rule(may(VENUE, ADMINISTRATOR, AUDITOR)),
     "POST /api/v1/venues/{venue_id}/passes": _HOSTING,
-    "POST /api/v1/venues/{venue_id}/visits": Rule(may(VENUE, GATE), limit_bytes=16 * _MIB),
+    "POST /api/v1/venues/{venue_id}/visits": Rule(may(VENUE, GATE), limit_bytes=16 * _MIB, while_suspended=True),
     "POST /api/v1/venue-applications": Rule(may(WINDOW, VENUE, ADMINISTRATOR)),
     "GET /api/v1/venue-applications": Rule(may(WINDOW, VENUE, ADMINISTRATOR, AUDITOR)),
     "POST /api/v1/venue-applications/{application_id}/decision": _HOSTING,

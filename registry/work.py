@@ -31,6 +31,8 @@ class Actor:
     department: str | None
     roles: frozenset[str] = frozenset()
     venues: frozenset[str] | None = None
+    #: Whether its department may not act now.
+    suspended: bool = False
 
     def has_role(self, *roles: str) -> bool:
         """Whether the actor has one of the roles; the registry itself has all of them."""

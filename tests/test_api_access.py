@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from api_office import ISSUER, ORIGIN, PASSWORD, OpenOffice, key, open_office, settings_in
+from api_office import ISSUER, ORIGIN, PASSWORD, USER, OpenOffice, key, open_office, settings_in
 from fastapi import APIRouter
 
-from api.access import OPERATIONS, PUBLIC, ROLES, Rule, may
+from api.access import ANY, OPERATIONS, PUBLIC, ROLES, Rule, may
 from api.app import ROUTERS, AccessError, check_access
 from api.composition import compose
 from api.http.guard import GuardedRoute
@@ -87,6 +87,37 @@ def expired(office: OpenOffice) -> str:
     with office.services.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE api_tokens SET expires_at = '2020-01-01 00:00:00' WHERE name = 'expired'")
     return secret
+
+
+def test_a_suspended_departments_accounts_open_nothing_but_the_ways_out(office: OpenOffice) -> None:
+    suspension, standing = f"/api/v1/departments/{USER}", {"reason": "示例：停用整顿"}
+    free = {operation for operation, rule in OPERATIONS.items() if rule.is_public or rule.while_suspended}
+    assert office.send("POST", f"{suspension}/suspend", json=standing).status_code in (200, 202)
+    for operation, rule in OPERATIONS.items():
+        for role in sorted(ROLES - {"administrator"}):
+            if rule.allows(frozenset({role})) and rule.roles != ANY:
+                _, reason = call(office, operation, office.as_role(role, USER))
+                assert (reason == "department_suspended") == (operation not in free), (operation, role, reason)
+    # Leaving and what no department owns stay open, and so do the tokens of other departments and of administrators.
+    assert call(office, "GET /api/v1/types", office.as_role("window", USER))[0] == 200
+    assert call(office, "GET /api/v1/accounts", office.as_role("administrator", USER))[0] == 200
+    assert call(office, "GET /api/v1/certificates", office.as_role("window"))[0] == 200
+    assert office.send("POST", f"{suspension}/reinstate", json=standing).status_code in (200, 202)
+    assert call(office, "GET /api/v1/certificates", office.as_role("window", USER))[0] == 200
+
+
+def test_a_suspended_department_may_take_out_of_force_and_hand_in_and_no_more() -> None:
+    rules = {**OPERATIONS, **PAGE_ACCESS}
+    assert {operation for operation, rule in rules.items() if rule.while_suspended} == {
+        "POST /api/v1/copies/{copy_id}/revoke", "POST /copies/{copy_id}/revoke",
+        "POST /api/v1/codes/{code_id}/loss", "POST /codes/{code_id}/loss",
+        "POST /api/v1/codes/losses", "POST /codes/losses",
+        "DELETE /api/v1/relatives/{relative_id}", "POST /relatives/{relative_id}/end",
+        "POST /api/v1/devices/{device_id}/end", "POST /devices/{device_id}/end",
+        "POST /api/v1/delegations/{delegation_id}/revoke", "POST /delegations/{delegation_id}/revoke",
+        "DELETE /api/v1/authorisations/{authorisation_id}",
+        "POST /api/v1/venues/{venue_id}/visits",
+    }  # fmt: skip
 
 
 def _token(office: OpenOffice, name: str, lasts: timedelta, *, revoke: bool) -> str:

@@ -348,7 +348,7 @@ def test_who_looks_a_holder_up_and_what_for_is_written_down_without_the_number(h
     with house.registry.read(actor()) as work:
         (row,) = work.session.scalars(select(CertificateLookup))
     assert (row.purpose, row.actor, row.department) == ("办理老年人补贴", actor(CARE).id, CARE)
-    assert row.holder_index == house.registry.blind.of("111", ELDER)
+    assert (row.sought, row.sought_index) == ("holder", house.registry.blind.of("111", ELDER))
 
 
 def test_faces_are_masked_but_for_the_issuers_registrars_and_disclosure_is_recorded(house: House) -> None:

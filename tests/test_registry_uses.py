@@ -33,6 +33,7 @@ from registry.certificates import service as certificates
 from registry.certificates.tables import Certificate
 from registry.delegations import rules as delegations
 from registry.departments import service as departments
+from registry.departments import standing
 from registry.disputes import service as disputes
 from registry.errors import InvalidDraftError, NotFoundError, NotPermittedError
 from registry.keys import own
@@ -40,6 +41,7 @@ from registry.log.tables import LogEntry
 from registry.uses import rules
 from registry.uses import service as uses
 from registry.uses.tables import Use
+from registry.work import REGISTRY
 from verifier.commitment import reseal
 from verifier.entry import Entry, Kind
 from verifier.suites import SoftwareKey
@@ -119,6 +121,10 @@ def _sign_itself(house: House, item: str) -> None:
     house.clock.pass_by(seconds=5)
 
 
+def _suspend_grantor(house: House, item: str) -> None:
+    house.do(standing.suspend, MARKET, "示例：停用整顿", who=REGISTRY)
+
+
 def _retire_matter(house: House, item: str) -> None:
     house.do(matters.retire, MATTER, "不再办理")
 
@@ -131,6 +137,7 @@ REFUSALS: list[tuple[str, Callable[[House, str], None] | None, dict[str, Any], d
     ("type_not_accepted", None, {"slot_code": "CL99"}, {}),
     ("wrong_subject", None, {"subject_index": bytes(32)}, {}),
     ("authorisation_revoked", _revoke_grant, {}, {}),
+    ("authorisation_suspended", _suspend_grantor, {}, {}),
     ("authorisation_expired", _expire, {}, {}),
     ("authorisation_exhausted", _exhaust, {}, {"max_uses": 1}),
     ("not_entitled", _end_scope, {}, {}),

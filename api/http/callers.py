@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from fastapi import Request, Response
@@ -15,6 +15,7 @@ from registry.accounts import tokens
 from registry.accounts.rules import BROWSER_LASTS, SESSION_LASTS, TOKEN_PREFIX
 from registry.accounts.service import Login
 from registry.accounts.tries import Place
+from registry.departments.standing import is_suspended
 from registry.errors import AuthenticationError
 from registry.work import REGISTRY, Actor
 
@@ -119,9 +120,11 @@ def caller_of(services: Services, secret: str) -> Caller | None:
     """Whose session has this secret; None if it is no longer in force."""
     with services.registry.read(REGISTRY) as work:
         found = accounts.find_session(work, secret)
-    if found is None:
-        return None
-    staff, actor = found
+        if found is None:
+            return None
+        staff, actor = found
+        if actor.department is not None:
+            actor = replace(actor, suspended=is_suspended(work.session, actor.department))
     return Caller(
         actor=actor, name=staff.name, username=staff.username, must_change_password=staff.must_change_password,
         means="cookie",

@@ -88,6 +88,9 @@ class NumberForm(Narrowing):
     """Certificates of a number, as it is printed on them."""
 
     number: str = Field(min_length=1, max_length=64, description="证照编号（完全一致）")
+    purpose: str | None = Field(
+        default=None, min_length=2, max_length=200, description="查询用途；不填的，只查本部门颁发或用过的"
+    )
 
 
 def line_of(work: Work, row: Certificate, place: Place | None) -> Line:
@@ -137,7 +140,9 @@ def list_certificates(
     own: Annotated[bool, Query(description="只看本部门颁发的")] = False,
     number: Annotated[str | None, Query(max_length=64, deprecated=True, description="不再接受")] = None,
 ) -> Lines:
-    """新登记的在前；给了颁发日期的，按颁发日期从晚到早。按证照编号请用 POST /certificates/number-search，按持证主体请用
+    """本部门颁发或用过的，审计员可见全部。新登记的在前；给了颁发日期的，按颁发日期从晚到早。
+
+    按证照编号请用 POST /certificates/number-search，按持证主体请用
     POST /certificates/search：有的编号就是个人证件号码，号码不进地址。"""
     if number is not None:
         message = "证照编号可能含个人证件号码，不进地址：请改用 POST /api/v1/certificates/number-search。"
@@ -149,13 +154,15 @@ def list_certificates(
 
 @router.post("/certificates/number-search", summary="按证照编号查询")
 def search_by_number(body: NumberForm, call: OfCall, cursor: Cursor = None, limit: Limit = 50) -> Lines:
-    """编号须完全一致；可再按类型、状态和颁发日期筛选。"""
-    search = body.search(call, number=body.number)
-    return call.read(lambda work: page_of(work, searching.list_page(work, search, cursor, limit)))
+    """编号须完全一致；可再按类型、状态和颁发日期筛选。填了用途的，也查本部门有权使用的类型，谁为何查询一并记录。"""
+    search, purpose = body.search(call, number=body.number), body.purpose
+    if purpose is None:
+        return call.read(lambda work: page_of(work, searching.list_page(work, search, cursor, limit)))
+    return call.write(lambda work: page_of(work, searching.look_up(work, search, purpose, cursor, limit)))
 
 
 @router.post("/certificates/search", summary="按持证主体查询")
 def search_certificates(body: SearchForm, call: OfCall, cursor: Cursor = None, limit: Limit = 50) -> Lines:
-    """按证件号码查询其名下证照；须说明用途，谁为何查询一并记录。可再按类型、状态和颁发日期筛选。"""
+    """按证件号码查询其名下本部门颁发、用过或有权使用的证照；须说明用途，谁为何查询一并记录。可再按类型、状态和颁发日期筛选。"""
     search = body.search(call, holder=(body.holder_code_type_code, body.holder_code))
     return call.write(lambda work: page_of(work, searching.look_up(work, search, body.purpose, cursor, limit)))

@@ -16,7 +16,7 @@ from api.http.certificate_lists import Line, line_of
 from api.http.forms import USUAL, Incoming, Outgoing, problems
 from api.http.guard import GuardedRoute
 from api.http.registrations import Registration
-from registry.certificates import masking
+from registry.certificates import masking, sight
 from registry.certificates import service as certificates
 from registry.certificates.drafts import parse_draft
 from registry.certificates.outcomes import Registered
@@ -141,8 +141,9 @@ def event_of(event: StatusEvent) -> Event:
 
 
 def detail_of(work: Work, certificate_id: str) -> Detail:
-    """A certificate with face, events and place in the log, for the work's actor. Raises NotFoundError."""
-    row = certificates.get(work, certificate_id)
+    """A certificate with face, events and place in the log, for the work's actor. Raises NotFoundError,
+    NotPermittedError (not_shown_here)."""
+    row = sight.look_at(work, certificate_id)
     place = places_of(work, [row.id], Kind.CERTIFICATE).get(row.id)
     face = masking.masked(work, row, work.actor)
     events = [event_of(event) for event in certificates.events_of(work, row.id)]
@@ -193,7 +194,7 @@ def _accepted(done: Registered) -> tuple[int, dict[str, Any]]:
 
 @router.get("/certificates/{certificate_id}", summary="证照详情", responses=problems(404))
 def get_certificate(certificate_id: str, call: OfCall) -> Detail:
-    """照面按调用者身份脱敏：颁发部门的登记员可见全部，其他人可见脱敏后的内容。"""
+    """颁发部门、用过它的部门和有该类用证权限的部门可见；照面脱敏，只有颁发部门的登记员可见全部。"""
     return call.read(lambda work: detail_of(work, certificate_id))
 
 
@@ -220,7 +221,7 @@ def get_receipt(certificate_id: str, call: OfCall) -> receipts.Receipt:
     """登记条目在最新已上链日志头之下的证明；尚未上链时答复 409 not_anchored_yet。"""
 
     def ask(work: Work) -> receipts.Receipt:
-        certificates.get(work, certificate_id)
+        sight.look_at(work, certificate_id)
         return receipts.show(receipt_of_item(work, call.services.pipeline.log, certificate_id, Kind.CERTIFICATE))
 
     return call.read(ask)

@@ -35,7 +35,10 @@ class HeldOut(Outgoing):
     words: str = Field(description="委托链，如 某公司 → 证照管理员，限 食品经营许可")
     begins_at: datetime
     ends_at: datetime
-    state: str = Field(description="live 可亮码，awaiting 待上级手机签署，revoked 已撤销，no_code 企业码不在有效状态")
+    state: str = Field(
+        description="live 可亮码，awaiting 待上级手机签署，revoked 已撤销，suspended 登记部门被暂停，"
+        "no_code 企业码不在有效状态"
+    )
     reason: str | None = Field(description="撤销事由")
     chain: ChainOut | None = Field(description="委托链，live 时有")
 

@@ -151,6 +151,12 @@ def _check_roles(rule: Rule, caller: Caller | None) -> None:
         raise ProblemError(
             HTTPStatus.FORBIDDEN, "password_change_due", "正在使用一次性密码，请先修改密码（POST /api/v1/password）。"
         )
+    if caller.actor.suspended and not rule.allows_suspended(caller.actor.roles):
+        raise ProblemError(
+            HTTPStatus.FORBIDDEN,
+            "department_suspended",
+            "本部门已被暂停，恢复之前不能查看、颁发、使用或授权，只能挂失、注销和撤销；请联系管理员。",
+        )
     if not rule.allows(caller.actor.roles):
         raise ProblemError(
             HTTPStatus.FORBIDDEN,

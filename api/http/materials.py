@@ -15,7 +15,7 @@ from api.http.certificates import Attachment, Holder
 from api.http.forms import USUAL, Cursor, Incoming, Limit, Outgoing, problems
 from api.http.guard import GuardedRoute
 from registry.catalogue import service as catalogue
-from registry.certificates import masking
+from registry.certificates import masking, sight
 from registry.certificates.holders import HolderDraft
 from registry.files.service import AttachedFile
 from registry.log.receipts import receipt_of_item
@@ -145,8 +145,15 @@ def seen_of(work: Work) -> str | None:
 
 @router.get("/materials/{material_id}", summary="材料详情", responses=problems(404))
 def get_material(material_id: str, call: OfCall) -> MaterialShown:
-    """登记部门的登记员与窗口可见全部，其他人可见脱敏后的内容：不含名称（以类型名称代替）和附件。"""
-    return call.read(lambda work: _shown(work, materials.get(work, material_id)))
+    """登记部门的登记员与窗口可见全部；用过它或有该类用证权限的部门可见脱敏后的内容：不含名称（以类型名称代替）和附件。"""
+    return call.read(lambda work: _shown(work, look_at(work, material_id)))
+
+
+def look_at(work: Work, material_id: str) -> Material:
+    """The material of this id, for the actor's eyes. Raises NotFoundError, NotPermittedError."""
+    row = materials.get(work, material_id)
+    sight.check(work, row)
+    return row
 
 
 @router.get("/materials/{material_id}/receipt", summary="存证回执", responses=problems(404, 409))
@@ -154,7 +161,7 @@ def get_receipt(material_id: str, call: OfCall) -> receipts.Receipt:
     """登记条目在最新已上链日志头之下的证明；尚未上链时答复 409 not_anchored_yet。"""
 
     def ask(work: Work) -> receipts.Receipt:
-        materials.get(work, material_id)
+        look_at(work, material_id)
         return receipts.show(receipt_of_item(work, call.services.pipeline.log, material_id, Kind.MATERIAL))
 
     return call.read(ask)

@@ -14,7 +14,7 @@ from api.http.calls import Answer, Call, get_call
 from api.http.certificates import Event, event_of
 from api.http.forms import USUAL, Incoming, Moment, Outgoing, problems
 from api.http.guard import GuardedRoute
-from registry.certificates import changing
+from registry.certificates import changing, sight
 from registry.certificates import service as certificates
 from registry.errors import BusyError, FieldError, InvalidDraftError
 from registry.statuses.bulk import Decided, Undecided
@@ -105,7 +105,7 @@ def get_status(
     """法律状态按生效时间计；追溯生效的撤销也改变过去，可用 known_at 还原当时所知。"""
 
     def ask(work: Work) -> StatusAt:
-        row = certificates.get(work, certificate_id)
+        row = sight.look_at(work, certificate_id)
         standing = certificates.standing_at(work, row, at or work.at, known_at)
         return StatusAt(
             id=row.id,

@@ -10,8 +10,8 @@ from api.access import ADMINISTRATOR, ANY, AUDITOR, PUBLIC, REGISTRAR, VENUE, WI
 _MIB: Final = 1024 * 1024
 
 
-def _posting(roles: frozenset[str], *, asks: bool = False) -> Rule:
-    return Rule(roles, body="form", asks=asks)
+def _posting(roles: frozenset[str], *, asks: bool = False, ends: bool = False) -> Rule:
+    return Rule(roles, body="form", asks=asks, while_suspended=ends)
 
 
 _READING = may(REGISTRAR, WINDOW, AUDITOR)
@@ -72,7 +72,7 @@ PAGE_ACCESS: Final[Mapping[str, Rule]] = {
     "GET /extracts/{extract_id}/file": Rule(may(REGISTRAR, WINDOW)),
     "GET /copies/{copy_id}/file": Rule(may(REGISTRAR, WINDOW)),
     "GET /copies/{copy_id}/evidence": Rule(may(REGISTRAR, WINDOW)),
-    "POST /copies/{copy_id}/revoke": _posting(may(REGISTRAR, WINDOW)),
+    "POST /copies/{copy_id}/revoke": _posting(may(REGISTRAR, WINDOW), ends=True),
     "GET /use": Rule(_USING),
     "POST /use": _posting(_USING, asks=True),
     "POST /use/authorise": _posting(_USING),
@@ -95,8 +95,8 @@ PAGE_ACCESS: Final[Mapping[str, Rule]] = {
     "GET /codes/{code_id}": Rule(_CODING),
     "GET /codes/{code_id}/picture.{form}": Rule(_CODING),
     "POST /codes/{code_id}/reissue": _posting(_CODING),
-    "POST /codes/{code_id}/loss": _posting(_CODING),
-    "POST /codes/losses": _posting(may(REGISTRAR, WINDOW)),
+    "POST /codes/{code_id}/loss": _posting(_CODING, ends=True),
+    "POST /codes/losses": _posting(may(REGISTRAR, WINDOW), ends=True),
     "GET /invoices": Rule(may(REGISTRAR, WINDOW)),
     "POST /invoices/file": Rule(may(REGISTRAR, WINDOW), limit_bytes=17 * _MIB, body="form"),
     "POST /invoices": _posting(may(REGISTRAR, WINDOW)),
@@ -106,18 +106,18 @@ PAGE_ACCESS: Final[Mapping[str, Rule]] = {
     "GET /relatives": Rule(may(REGISTRAR, WINDOW)),
     "POST /relatives": _posting(may(REGISTRAR, WINDOW)),
     "POST /relatives/search": _posting(may(REGISTRAR, WINDOW), asks=True),
-    "POST /relatives/{relative_id}/end": _posting(may(REGISTRAR, WINDOW)),
+    "POST /relatives/{relative_id}/end": _posting(may(REGISTRAR, WINDOW), ends=True),
     "GET /delegations": Rule(_READING),
     "POST /delegations/search": _posting(_READING, asks=True),
     "POST /delegations": _posting(may(REGISTRAR, WINDOW)),
     "GET /delegations/{delegation_id}": Rule(_READING),
     "GET /delegations/{delegation_id}/chain.json": Rule(may(REGISTRAR, WINDOW)),
     "POST /delegations/{delegation_id}/signature": _posting(may(REGISTRAR, WINDOW)),
-    "POST /delegations/{delegation_id}/revoke": _posting(may(REGISTRAR, WINDOW)),
+    "POST /delegations/{delegation_id}/revoke": _posting(may(REGISTRAR, WINDOW), ends=True),
     "GET /devices": Rule(may(WINDOW)),
     "POST /devices": _posting(may(WINDOW)),
     "POST /devices/search": _posting(may(WINDOW), asks=True),
-    "POST /devices/{device_id}/end": _posting(may(WINDOW)),
+    "POST /devices/{device_id}/end": _posting(may(WINDOW), ends=True),
     "GET /venues": Rule(_WATCHING_VENUES),
     "POST /venues": _posting(may(VENUE, ADMINISTRATOR)),
     "GET /venues/{venue_id}": Rule(_WATCHING_VENUES),

@@ -16,7 +16,7 @@ from api.pages.certificate_page import certificate_page, holder_of, sees_whole
 from api.pages.forms import Form, get_form
 from api.pages.problems import SHOWN_ERRORS, problem_view, status_of
 from api.pages.rendering import go, show, texts_for
-from registry.certificates import masking
+from registry.certificates import masking, sight
 from registry.certificates import service as certificates
 from registry.certificates.tables import Certificate
 from registry.codes import service as codes
@@ -41,7 +41,7 @@ def show_certificate(request: Request, certificate_id: str, call: OfCall, on: st
     t, log = texts_for(request), call.services.pipeline.log
 
     def ask(work: Work) -> Response:
-        row = certificates.get(work, certificate_id)
+        row = sight.look_at(work, certificate_id)
         face = masking.masked(work, row, work.actor)
         return show(request, "certificate.html", certificate_page(work, log, row, face, t, on=_day(on)))
 
@@ -138,7 +138,7 @@ def _with_problem(request: Request, call: Call, certificate_id: str, refused: Ex
     problem = problem_view(refused, t)
 
     def ask(work: Work) -> Response:
-        row = certificates.get(work, certificate_id)
+        row = sight.look_at(work, certificate_id)
         face = masking.masked(work, row, work.actor)
         view = certificate_page(work, log, row, face, t, problem=problem)
         return show(request, "certificate.html", view, status=status_of(refused))

@@ -124,7 +124,9 @@ def _events(work: Work, row: Certificate, t: Texts) -> list[Event]:
 
 
 def _uses(work: Work, row: Certificate, t: Texts) -> list[Event]:
+    """Each reliance for the issuer, whom it concerns, and for auditors; any other department is told of its own."""
     names = wording.department_names(work)
+    tells_all = work.actor.department == row.department or work.actor.has_role("auditor")
     return [
         Event(
             title=names.get(use.department, use.department),
@@ -132,6 +134,7 @@ def _uses(work: Work, row: Certificate, t: Texts) -> list[Event]:
             text=t("certificate.use", purpose=use.purpose),
         )
         for use in reversed(uses.relying_on(work, "certificate", row.id))
+        if tells_all or use.department == work.actor.department
     ]
 
 

@@ -65,6 +65,11 @@ class Asked:
         return bool(self.q or self.holder_code)
 
     @property
+    def is_looking_up(self) -> bool:
+        """Whether it reaches further than what the department issued or used: then who asks and why is written down."""
+        return bool(self.holder_code or (self.q and self.purpose))
+
+    @property
     def given(self) -> Mapping[str, str]:
         """What was filled in, by the names of the inputs."""
         texts = {name: str(getattr(self, name)) for name in self.__dataclass_fields__}
@@ -152,15 +157,15 @@ def _answer(request: Request, call: Call, asked: Asked, cursor: str) -> Response
 
     def ask(work: Work) -> CertificatesPage:
         search = asked.search(_own_department(call))
-        if search.holder is None:
-            page = list_page(work, search, cursor or None, _PAGE_ROWS)
-        else:
+        if asked.is_looking_up:
             page = look_up(work, search, asked.purpose, cursor or None, _PAGE_ROWS)
+        else:
+            page = list_page(work, search, cursor or None, _PAGE_ROWS)
         return _page(work, asked, lines_of(work, page.certificates, t), t, cursor=cursor, further=page.cursor or "")
 
     try:
         # Who looked up whose certificates is written down; any other list is read without a lock.
-        view = call.write(ask) if asked.holder_code else call.read(ask)
+        view = call.write(ask) if asked.is_looking_up else call.read(ask)
     except InvalidDraftError as refused:
         problem = problem_view(refused, t)
         return show(
@@ -170,7 +175,7 @@ def _answer(request: Request, call: Call, asked: Asked, cursor: str) -> Response
 
 
 def _own_department(call: Call) -> str | None:
-    """Registrars see what their department issued; windows and auditors see all, masked."""
+    """Registrars see what their department issued; windows also what it used or may use, and auditors all, masked."""
     actor = call.known.actor
     return None if actor.has_role("window", "auditor") else actor.department
 

@@ -19,7 +19,7 @@ from api.pages.rendering import go, show, texts_for
 from api.pages.texts import Texts
 from api.pages.views import ProblemView
 from registry.catalogue import service as catalogue
-from registry.certificates import service as certificates
+from registry.certificates import sight
 from registry.certificates.tables import Certificate
 from registry.copies import service as copies
 from registry.copies.rules import CopyRequest
@@ -106,7 +106,7 @@ def _page(
     errors: Mapping[str, str] | None = None,
 ) -> CopiesPage:
     def ask(work: Work) -> CopiesPage:
-        row = certificates.get(work, certificate_id)
+        row = sight.look_at(work, certificate_id)
         use = _use(work, row, use_id)
         is_issuer = work.actor.department == row.department
         names = wording.department_names(work)

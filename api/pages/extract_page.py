@@ -13,7 +13,7 @@ from api.pages.texts import Texts
 from api.pages.views import Fact, Option, ProblemView
 from registry.catalogue import service as catalogue
 from registry.catalogue.rules import TypeDefinition
-from registry.certificates import service as certificates
+from registry.certificates import sight
 from registry.certificates.tables import Certificate
 from registry.departments import service as departments
 from registry.errors import NotFoundError
@@ -47,7 +47,7 @@ def extracts_page(
     errors: Mapping[str, str] | None = None,
 ) -> ExtractsPage:
     """The page. Raises NotFoundError (certificate, matter, receiver, use), NotPermittedError (type not accepted)."""
-    row = certificates.get(work, certificate_id)
+    row = sight.look_at(work, certificate_id)
     definition = catalogue.definition_at(work, row.type_code, row.type_version)
     names = wording.department_names(work)
     may_make = work.actor.department is not None and work.actor.has_role("window")

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from api.http.calls import Call, get_call
 from api.http.files import take_in
 from api.http.guard import GuardedRoute
-from api.http.materials import seen_of
+from api.http.materials import look_at, seen_of
 from api.imports.cells import LONG_TERM, CellError, value_of
 from api.imports.columns import Column, columns_of
 from api.pages import wording
@@ -259,7 +259,7 @@ class _Filled:
 def show_material(request: Request, call: OfCall, material_id: str) -> Response:
     """一份材料：内容、附件、存证经过、一次性使用的情况。"""
     t, log = texts_for(request), call.services.pipeline.log
-    view = call.read(lambda work: material_page(work, log, materials.get(work, material_id), t))
+    view = call.read(lambda work: material_page(work, log, look_at(work, material_id), t))
     return show(request, "material.html", view)
 
 
@@ -268,7 +268,7 @@ def inspect_seals(request: Request, call: OfCall, material_id: str) -> Response:
     """核验附件的签章；附件在数据库事务之外读取。"""
 
     def prepare(work: Work) -> tuple[Roots, list[tuple[str, StoredFileRow]]]:
-        row = materials.get(work, material_id)
+        row = look_at(work, material_id)
         if not sees_whole(work, row):
             raise NotPermittedError("not_the_issuer", "只有登记部门可以打开附件，核验其签章。")
         attached = materials.files_of(work, material_id)
@@ -278,5 +278,5 @@ def inspect_seals(request: Request, call: OfCall, material_id: str) -> Response:
     at = call.services.registry.clock()
     found = [inspect_apart(call.services.files.read(file), name, makers, at) for name, file in stored]
     t, log = texts_for(request), call.services.pipeline.log
-    view = call.read(lambda work: material_page(work, log, materials.get(work, material_id), t, found))
+    view = call.read(lambda work: material_page(work, log, look_at(work, material_id), t, found))
     return show(request, "material.html", view)

@@ -26,6 +26,7 @@ from registry.authorisations import service as authorisations
 from registry.authorisations.rules import AuthorisationDraft
 from registry.catalogue import service as catalogue
 from registry.catalogue.tables import Matter
+from registry.certificates import searching
 from registry.certificates.names import normalise_code
 from registry.codes import service as codes
 from registry.delegations import showing
@@ -297,8 +298,14 @@ def _applicant(call: Call, form: Form, t: Texts, purpose: str) -> Applicant:
         check_holder_number(code_type, number)
     except IdentifierError as wrong:
         raise InvalidDraftError([FieldError("holder_code", wrong.reason, f"{wrong.message}。")]) from wrong
-    index = call.read(lambda work: uses.subject_index(work, code_type, number))
-    return Applicant(index, "", (code_type, number))
+    return Applicant(call.write(lambda work: _looked_up(work, code_type, number, purpose)), "", (code_type, number))
+
+
+def _looked_up(work: Work, code_type: str, number: str, purpose: str) -> bytes:
+    """The blind index of an applicant's number; who looked and what for is written down, as for a search."""
+    index = uses.subject_index(work, code_type, number)
+    searching.record_lookup(work, "holder", index, purpose)
+    return index
 
 
 def _is_number_of(code_type: str, number: str) -> bool:

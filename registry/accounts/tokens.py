@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,6 +11,7 @@ from sqlalchemy import select
 from registry.accounts import rules
 from registry.accounts.tables import ApiToken
 from registry.departments import service as departments
+from registry.departments.standing import suspended_among
 from registry.errors import AuthenticationError, FieldError, InvalidDraftError, NotFoundError
 from registry.ids import new_id_text
 from registry.venues.tables import Venue
@@ -102,15 +103,17 @@ def authenticate(work: Work, secret: str) -> Actor:
 def authenticate_many(work: Work, secrets: Sequence[str]) -> list[Actor | AuthenticationError]:
     """`authenticate` for each by one query: the systems, in their order, or why not."""
     digests = [rules.secret_digest(secret) for secret in secrets]
-    tokens = work.session.scalars(select(ApiToken).where(ApiToken.secret_sha256.in_(set(digests))))
-    actors = {token.secret_sha256: _actor_of(token, work.at) for token in tokens}
+    tokens = work.session.scalars(select(ApiToken).where(ApiToken.secret_sha256.in_(set(digests)))).all()
+    suspended = suspended_among(work.session, [token.department for token in tokens if token.department is not None])
+    actors = {token.secret_sha256: _actor_of(token, work.at, suspended) for token in tokens}
     return [actors.get(digest) or AuthenticationError("token_unknown", "访问令牌无效。") for digest in digests]
 
 
-def _actor_of(token: ApiToken, at: datetime) -> Actor | AuthenticationError:
+def _actor_of(token: ApiToken, at: datetime, suspended: Collection[str]) -> Actor | AuthenticationError:
     if token.revoked_at is not None:
         return AuthenticationError("token_revoked", "访问令牌已被吊销，请联系管理员。")
     if token.expires_at <= at:
         return AuthenticationError("token_expired", "访问令牌已到期，请联系管理员换发。")
     venues = None if token.venues is None else frozenset(token.venues)
-    return Actor(f"token:{token.id}", "system", token.department, frozenset(token.roles), venues)
+    is_suspended = token.department in suspended
+    return Actor(f"token:{token.id}", "system", token.department, frozenset(token.roles), venues, is_suspended)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Literal
 
-from sqlalchemy import ColumnElement, Select, select, text, tuple_
+from sqlalchemy import ColumnElement, Select, select, text, true, tuple_
 
 from registry.catalogue import service as catalogue
+from registry.certificates import sight
 from registry.certificates.names import normalise_code
 from registry.certificates.tables import Certificate, CertificateHolder, CertificateLookup
 from registry.errors import FieldError, InvalidDraftError
@@ -18,6 +21,9 @@ from verifier.status import Status
 MAX_PAGE_ROWS = 200
 MAX_PURPOSE_CHARACTERS = 200
 _BETWEEN = "."
+
+#: By what somebody's certificates were looked for.
+Sought = Literal["holder", "number", "identifier"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,37 +58,62 @@ class Page:
 
 
 def list_page(work: Work, search: Search, cursor: str | None = None, limit: int = 50) -> Page:
-    """One page of certificates, last registered first; within a period, last issued first. A page stays the same when
-    others are added meanwhile.
+    """One page of the certificates that the actor is shown without a purpose (`sight.listed`), last registered first;
+    within a period, last issued first. A page stays the same when others are added meanwhile.
 
     Raises InvalidDraftError for a period that ends before it begins, and for a cursor that no such page gave.
     """
-    _check_period(search)
-    limit = max(1, min(limit, MAX_PAGE_ROWS))
-    query = _narrowed(work, search).order_by(*(key.desc() for key in _keys(search))).limit(limit + 1)
-    if cursor is not None:
-        query = query.where(_below(search, cursor))
-    found = list(work.session.scalars(query))
-    return Page(found[:limit], _cursor(search, found[limit - 1]) if len(found) > limit else None)
+    if sight.sees_all(work) or (search.department is not None and search.department == work.actor.department):
+        return _page(work, search, cursor, limit, [true()])
+    return _page(work, search, cursor, limit, sight.listed(work))
 
 
 def look_up(work: Work, search: Search, purpose: str, cursor: str | None = None, limit: int = 50) -> Page:
-    """`list_page` of a holder's certificates; who asked, about whom (by blind index) and what for is written down.
+    """`list_page` of the certificates with this holder, number or identifier, among all that the actor may use; who
+    asked, for what number (by blind index) and what for is written down.
 
     Raises InvalidDraftError (purpose, and as `list_page` does).
     """
-    assert search.holder is not None
+    sought, index = _sought(work, search)
     if not 0 < len(purpose.strip()) <= MAX_PURPOSE_CHARACTERS or not purpose.isprintable():
         message = f"请填写查询用途，最多 {MAX_PURPOSE_CHARACTERS} 个字。"
         raise InvalidDraftError([FieldError("purpose", "purpose_missing", message)])
-    page = list_page(work, search, cursor, limit)
+    page = _page(work, search, cursor, limit, [true() if sight.sees_all(work) else sight.reached(work)])
+    record_lookup(work, sought, index, purpose)
+    return page
+
+
+def record_lookup(work: Work, sought: Sought, index: bytes, purpose: str) -> None:
+    """Write down that the actor looked for somebody's certificates by a number, kept as its blind index alone."""
     work.session.add(
         CertificateLookup(
-            id=new_id_text(work.at, work.draw), holder_index=_index_of(work, search.holder), actor=work.actor.id,
+            id=new_id_text(work.at, work.draw), sought=sought, sought_index=index, actor=work.actor.id,
             department=work.actor.department, purpose=purpose.strip(), looked_up_at=work.at,
         )
     )  # fmt: skip
-    return page
+
+
+def _sought(work: Work, search: Search) -> tuple[Sought, bytes]:
+    if search.holder is not None:
+        return "holder", _index_of(work, search.holder)
+    if search.number is not None:
+        return "number", work.blind.of("certificate-number", search.number)
+    assert search.identifier is not None
+    return "identifier", work.blind.of("certificate-identifier", search.identifier)
+
+
+def _page(work: Work, search: Search, cursor: str | None, limit: int, parts: Sequence[ColumnElement[bool]]) -> Page:
+    """A page of the rows in any of the parts, each walked by its own index: together they would be walked by none."""
+    _check_period(search)
+    limit = max(1, min(limit, MAX_PAGE_ROWS))
+    found: dict[str, Certificate] = {}
+    for part in parts:
+        query = _narrowed(work, search).where(part).order_by(*(key.desc() for key in _keys(search))).limit(limit + 1)
+        if cursor is not None:
+            query = query.where(_below(search, cursor))
+        found.update((row.id, row) for row in work.session.scalars(query))
+    rows = sorted(found.values(), key=lambda row: (row.issued_on if search.by_day else date.min, row.id), reverse=True)
+    return Page(rows[:limit], _cursor(search, rows[limit - 1]) if len(rows) > limit else None)
 
 
 def _check_period(search: Search) -> None:

@@ -110,12 +110,16 @@ class CertificateDisclosure(Base):
 
 
 class CertificateLookup(Base):
-    """Who asked for the certificates of a holder (by blind index), when and for what."""
+    """Who asked for the certificates of a holder, or of a number printed on them, when and for what.
+
+    `sought` is holder, number or identifier; `sought_index` the blind index of what was typed.
+    """
 
     __tablename__ = "certificate_lookups"
 
     id: Mapped[str] = mapped_column(IdText, primary_key=True)
-    holder_index: Mapped[bytes] = mapped_column(Digest, index=True)
+    sought: Mapped[str] = mapped_column(String(12))
+    sought_index: Mapped[bytes] = mapped_column(Digest, index=True)
     actor: Mapped[str] = mapped_column(String(64))
     department: Mapped[str | None] = mapped_column(UsccText)
     purpose: Mapped[str] = mapped_column(String(200))

@@ -9,6 +9,7 @@ from datetime import date
 from registry.certificates import service as certificates
 from registry.certificates.names import normalise_code
 from registry.codes.rules import CodeRequest
+from registry.departments import service as departments
 from registry.errors import FieldError, InvalidDraftError, NotPermittedError
 from registry.relatives import service as relatives
 from registry.work import Work
@@ -39,7 +40,8 @@ ELIGIBILITY = Eligibility()
 def check_claim(work: Work, request: CodeRequest, eligibility: Eligibility = ELIGIBILITY) -> str | None:
     """The id of the relation by which a relative claims the code, None for the holder.
 
-    Raises InvalidDraftError (not one of those whom printed codes are for), NotPermittedError (relative not bound).
+    Raises InvalidDraftError (not one of those whom printed codes are for), NotPermittedError (relative not bound, or
+    bound by a department that is suspended).
     """
     if request.holder is None:
         return None
@@ -56,6 +58,7 @@ def check_claim(work: Work, request: CodeRequest, eligibility: Eligibility = ELI
     relation = relatives.find(work, holder, relatives.index_of(work, request.relative, "relative"))
     if relation is None:
         raise NotPermittedError("relative_not_bound", "这名亲属没有绑定，或绑定已解除，请先凭证明材料办理亲属绑定。")
+    departments.check_standing(work, relation.department)
     return relation.id
 
 

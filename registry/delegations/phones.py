@@ -86,6 +86,8 @@ def _of_key(work: Work, key: PublicKey) -> list[Delegation]:
 
 def _held(work: Work, row: Delegation) -> Held:
     chain, state = None, "revoked" if row.revoked_at is not None else "awaiting" if row.signature is None else "live"
+    if state == "live" and delegations.is_suspended(work, delegations.path_to(work, row.id)):
+        state = "suspended"
     if state == "live":
         try:
             chain = delegations.chain_of(work, row.id)

@@ -21,6 +21,7 @@ MAX_NAME_CHARACTERS = 20
 REASONS = {
     "delegation_unknown": "没有登记这项委托，请核对出示的码。",
     "delegation_revoked": "委托已被撤销，或其上级委托已被撤销。",
+    "delegation_suspended": "登记该委托或其上级委托的部门已被暂停，恢复之前委托不能使用。",
     "delegation_wrong_enterprise": "出示的委托不属于所述的申请人。",
     "delegation_wrong_matter": "委托范围不含该事项。",
     "delegation_wrong_type": "委托范围不含此类证照或材料。",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sqlalchemy import select
@@ -15,6 +16,7 @@ from registry.codes import service as codes
 from registry.delegations import rules
 from registry.delegations.tables import Delegation
 from registry.departments import service as departments
+from registry.departments.standing import suspended_among
 from registry.errors import FieldError, InvalidDraftError, NotFoundError, NotPermittedError, TransitionError
 from registry.ids import id_bytes, id_text, new_id
 from registry.log import service as log
@@ -61,7 +63,19 @@ def _above(work: Work, draft: rules.DelegationDraft) -> list[Link]:
     rows = path_to(work, draft.parent_id or "")
     if rows[0].enterprise != draft.enterprise:
         raise InvalidDraftError([FieldError("parent_id", "other_enterprise", "上级委托属于另一企业。")])
+    _require_standing(work, rows, "delegate")
     return [link_of(row) for row in rows if _require_live(row)]
+
+
+def is_suspended(work: Work, path: Sequence[Delegation]) -> bool:
+    """Whether a department that recorded one of these delegations may not act now: then they open nothing."""
+    return bool(suspended_among(work.session, [row.department for row in path]))
+
+
+def _require_standing(work: Work, path: Sequence[Delegation], wanted: str) -> None:
+    if is_suspended(work, path):
+        message = "登记该委托或其上级委托的部门已被暂停，恢复之前不能再委托、签署或出示。"
+        raise TransitionError("suspended", wanted, message, reason="department_suspended")
 
 
 def _require_live(row: Delegation) -> bool:
@@ -148,6 +162,7 @@ def complete(work: Work, delegation_id: str, signature: bytes) -> Delegation:
         raise TransitionError("revoked", "sign", "委托已撤销，不能再签署。", reason="delegation_revoked")
     if row.signature == signature:
         return row
+    _require_standing(work, path_to(work, row.id), "sign")
     parent = get(work, row.parent_id) if row.parent_id else None
     if parent is None or row.signature is not None:
         raise TransitionError("signed", "sign", "委托已签署。", reason="already_signed")
@@ -215,6 +230,7 @@ def path_to(work: Work, delegation_id: str) -> list[Delegation]:
 def chain_of(work: Work, delegation_id: str) -> Chain:
     """What the delegate's device needs to show codes. Raises NotFoundError, TransitionError, InvalidDraftError."""
     rows = path_to(work, delegation_id)
+    _require_standing(work, rows, "show")
     links = tuple(link_of(row) for row in rows if _require_live(row))
     return Chain(_enterprise_code(work, rows[0].enterprise), rows[0].signer_kid, links)
 

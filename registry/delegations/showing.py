@@ -45,8 +45,11 @@ def refusal(work: Work, shown: Shown, case: Case, type_code: str | None) -> str 
     row = _row(work, shown)
     if row is None:
         return "delegation_unknown"
-    if any(link.revoked_at is not None for link in service.path_to(work, row.id)):
+    path = service.path_to(work, row.id)
+    if any(link.revoked_at is not None for link in path):
         return "delegation_revoked"
+    if service.is_suspended(work, path):
+        return "delegation_suspended"
     reach = shown.reach
     if not reach.covers(case.matter_code, None, reach.begins_at):
         return "delegation_wrong_matter"

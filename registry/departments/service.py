@@ -172,6 +172,14 @@ def has_scope(session: Session, department: str, type_code: str, action: rules.A
     return rules.covers(scopes, on)
 
 
+def types_in_scope(session: Session, department: str, action: rules.Action, on: date) -> frozenset[str]:
+    """Every type with which the department may do that on that day; none for a suspended one."""
+    if is_suspended(session, department):
+        return frozenset()
+    scopes = session.scalars(select(Scope).filter_by(department=department, action=action))
+    return frozenset(scope.type_code for scope in scopes if rules.covers([scope], on))
+
+
 def check_standing(work: Work, department: str) -> None:
     """Raises NotPermittedError for a department that is suspended."""
     if is_suspended(work.session, department):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from collections.abc import Iterable
+
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from registry.departments import rules
@@ -32,6 +34,16 @@ def is_suspended(session: Session, code: str) -> bool:
     """Whether the department may not act now."""
     present = _newest(session, code)
     return present is not None and present.state == "suspended"
+
+
+def suspended_among(session: Session, codes: Iterable[str]) -> frozenset[str]:
+    """Those of the departments that may not act now."""
+    decisions = select(func.max(DepartmentStanding.id)).where(DepartmentStanding.department.in_(set(codes)))
+    newest = decisions.group_by(DepartmentStanding.department)
+    suspended = select(DepartmentStanding.department).where(
+        DepartmentStanding.id.in_(newest), DepartmentStanding.state == "suspended"
+    )
+    return frozenset(session.scalars(suspended))
 
 
 def history(work: Work, code: str) -> list[DepartmentStanding]:

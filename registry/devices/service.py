@@ -12,6 +12,7 @@ from registry.accounts.rules import new_secret, secret_digest
 from registry.certificates.names import normalise_code
 from registry.codes import bound
 from registry.codes.tables import Code
+from registry.departments import service as departments
 from registry.devices import rules
 from registry.devices.tables import Device, EnrolmentTicket
 from registry.errors import (
@@ -66,6 +67,7 @@ def hand_out(work: Work, holder: tuple[str, str], types: Sequence[str], venues_s
         raise InvalidDraftError([*errors, *wrong])
     if work.actor.department is None:
         raise NotPermittedError("no_department", "只有部门的窗口可以办理手机登记。")
+    departments.check_standing(work, work.actor.department)
     wanted = {"types": list(types), "venues": list(venues_shown)}
     bound.check_held(work, index, wanted)
     secret, pin, ticket_id = new_secret(work.draw), rules.new_pin(work.draw), new_id_text(work.at, work.draw)
@@ -83,7 +85,8 @@ def enrol(work: Work, request: DeviceRequest, key: SigningKey) -> tuple[Device, 
     """Enrol the phone that signed this request [ticket's secret, PIN, public key]; an older phone of the person ends.
 
     The same request by the same phone again changes nothing. Raises AuthenticationError (ticket or PIN; a wrong PIN is
-    counted), DuplicateError (the key was enrolled before), SignatureError, MalformedError, ValidityError, BusyError.
+    counted), DuplicateError (the key was enrolled before), NotPermittedError (the ticket's
+    department is suspended), SignatureError, MalformedError, ValidityError, BusyError.
     """
     public = device_key(request.arguments[2] if len(request.arguments) > 2 else None)
     request.check(public, ENROL, work.at)
@@ -92,6 +95,7 @@ def enrol(work: Work, request: DeviceRequest, key: SigningKey) -> tuple[Device, 
         known = get(work, ticket.device_id)
         if known.public_key == public.raw:
             return known, bound.get(work, known.code_id)
+    departments.check_standing(work, ticket.department)
     rules.check_ticket(ticket.expires_at, ticket.attempts, ticket.device_id is not None, work.at)
     if not hmac.compare_digest(ticket.pin_digest, _pin_digest(work, ticket.id, request.text(1))):
         ticket.attempts += 1

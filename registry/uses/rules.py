@@ -24,6 +24,7 @@ REASONS = {
     "wrong_subject": "该证照或材料不属于所述的申请人，或不属于授权人。",
     "authorisation_missing": "没有可用的授权，请先取得授权。",
     "authorisation_revoked": "授权已被撤销。",
+    "authorisation_suspended": "登记该授权或其上级授权的部门已被暂停，恢复之前授权不能使用。",
     "authorisation_expired": "授权不在有效时间内。",
     "authorisation_exhausted": "授权的使用次数已用完。",
     **delegations.REASONS,
@@ -105,6 +106,8 @@ class Facts:
     chain: Sequence[authorisations.Grant]
     wanted: authorisations.Wanted
     today: date
+    #: Whether a department that recorded one of the chain may not act now.
+    suspended: bool = False
     #: Whether the issuer holds every reuse while it looks into a dispute.
     held: bool = False
     #: Whether the item's department has not signed yet what was recorded about it.
@@ -134,9 +137,14 @@ def refusal(request: ReuseRequest, facts: Facts) -> str | None:
         return "wrong_purpose"
     if request.subject_index is not None and request.subject_index not in facts.holders:
         return "wrong_subject"
+    return _chain_refusal(facts) or item_refusal(facts)
+
+
+def _chain_refusal(facts: Facts) -> str | None:
     if not facts.chain:
         return "authorisation_missing"
-    return authorisations.refusal(facts.chain, facts.wanted) or item_refusal(facts)
+    reason = authorisations.refusal(facts.chain, facts.wanted)
+    return "authorisation_suspended" if reason is None and facts.suspended else reason
 
 
 def item_refusal(facts: Facts) -> str | None:

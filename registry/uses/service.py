@@ -18,6 +18,7 @@ from registry.certificates.names import normalise_code
 from registry.delegations import showing
 from registry.delegations.rules import Shown
 from registry.departments import service as departments
+from registry.departments.standing import suspended_among
 from registry.disputes import marks
 from registry.errors import InvalidDraftError, NotFoundError, NotPermittedError, ReuseRefusedError
 from registry.ids import id_bytes, id_text, new_id, new_id_text
@@ -115,6 +116,7 @@ def _gather(work: Work, request: ReuseRequest, department: str, item: Item, chai
         valid_from_on=item.valid_from_on, valid_to_on=item.valid_to_on, holders=item.holders, chain=chain,
         wanted=wanted, today=today, held=_is_held(work, item),
         unsigned=_is_unsigned(work, item),
+        suspended=bool(suspended_among(work.session, [link.department for link in chain])),
     )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ const seconds = (text) => Date.parse(text) / 1000;
 
 // ---- What the page shows ------------------------------------------------------------------------------------------
 
-// live, awaiting, revoked, no_code as the registry said; expired, early by the phone's clock.
+// live, awaiting, revoked, suspended, no_code as the registry said; expired, early by the phone's clock.
 function stateOf(item) {
   if (item.state !== "live") return item.state;
   return now() >= item.endsAt ? "expired" : now() < item.beginsAt ? "early" : "live";
