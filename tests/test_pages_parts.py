@@ -90,6 +90,10 @@ FAMILIES = {
     "proposal.state.": ("open", "approved", "refused", "withdrawn", "expired", "alone"),
     "signing_keys.": ("itself_body", "service_body"),
     "signing_keys.state.": ("coming", "live", "past", "revoked", "compromised"),
+    "delegate.": (
+        "awaiting", "revoked", "suspended", "no_code", "expired", "early",
+        "awaiting_about", "suspended_about", "no_code_about", "expired_about",
+    ),
     "delegations.role.": tuple(role.name.lower() for role in Role),
     "delegations.state.": ("awaiting", "live", "revoked"),
     "codes.": (
@@ -171,7 +175,9 @@ OPEN_FAMILIES = ("column.", "evidence.", "mend.", "next.", "problem.title.", "pr
 
 
 def literal_keys() -> set[str]:
-    in_templates = {key for text in TEMPLATES.values() for key in re.findall(r'\bt\("([\w.]+)"[,)]', text)}
+    in_templates = {key for text in TEMPLATES.values() for key in re.findall(r'\b(?:t|said)\("([\w.]+)"[,)]', text)}
+    alone = r'(?:said_as\("[\w-]+", |set name = )"([\w.]+)"'
+    in_templates |= {key for text in TEMPLATES.values() for key in re.findall(alone, text)}
     in_templates |= {key for text in TEMPLATES.values() for key in re.findall(r"\bt\('([\w.]+)'[,)]", text)}
     in_code = {key for text in CODE.values() for key in re.findall(r'\bt\(\s*"([\w.]+)"', text)}
     tables = {key for text in CODE.values() for key in re.findall(r'"((?:nav|fact|date)\.[\w]+)"', text)}

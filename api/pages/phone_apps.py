@@ -4,51 +4,54 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter, Request, Response
+from markupsafe import Markup
 
 from api.http.guard import GuardedRoute
+from api.pages.bilingual import script_texts
 from api.pages.reader_texts import reader_texts
 from api.pages.rendering import show, static_address, static_folder, texts_for
+from api.pages.wallet_texts import delegate_texts, extract_texts, wallet_texts
 
 router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 
 #: Pages that the service worker keeps. They are the same for everybody who has the same settings.
 _PAGES: Final = ("/wallet", "/wallet/delegated", "/gate")
 _KEPT: Final = (
-    "js/print.js", "js/stray.js", "js/core/*.js", "js/wallet/*.js", "js/reader/*.js", "vendor/*.js", "vendor/*.wasm",
-    "*.css", "art/logo.svg", "icons.svg",
+    "js/language.js", "js/print.js", "js/stray.js", "js/core/*.js", "js/wallet/*.js", "js/reader/*.js",
+    "vendor/*.js", "vendor/*.wasm", "*.css", "art/logo.svg", "icons.svg",
 )  # fmt: skip
 _BRAND: Final = "#0b566f"
+
+
+@dataclass(frozen=True, slots=True)
+class AlonePage:
+    """What the scripts of a page say, as the attributes of the elements that they take it from."""
+
+    texts: Markup
+    extract_texts: Markup | None = None
 
 
 @router.get("/wallet")
 def wallet(request: Request) -> Response:
     """随身码：手机上的动态码。"""
-    return show(request, "wallet.html")
+    return show(request, "wallet.html", AlonePage(script_texts(wallet_texts), script_texts(extract_texts)))
 
 
 @router.get("/wallet/delegated")
 def delegated(request: Request) -> Response:
     """企业授权码：被委托人手机上的码。"""
-    return show(request, "delegate.html")
-
-
-@dataclass(frozen=True, slots=True)
-class GatePage:
-    """What the reader in the browser says."""
-
-    texts: Mapping[str, Any]
+    return show(request, "delegate.html", AlonePage(script_texts(delegate_texts)))
 
 
 @router.get("/gate")
 def gate(request: Request) -> Response:
     """验码：手机闸口与离线核验。"""
-    return show(request, "gate.html", GatePage(reader_texts(texts_for(request))))
+    return show(request, "gate.html", AlonePage(script_texts(reader_texts)))
 
 
 @router.get("/wallet.webmanifest")
@@ -91,7 +94,8 @@ def _worker() -> str:
     files = [f"/static/{path.relative_to(static_folder).as_posix()}" for path in paths]
     template = static_folder.parent / "templates"
     digest = hashlib.sha256()
-    for path in (*paths, *sorted(template.glob("*.html")), static_folder / "js/sw.js"):
+    texts = static_folder.parent / "texts"
+    for path in (*paths, *sorted(template.glob("*.html")), *sorted(texts.glob("*.json")), static_folder / "js/sw.js"):
         digest.update(path.read_bytes())
     head = f"const FILES = {json.dumps(files)}, PAGES = {json.dumps(_PAGES)}, VERSION = {digest.hexdigest()[:16]!r};\n"
     return head + (static_folder / "js/sw.js").read_text("utf-8")

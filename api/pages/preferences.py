@@ -37,6 +37,11 @@ class Preferences:
         language, _, size = request.cookies.get(_COOKIE, "").partition(".")
         return cls().changed(language, size)
 
+    @staticmethod
+    def are_in(request: Request) -> bool:
+        """Whether the reader ever chose: what a service worker keeps was asked for without."""
+        return _COOKIE in request.cookies
+
     def keep(self, response: Response, *, secure: bool) -> None:
         """Let the browser remember them for a year."""
         text = f"{self.language}.{'large' if self.large_print else 'normal'}"

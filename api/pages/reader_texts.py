@@ -33,7 +33,7 @@ def reader_texts(t: Texts) -> dict[str, Any]:
             "delegated": t("codes.delegated"), "eu-dcc": t("foreign.eu_dcc"),
         },
         "roles": {role.name.lower(): t.find(f"delegations.role.{role.name.lower()}") for role in Role},
-        "unlimited": t("delegations.unlimited"),
+        "unlimited": t("delegations.unlimited"), "longTerm": t("date.long_term"),
         "records": {
             "vaccination": t("foreign.vaccination"), "test": t("foreign.test"), "recovery": t("foreign.recovery"),
         },

@@ -22,7 +22,7 @@ from api.composition import Services
 from api.http.callers import Caller
 from api.http.guard import CALLER
 from api.http.rim import OPERATION
-from api.pages import times
+from api.pages import bilingual, times
 from api.pages.navigation import navigation
 from api.pages.preferences import Preferences
 from api.pages.texts import Texts
@@ -81,6 +81,7 @@ def environment() -> Environment:
         undefined=StrictUndefined,
     )
     made.globals["static"] = static_address
+    made.globals |= {"both": bilingual.both, "said": bilingual.said, "said_as": bilingual.said_as}
     made.filters["moment"] = _moment
     made.filters["end"] = _end
     made.filters["day"] = _day
@@ -105,6 +106,7 @@ def _frame(request: Request, preferences: Preferences, status: int, address: str
         "lang": preferences.language,
         "lang_tag": preferences.tag,
         "large_print": preferences.large_print,
+        "chosen": Preferences.are_in(request),
         "nav": navigation(caller.actor.roles if caller else frozenset(), path),
         "viewer": _viewer(request, caller),
         "may": frozenset(caller.actor.roles) if caller else frozenset(),

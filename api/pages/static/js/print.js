@@ -9,5 +9,8 @@ export function watchPrint(button, changed = () => null) {
     changed();
   };
   if (localStorage.getItem("suizheng-print") === "large") set(true);
-  button.addEventListener("click", () => set(document.documentElement.dataset.print !== "large"));
+  button.addEventListener("click", (event) => {
+    event.preventDefault();
+    set(document.documentElement.dataset.print !== "large");
+  });
 }

@@ -1,6 +1,7 @@
 // A phone at the door, or a check anywhere: camera, scanner, picture or file in, a verdict that fills the screen out.
 
 import { isExtract } from "../core/extract.js";
+import { onLanguage, textsOf, watchLanguage } from "../language.js";
 import { watchPrint } from "../print.js";
 import { watchStrayScans } from "../stray.js";
 import { Asking } from "./asking.js";
@@ -13,17 +14,18 @@ import { keptTrust, refreshTrust } from "./keeping.js";
 import { Panel } from "./panel.js";
 
 const REFRESH_EVERY = 300000, HELD = 1500, VENUE = "suizheng-gate", SOUND = "suizheng-sound";
-const texts = JSON.parse(document.getElementById("texts").dataset.texts);
+const texts = textsOf("texts");
 const part = (name) => document.querySelector(`[data-part="${name}"]`);
 const now = () => Date.now() / 1000;
 const panel = new Panel(part, texts), door = new Door(part, texts), asking = new Asking(part);
 
-let trust = null, camera = null, decoder = null, last = { text: "", at: 0 }, copyId = null;
+let said = () => "", trust = null, camera = null, decoder = null, last = { text: "", at: 0 }, copyId = null;
 
-function say(text, tone = "bad") {
-  part("line").hidden = !text;
-  part("line").className = `wallet-line ${tone}`;
-  part("line").textContent = text;
+// `text` makes the line, again in another language.
+function say(text = () => "") {
+  said = text;
+  part("line").hidden = !text();
+  part("line").textContent = text();
 }
 
 function age(seconds) {
@@ -49,8 +51,8 @@ function show(found, takenAt) {
 }
 
 async function judged(text, takenAt) {
-  if (!trust) return say(texts.noTrust);
-  say("");
+  if (!trust) return say(() => texts.noTrust);
+  say();
   const bytes = new TextEncoder().encode(text);
   if (!door.venueId && isExtract(bytes)) return show(await judgeExtract(bytes, asking.take(), trust, now()), takenAt);
   show(door.venueId ? await door.judge(text, trust, now()) : await judge(text, trust, now()), takenAt);
@@ -64,15 +66,15 @@ async function seen(text, takenAt) {
 }
 
 async function takeFiles(files) {
-  if (!trust) return say(texts.noTrust);
+  if (!trust) return say(() => texts.noTrust);
   const takenAt = performance.now(), found = await sortFiles(files);
   if (found.picture) return readPicture(found.picture);
   if (found.problem) {
     panel.hide();
-    return say(texts[found.problem]);
+    return say(() => texts[found.problem]);
   }
-  say("");
-  if ((found.bundle || found.extract) && door.venueId) return say(texts.filesElsewhere);
+  say();
+  if ((found.bundle || found.extract) && door.venueId) return say(() => texts.filesElsewhere);
   if (found.extract) show(await judgeExtract(found.extract, { ...asking.take(), evidence: found.bundle ?? null }, trust, now()), takenAt);
   else if (found.bundle) show(await judgeBundle(found, copyId, trust, now()), takenAt);
   else if (found.text) await judged(found.text, takenAt);
@@ -83,7 +85,7 @@ async function readPicture(file) {
   const text = await decoder.read(file).catch(() => null);
   if (text !== null) return judged(text, performance.now());
   panel.hide();
-  say(texts.noCode);
+  say(() => texts.noCode);
 }
 
 function choose() {
@@ -109,7 +111,7 @@ async function refresh() {
     }
   } catch (error) {
     // No network is no news; a bundle that its root keys do not hold is.
-    if (error.reason) say(texts.badTrust.replace("{reason}", texts.reasons[error.reason] ?? error.reason));
+    if (error.reason) say(() => texts.badTrust.replace("{reason}", texts.reasons[error.reason] ?? error.reason));
   }
   await door.journal?.forget(now());
   showTrust();
@@ -125,15 +127,17 @@ async function toggleCamera() {
       camera = new Camera(part("video"), decoder);
       part("viewer").hidden = false;
       await camera.start(seen);
-      say("");
+      say();
       navigator.wakeLock?.request("screen").catch(() => null);
     } catch (error) {
       part("viewer").hidden = true;
-      say(texts.camera[whyNoCamera(error)]);
+      say(() => texts.camera[whyNoCamera(error)]);
     }
   }
-  part("camera-word").textContent = camera?.running ? texts.camera.stop : texts.camera.start;
+  showCamera();
 }
+
+const showCamera = () => { part("camera-word").textContent = camera?.running ? texts.camera.stop : texts.camera.start; };
 
 function setSound(isOn) {
   panel.sound = isOn;
@@ -174,6 +178,18 @@ function watch() {
   setSound(localStorage.getItem(SOUND) === "on");
   watchFiles(document.body, takeFiles);
   watchPrint(part("print"));
+  watchLanguage(part("language"));
+  onLanguage(redraw);
+}
+
+// What the scripts said in the other language; the verdict keeps its place and makes no sound.
+function redraw() {
+  say(said);
+  showCamera();
+  part("venue").options[0].textContent = texts.anywhere;
+  showTrust();
+  door.show();
+  panel.redraw();
 }
 
 // Here before they are needed: judging asks for nothing.

@@ -2,7 +2,7 @@
 
 import { seconds } from "../core/multisigned.js";
 
-const TONES = { valid: [[880, 0, 0.14]], invalid: [[220, 0, 0.18], [220, 0.26, 0.18]] }, LONG_TERM = "长期";
+const TONES = { valid: [[880, 0, 0.14]], invalid: [[220, 0, 0.18], [220, 0.26, 0.18]] };
 const ORDER = [
   "format", "signature", "issuer", "schema", "commitment", "files", "inclusion", "anchor", "witnesses", "status", "validity", "kind",
   "delegation", "freshness", "holder", "possession", "receiver",
@@ -10,12 +10,28 @@ const ORDER = [
 
 export class Panel {
   constructor(part, texts) {
-    Object.assign(this, { part, texts, sound: false, audio: null, address: null });
+    Object.assign(this, { part, texts, sound: false, audio: null, address: null, drawn: null });
   }
 
   // found: {state, reason, checks, claims or face, due, …}; `isGate`: in the words of a door.
   show(found, trust, isGate) {
+    const panel = this.part("verdict");
+    this.draw(found, trust, isGate);
+    this.offer(found.state === "valid" ? found.file : null);
+    panel.hidden = false;
+    panel.scrollTop = 0;
+    panel.focus({ preventScroll: true });
+    this.signal(found.state);
+  }
+
+  // In another language: the same verdict, and nothing else happens.
+  redraw() {
+    if (this.drawn && !this.part("verdict").hidden) this.draw(...this.drawn);
+  }
+
+  draw(found, trust, isGate) {
     const { part, texts } = this, panel = part("verdict");
+    this.drawn = [found, trust, isGate];
     panel.className = `verdict gate-verdict verdict-${found.state}`;
     panel.dataset.state = found.state;
     panel.dataset.reason = found.reason;
@@ -29,11 +45,6 @@ export class Panel {
     part("confirm").hidden = !(isGate && found.due);
     part("look").hidden = !found.due;
     part("compare").hidden = isGate || found.claims?.kind !== "derived" || found.state !== "valid";
-    this.offer(found.state === "valid" ? found.file : null);
-    panel.hidden = false;
-    panel.scrollTop = 0;
-    panel.focus({ preventScroll: true });
-    this.signal(found.state);
   }
 
   hide() {
@@ -147,7 +158,7 @@ export class Panel {
   }
 
   moment(at) {
-    if (at > 253e9) return LONG_TERM;
+    if (at > 253e9) return this.texts.longTerm;
     const form = { year: "numeric", month: "long", day: "numeric", hour: "2-digit", minute: "2-digit", timeZone: "Asia/Shanghai" };
     return new Intl.DateTimeFormat(document.documentElement.lang, form).format(new Date(at * 1000));
   }

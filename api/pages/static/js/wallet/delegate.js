@@ -9,8 +9,9 @@ import { claimsOf } from "../core/delegation.js";
 import { VerificationError, malformed } from "../core/errors.js";
 import { ES256, kidOf, sign } from "../core/suites.js";
 import * as store from "../core/store.js";
+import { language, onLanguage, watchLanguage } from "../language.js";
 import { watchPrint } from "../print.js";
-import { Refused, delegationsOf, makeKey, publicKeyOf, signDelegation } from "./registry.js";
+import { Refused, delegationsOf, makeKey, publicKeyOf, signDelegation, wordsOf as wordsOfRegistry } from "./registry.js";
 import { choiceOf, drawing, keepAwake, moment, part, put, show, showAge, showLine, showRest, texts } from "./screen.js";
 
 // A code is shown anew every half minute; the registry is asked again after so many seconds.
@@ -35,29 +36,33 @@ const pageState = () => (!phone ? "none" : !phone.items.length ? "waiting" : sta
 function showPhone() {
   show(pageState());
   part("key-box").hidden = !phone;
-  part("sign-card").hidden = !phone?.toSign.length;
+  // An earlier version of this page kept them without what their bytes say; the next answer brings it.
+  const toSign = phone?.toSign.filter((one) => one.link) ?? [];
+  part("sign-card").hidden = !toSign.length;
   if (!phone) return;
   put("key", phone.key);
   part("key-box").open = !phone.items.length;
   part("held-card").hidden = !phone.items.length;
   part("held").replaceChildren(...phone.items.map((item) =>
-    choiceOf("held", item.id, `${item.enterprise} · ${texts.roles[item.role]}`, saidOf(item), item.id === phone.chosen, choose)));
-  part("to-sign").replaceChildren(...phone.toSign.map(signLine));
+    choiceOf("held", item.id, headOf(item), saidOf(item), item.id === phone.chosen, choose)));
+  part("to-sign").replaceChildren(...toSign.map(signLine));
   const item = chosen();
   if (!item) return;
-  put("shown-name", item.words);
-  put("dead-title", texts.states[stateOf(item)]);
-  put("dead-reason", item.state === "revoked" ? item.reason ?? "" : texts.dead[stateOf(item)] ?? "");
+  put("shown-name", language() === "zh" ? item.words : headOf(item));
+  put("dead-title", () => texts.states[stateOf(item)] ?? "");
+  put("dead-reason", () => (item.state === "revoked" ? item.reason ?? "" : texts.dead[stateOf(item)] ?? ""));
   showAge(now() - phone.renewedAt, FRESH);
 }
 
+const headOf = (item) => `${item.enterprise} · ${texts.roles[item.role]}`;
 const saidOf = (item) => (stateOf(item) === "live" ? texts.until.replace("{at}", moment(item.endsAt)) : texts.states[stateOf(item)]);
 
-function signLine({ id, words, said }) {
+// The registry says it in Chinese; what the bytes say is said in the page's language.
+function signLine({ id, words, link }) {
   const item = document.createElement("li"), button = document.createElement("button");
   Object.assign(button, { type: "button", className: "button button-main", textContent: texts.sign });
   button.addEventListener("click", () => signing(id, button));
-  item.append(Object.assign(document.createElement("b"), { textContent: words }), Object.assign(document.createElement("span"), { textContent: said }), button);
+  item.append(Object.assign(document.createElement("b"), { textContent: words, lang: "zh-CN" }), Object.assign(document.createElement("span"), { textContent: describe(link) }), button);
   return item;
 }
 
@@ -111,11 +116,11 @@ function drawKey() {
 async function keep({ body, skew }) {
   const items = body.items.map((item) => ({ ...item, beginsAt: seconds(item.begins_at), endsAt: seconds(item.ends_at) }));
   const toSign = [];
-  for (const one of body.to_sign) toSign.push({ ...one, said: await readable(fromHex(one.to_be_signed)) });
+  for (const one of body.to_sign) toSign.push({ ...one, link: await linkIn(fromHex(one.to_be_signed)) });
   phone = { ...phone, skew, items, toSign, renewedAt: Date.now() / 1000 + skew };
   // What just came by a link is shown; else what was chosen, else the newest that holds.
   const wanted = items.find((item) => item.id === linked) ?? chosen() ?? items.find((item) => stateOf(item) === "live") ?? items[0];
-  if (linked && items.length && wanted.id !== linked) showLine(texts.notForThis, "bad");
+  if (linked && items.length && wanted.id !== linked) showLine(() => texts.notForThis, "bad");
   phone.chosen = wanted?.id ?? null;
   linked = "";
   await store.put(NAME, phone);
@@ -134,7 +139,7 @@ async function update(isAsked) {
   try {
     const before = phone.items.length;
     await keep(await delegationsOf(phone.keys, phone.skew));
-    if (isAsked) showLine(phone.items.length ? texts.refreshed : texts.notYet, phone.items.length ? "good" : "");
+    if (isAsked) showLine(phone.items.length ? () => texts.refreshed : () => texts.notYet, phone.items.length ? "good" : "");
     else if (!before && phone.items.length) showLine("");
     shownAt = 0;
   } catch (error) {
@@ -146,17 +151,12 @@ async function update(isAsked) {
 
 // What went wrong as people read it; throws what is a fault of this page.
 function wordsOf(error) {
-  if (error instanceof Refused) return error.message;
-  if (error instanceof VerificationError) return texts.notALink;
-  if (error instanceof TypeError) return texts.noNetwork;
+  if (error instanceof VerificationError) return () => texts.notALink;
+  if (error instanceof Refused || error instanceof TypeError) return wordsOfRegistry(error, texts);
   throw error;
 }
 
 // What the bytes say that are to be signed: only a link under this phone's key is, whatever the server calls it.
-async function readable(bytes) {
-  return describe(await linkIn(bytes));
-}
-
 async function linkIn(bytes) {
   const [context, header, , payload] = cbor.requireList(cbor.decode(bytes, MAX_SIGNED_BYTES), 4, 4);
   const ours = cose.protectedOf(ES256, await kidOf(ES256, await publicKeyOf(phone.keys)), cose.DELEGATION);
@@ -174,7 +174,7 @@ async function signing(id, button) {
     const bytes = fromHex(phone.toSign.find((one) => one.id === id).to_be_signed);
     await linkIn(bytes);
     await keep(await signDelegation(phone.keys, id, await sign(phone.keys.privateKey, bytes), phone.skew));
-    showLine(texts.signed, "good");
+    showLine(() => texts.signed, "good");
   } catch (error) {
     showLine(wordsOf(error), "bad");
   }
@@ -194,18 +194,20 @@ function takeLink() {
   if (linked) history.replaceState(null, "", window.location.pathname);
   if (!linked) return;
   if (phone) refresh(true);
-  else showLine(texts.notForThis, "bad");
+  else showLine(() => texts.notForThis, "bad");
 }
 
 async function start() {
   watchPrint(part("print"), () => { shownAt = 0; });
+  watchLanguage(part("language"));
+  onLanguage(() => document.body.dataset.state !== "loading" && showPhone());
   part("begin").addEventListener("click", begin);
   part("key-box").addEventListener("toggle", drawKey);
   for (const button of document.querySelectorAll("[data-refresh]")) button.addEventListener("click", () => refresh(true));
   for (const button of document.querySelectorAll("[data-remove]")) button.addEventListener("click", leave);
   part("copy").addEventListener("click", async () => {
     await navigator.clipboard.writeText(phone.key);
-    showLine(texts.copied, "good");
+    showLine(() => texts.copied, "good");
   });
   document.addEventListener("visibilitychange", () => {
     shownAt = 0;

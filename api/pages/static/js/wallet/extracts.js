@@ -3,12 +3,13 @@
 
 import { bind } from "../core/binding.js";
 import * as store from "../core/store.js";
-import { Refused, heldExtracts } from "./registry.js";
+import { onLanguage, textsOf } from "../language.js";
+import { heldExtracts, wordsOf } from "./registry.js";
 
 const NAME = "wallet", MEDIA_TYPE = "application/dc+sd-jwt";
-const texts = JSON.parse(document.getElementById("extract-texts").dataset.texts);
+const texts = textsOf("extract-texts");
 const part = (name) => document.querySelector(`[data-part="${name}"]`);
-let chosen = null, address = null;
+let chosen = null, address = null, items = null, trouble = null;
 
 function moment(text) {
   const form = { year: "numeric", month: "long", day: "numeric", timeZone: "Asia/Shanghai" };
@@ -21,16 +22,21 @@ function make(tag, text, more = {}) {
 
 async function list() {
   const wallet = await store.get(NAME);
-  part("extracts").replaceChildren();
-  part("extracts-note").textContent = "";
+  items = trouble = null;
+  draw();
   if (!wallet) return;
   try {
-    const { body } = await heldExtracts(wallet);
-    part("extracts").replaceChildren(...body.items.map(row));
-    part("extracts-note").textContent = body.items.length ? "" : texts.none;
+    items = (await heldExtracts(wallet)).body.items;
   } catch (error) {
-    part("extracts-note").textContent = error instanceof Refused ? error.message : texts.noNetwork;
+    trouble = wordsOf(error, texts);
   }
+  draw();
+}
+
+function draw() {
+  part("extracts").replaceChildren(...(items ?? []).map(row));
+  part("extracts-note").textContent = trouble ? trouble() : items && !items.length ? texts.none : "";
+  if (chosen) part("extract-what").textContent = texts.telling.replace("{name}", chosen.name).replace("{receiver}", chosen.receiver_name);
 }
 
 function row(extract) {
@@ -39,14 +45,14 @@ function row(extract) {
   button.addEventListener("click", () => choose(extract));
   item.append(
     make("b", extract.name), make("span", texts.forWhom.replace("{receiver}", extract.receiver_name).replace("{matter}", extract.matter)),
-    make("span", extract.fields.join("、") || texts.noFields), make("time", texts.until.replace("{at}", moment(extract.expires_at))), button,
+    make("span", extract.fields.join(texts.comma) || texts.noFields), make("time", texts.until.replace("{at}", moment(extract.expires_at))), button,
   );
   return item;
 }
 
 function choose(extract) {
   chosen = extract;
-  part("extract-what").textContent = texts.telling.replace("{name}", extract.name).replace("{receiver}", extract.receiver_name);
+  draw();
   part("extract-done").hidden = true;
   part("extract-form").hidden = false;
   part("extract-form").reset();
@@ -69,3 +75,4 @@ async function present(event) {
 
 part("extracts-box").addEventListener("toggle", (event) => event.target.open && list());
 part("extract-form").addEventListener("submit", present);
+onLanguage(draw);

@@ -4,6 +4,7 @@ import { toBase64 } from "../core/bytes.js";
 import * as cbor from "../core/cbor.js";
 import * as cose from "../core/cose.js";
 import { compressed } from "../core/suites.js";
+import { language } from "../language.js";
 
 const TYPE = "application/vnd.suizheng.device-request";
 const ACTION = 1, MADE_AT = 2, ARGUMENTS = 3;
@@ -25,6 +26,13 @@ export class Refused extends Error {
     this.status = status;
     this.reason = problem.reason ?? "";
   }
+}
+
+// How a page says what the registry refused, or that there is no network: asked again in another language.
+export const wordsOf = (error, texts) => () => (error instanceof Refused ? saidBy(error, texts) : texts.noNetwork);
+
+function saidBy({ reason, message, status }, { refusals, refusedOtherwise }) {
+  return refusals[reason] ?? (language() === "zh" && message ? message : refusedOtherwise.replace("{status}", status));
 }
 
 // {body, skew}: the answer, and by how many seconds the server's clock is ahead of ours. Throws Refused, or TypeError

@@ -1,8 +1,20 @@
 // What the pages of the wallet have in common: their parts, their one line, times in words, the ring, the lamp.
 
-export const texts = JSON.parse(document.getElementById("texts").dataset.texts);
+import { onLanguage, textsOf } from "../language.js";
+
+export const texts = textsOf("texts");
 export const part = (name) => document.querySelector(`[data-part="${name}"]`);
-export const put = (name, text) => { part(name).textContent = text; };
+const sayings = new Map();
+
+// What a part says: a text, or a function that makes it, which is asked again in another language.
+export function put(name, text) {
+  sayings.set(name, text);
+  part(name).textContent = typeof text === "function" ? text() : text;
+}
+
+onLanguage(() => {
+  for (const [name, text] of sayings) if (typeof text === "function") part(name).textContent = text();
+});
 
 export function show(state) {
   document.body.dataset.state = state;
@@ -12,7 +24,7 @@ export function show(state) {
 export function showLine(text, tone = "") {
   const line = part("line");
   line.hidden = !text;
-  line.textContent = text;
+  put("line", text);
   line.className = `wallet-line ${tone}`;
 }
 
@@ -61,6 +73,6 @@ export async function keepAwake() {
 // What draws a QR; null where the parts of others were not installed: the rest works, and the page says so.
 export async function drawing() {
   const found = await import("./draw.js").then((module) => module.drawCode, () => null);
-  if (!found) showLine(texts.cannotDraw, "bad");
+  if (!found) showLine(() => texts.cannotDraw, "bad");
   return found;
 }

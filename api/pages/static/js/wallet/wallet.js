@@ -3,14 +3,15 @@
 import * as payload from "../core/payload.js";
 import { present } from "../core/presentation.js";
 import * as store from "../core/store.js";
+import { onLanguage, watchLanguage } from "../language.js";
 import { watchPrint } from "../print.js";
-import { Refused, enrol, fallbackNumber, makeKey, renew, uses } from "./registry.js";
+import { Refused, enrol, fallbackNumber, makeKey, renew, uses, wordsOf } from "./registry.js";
 import { choiceOf, drawing, keepAwake, moment, part, put, show, showAge, showLine, showRest, texts } from "./screen.js";
 
 const WINDOW = 30, RENEW_EVERY = 600, NAME = "wallet", PENDING = "wallet-pending";
 // The end of what has none (registry/codes/rules.py); codes from before it say the year 9999.
 const LONG_TERM = 0xffffffff;
-let wallet = null, drawCode = null, shownAt = 0, askedAt = 0;
+let wallet = null, drawCode = null, shownAt = 0, askedAt = 0, seen = null;
 
 // ---- What the page shows ------------------------------------------------------------------------------------------
 
@@ -20,7 +21,7 @@ const stateOf = () => (!wallet ? "none" : wallet.ended ? "ended" : now() >= wall
 function showWallet() {
   const state = stateOf();
   show(state);
-  if (state === "ended") put("ended-reason", texts.ended[wallet.ended] ?? texts.ended.other);
+  if (state === "ended") put("ended-reason", () => texts.ended[wallet.ended] ?? texts.ended.other);
   if (!wallet) return;
   showChoice();
   put("until", texts.codeUntil.replace("{at}", moment(wallet.expiresAt)));
@@ -107,13 +108,13 @@ async function refresh(isAsked) {
   askedAt = now();
   try {
     await keep(wallet.keys, await renew(wallet));
-    if (isAsked) showLine(texts.refreshed, "good");
+    if (isAsked) showLine(() => texts.refreshed, "good");
     shownAt = 0;
   } catch (error) {
     if (error instanceof Refused && [404, 409].includes(error.status)) {
       wallet.ended = error.reason;
       await store.put(NAME, wallet);
-    } else if (isAsked) showLine(error instanceof Refused ? error.message : texts.noNetwork, "bad");
+    } else if (isAsked) showLine(wordsOf(error, texts), "bad");
   }
   showWallet();
 }
@@ -134,32 +135,36 @@ async function enrolling(event) {
     showWallet();
     await tick();
   } catch (error) {
-    showLine(error instanceof Refused ? error.message : texts.noNetwork, "bad");
+    showLine(wordsOf(error, texts), "bad");
   }
   form.querySelector("button").disabled = false;
 }
 
 async function showUses() {
-  const list = part("uses");
-  list.replaceChildren();
+  seen = null;
+  part("uses").replaceChildren();
   try {
-    const { body } = await uses(wallet);
-    const lines = [
-      ...body.uses.map((use) => [seconds(use.used_at), texts.used.replace("{department}", use.department).replace("{item}", use.item), [use.purpose, use.told.join("、")].filter(Boolean).join(" · ")]),
-      ...body.scans.map((scan) => [seconds(scan.scanned_at), texts.scanned.replace("{department}", scan.department), scan.purpose]),
-      ...body.visits.map((visit) => [seconds(visit.decided_at), visit.venue, visit.admitted ? texts.admitted : texts.refused]),
-    ].sort((left, right) => right[0] - left[0]);
-    list.replaceChildren(...lines.map(([at, what, more]) => {
-      const item = document.createElement("li");
-      for (const [tag, text] of [["b", what], ["span", more], ["time", moment(at)]]) {
-        item.append(Object.assign(document.createElement(tag), { textContent: text }));
-      }
-      return item;
-    }));
-    put("uses-note", lines.length ? "" : texts.noUses);
+    drawUses((await uses(wallet)).body);
   } catch (error) {
-    put("uses-note", error instanceof Refused ? error.message : texts.noNetwork);
+    put("uses-note", wordsOf(error, texts));
   }
+}
+
+function drawUses(body) {
+  seen = body;
+  const lines = [
+    ...body.uses.map((use) => [seconds(use.used_at), texts.used.replace("{department}", use.department).replace("{item}", use.item), [use.purpose, use.told.join(texts.comma)].filter(Boolean).join(" · ")]),
+    ...body.scans.map((scan) => [seconds(scan.scanned_at), texts.scanned.replace("{department}", scan.department), scan.purpose]),
+    ...body.visits.map((visit) => [seconds(visit.decided_at), visit.venue, visit.admitted ? texts.admitted : texts.refused]),
+  ].sort((left, right) => right[0] - left[0]);
+  part("uses").replaceChildren(...lines.map(([at, what, more]) => {
+    const item = document.createElement("li");
+    for (const [tag, text] of [["b", what], ["span", more], ["time", moment(at)]]) {
+      item.append(Object.assign(document.createElement(tag), { textContent: text }));
+    }
+    return item;
+  }));
+  put("uses-note", () => (lines.length ? "" : texts.noUses));
 }
 
 // Asked for whenever the box is opened: a number holds once, and a newer one ends the older.
@@ -170,9 +175,9 @@ async function showNumber(isOpen) {
   try {
     const { number, expires_at: until } = await fallbackNumber(await shownAtMoment(wallet.text, Math.floor(now())));
     put("number", `${number.slice(0, 4)} ${number.slice(4)}`);
-    put("number-note", texts.numberUntil.replace("{at}", moment(seconds(until))));
+    put("number-note", () => texts.numberUntil.replace("{at}", moment(seconds(until))));
   } catch (error) {
-    put("number-note", error instanceof Refused ? error.message : texts.noNetwork);
+    put("number-note", wordsOf(error, texts));
   }
 }
 
@@ -198,8 +203,16 @@ function takeTicket() {
   return true;
 }
 
+// What was drawn in the other language; a question for the PIN stays as it stands.
+function redraw() {
+  if (document.body.dataset.state !== "loading" && document.body.dataset.state !== "enrolling") showWallet();
+  if (seen) drawUses(seen);
+}
+
 async function begin() {
   watchPrint(part("print"), () => { shownAt = 0; });
+  watchLanguage(part("language"));
+  onLanguage(redraw);
   part("enrol").addEventListener("submit", enrolling);
   part("refresh").addEventListener("click", () => refresh(true));
   part("number-box").addEventListener("toggle", (event) => showNumber(event.target.open));
