@@ -217,7 +217,15 @@ def test_english_texts_are_english_and_chinese_ones_chinese() -> None:
     for key, (chinese, english) in TEXTS.items():
         if key not in latin_names | {"column.valid_to.expected"}:
             assert not re.search("[\u4e00-\u9fff]", english), key
-        assert re.search("[\u4e00-\u9fff]", chinese) or re.fullmatch(r"[{}\w\s,，、·]+", chinese), key
+        assert re.search("[\u4e00-\u9fff]", chinese) or re.fullmatch(r"[{}\w\s,，：、·]+", chinese), key
+
+
+def test_templates_have_no_words_of_their_own() -> None:
+    for name, text in TEMPLATES.items():
+        of_both = re.sub(
+            r"<article class=\"face.*?</article>|lang=\"zh-CN\">.*?</span>|{#.*?#}", "", text, flags=re.DOTALL
+        )
+        assert re.findall("[\u3001-\u301f\u4e00-\u9fff\uff01-\uff5e]+", re.sub("中文|长期", "", of_both)) == [], name
 
 
 def test_no_page_asks_for_a_text_that_does_not_exist() -> None:

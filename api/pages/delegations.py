@@ -16,6 +16,7 @@ from api.http.delegations import ROLES, chain_out, state_of
 from api.http.guard import GuardedRoute
 from api.pages import times, wording
 from api.pages.delegation_views import DelegationForm, DelegationLine, DelegationPage, DelegationsPage
+from api.pages.delegation_words import chain_words, names_by_code, role_name
 from api.pages.forms import Form, get_form
 from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
 from api.pages.rendering import go, show, texts_for
@@ -33,7 +34,6 @@ from registry.delegations.tables import Delegation
 from registry.errors import FieldError, InvalidDraftError, NotFoundError
 from registry.work import Work
 from verifier.code import CodeKind
-from verifier.delegated_code import in_words
 from verifier.delegation import Role, reach_of
 from verifier.suites import Suite
 
@@ -116,7 +116,7 @@ def _list(
     rows = delegations.of_enterprise(work, enterprise) if enterprise else []
     code = codes.find_newest(work, CodeKind.ENTERPRISE, enterprise) if enterprise else None
     recent = [] if enterprise else delegations.recent(work, work.actor.department)
-    names = _names(work)
+    names = names_by_code(work)
     return DelegationsPage(
         enterprise=enterprise, name=(code.name or "") if code else "", has_code=code is not None,
         lines=_tree(work, rows, t), recent=[_line(row, 0, names, t) for row in recent],
@@ -127,7 +127,7 @@ def _list(
 
 def _tree(work: Work, rows: Sequence[Delegation], t: Texts) -> list[DelegationLine]:
     """Every delegation under its parent, with its depth."""
-    by_id, lines, names = {row.id: row for row in rows}, [], _names(work)
+    by_id, lines, names = {row.id: row for row in rows}, [], names_by_code(work)
     for root in (row for row in rows if row.parent_id is None):
         depth = {root.id: 0}
         for row in delegations.cascade(work, root.id):
@@ -139,24 +139,14 @@ def _tree(work: Work, rows: Sequence[Delegation], t: Texts) -> list[DelegationLi
 def _line(row: Delegation, depth: int, names: Mapping[str, str], t: Texts) -> DelegationLine:
     state = state_of(row)
     return DelegationLine(
-        id=row.id, depth=depth, enterprise=row.enterprise, name=row.name or "", role=_role_name(Role(row.role), t),
+        id=row.id, depth=depth, enterprise=row.enterprise, name=row.name or "", role=role_name(Role(row.role), t),
         scope=_scope(row, names, t), ends_at=row.valid_to_at, tone=_TONES[state], state=t(f"delegations.state.{state}"),
     )  # fmt: skip
-
-
-def _role_name(role: Role, t: Texts) -> str:
-    return t(f"delegations.role.{role.name.lower()}")
 
 
 def _scope(row: Delegation, names: Mapping[str, str], t: Texts) -> str:
     scope = [names.get(code, code) for code in (*(row.matters or ()), *(row.types or ()))]
     return t("list.separator").join(scope) or t("delegations.as_above")
-
-
-def _names(work: Work) -> dict[str, str]:
-    """The names of every matter and every type by code."""
-    names = {row.code: row.name for row in catalogue.list_matters(work)}
-    return names | {row.code: row.name for row in catalogue.list_types(work)}
 
 
 def _form(work: Work, form: Form, enterprise: str, parent: Delegation | None, t: Texts) -> DelegationForm:
@@ -171,7 +161,7 @@ def _form(work: Work, form: Form, enterprise: str, parent: Delegation | None, t:
     last = today + _LASTS if parent is None else (parent.valid_to_at.astimezone(SHANGHAI) - timedelta(days=1)).date()
     return DelegationForm(
         parent_id=parent.id if parent else "", enterprise=form.text("enterprise") or enterprise,
-        roles=[(role.name.lower(), _role_name(role, t)) for role in roles],
+        roles=[(role.name.lower(), role_name(role, t)) for role in roles],
         code_types=wording.code_type_options(t, people_only=True), matters=matters, types=types,
         values={"valid_to": last.isoformat()} | {name: form.text(name) for name in form.texts},
         chosen=[*form.all("matters"), *form.all("types")],
@@ -201,8 +191,10 @@ def _page(
     path = delegations.path_to(work, delegation_id)
     row, state = path[-1], state_of(path[-1])
     code = codes.find_newest(work, CodeKind.ENTERPRISE, row.enterprise)
-    names = _names(work)
-    words = _words((code.name or "") if code else row.enterprise, path, names, t)
+    names = names_by_code(work)
+    claims = [delegations.link_of(one).claims for one in path]
+    enterprise = (code.name or "") if code else row.enterprise
+    words = chain_words(enterprise, claims, [one.name for one in path], names, t)
     facts = [
         Fact(t("codes.uscc"), row.enterprise, mono=True),
         Fact(t("delegations.from"), times.moment(row.valid_from_at, t)),
@@ -219,7 +211,7 @@ def _page(
     has_chain, link = state == "live" and may_act, f"{base}/wallet/delegated#{row.id}"
     may_delegate = may_act and state == "live" and bool(rules.may_delegate_to(Role(row.role)))
     return DelegationPage(
-        id=row.id, enterprise=row.enterprise, title=f"{row.name or ''} {_role_name(Role(row.role), t)}".strip(),
+        id=row.id, enterprise=row.enterprise, title=f"{row.name or ''} {role_name(Role(row.role), t)}".strip(),
         words=words, tone=_TONES[state], state=t(f"delegations.state.{state}"), facts=facts,
         to_be_signed=delegations.to_be_signed(work, row).hex() if state == "awaiting" and may_act else "",
         has_chain=has_chain, link=link if has_chain else "", svg=_drawn(link, t) if has_chain else Markup(),
@@ -227,21 +219,6 @@ def _page(
         may_revoke=may_act and state != "revoked" and work.actor.department == row.department,
         form=_form(work, form, row.enterprise, row, t) if may_delegate else None, errors=errors or {}, problem=problem,
     )  # fmt: skip
-
-
-def _words(enterprise: str, path: Sequence[Delegation], names: Mapping[str, str], t: Texts) -> str:
-    claims = [delegations.link_of(one).claims for one in path]
-    reach = reach_of(claims)
-    if t.language == "zh":
-
-        def name_of(code: str) -> str:
-            return names.get(code, code)
-
-        return in_words(enterprise, claims, reach, name_of, name_of, [one.name for one in path])
-    who = [f"{one.name or ''} {_role_name(Role(one.role), t)}".strip() for one in path]
-    scopes = [names.get(one, one) for scope in (reach.matters, reach.types) for one in sorted(scope or ())]
-    limits = t("list.separator").join(scopes) or t("delegations.everything")
-    return t("delegations.words", who=" → ".join((enterprise, *who)), limits=limits, at=times.moment(reach.ends_at, t))
 
 
 def _drawn(link: str, t: Texts) -> Markup:

@@ -89,7 +89,7 @@ def _page(call: Call, t: Texts, problem: ProblemView | None = None) -> KeysPage:
     due = [key for key in shown if key.due in ("due_soon", "overdue")]
     return KeysPage(
         lines=[_line(key, names, t) for key in shown],
-        warnings=[f"{_purpose(key.purpose, names, t)}：{t(f'keys.due.{key.due}')}" for key in due],
+        warnings=[f"{_purpose(key.purpose, names, t)}{t('list.colon')}{t(f'keys.due.{key.due}')}" for key in due],
         purposes=[(purpose, _purpose(purpose, names, t)) for purpose in open_purposes],
         leads=[("24", t("keys.lead.day")), ("168", t("keys.lead.week")), ("0", t("keys.lead.now"))],
         problem=problem,

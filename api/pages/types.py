@@ -136,7 +136,9 @@ def _fields(definition: TypeDefinition, t: Texts) -> list[FieldLine]:
 
 def _facts(definition: TypeDefinition, t: Texts) -> list[Fact]:
     holder, validity = definition.holder, definition.validity
-    people = "、".join(t.said(f"code_type.{code}", HOLDER_CODE_TYPES[code]) for code in sorted(holder.code_types))
+    people = t("list.separator").join(
+        t.said(f"code_type.{code}", HOLDER_CODE_TYPES[code]) for code in sorted(holder.code_types)
+    )
     low, high = validity.minimum_years, validity.maximum_years
     years = [] if high is None else [t("types.exact_years" if low == high else "types.years", low=low, high=high)]
     alone = holder.minimum == holder.maximum
@@ -150,6 +152,8 @@ def _facts(definition: TypeDefinition, t: Texts) -> list[Fact]:
             t("types.exact_holders" if alone else "types.holders_span", low=holder.minimum, high=holder.maximum),
         ),
         Fact(t("types.number"), definition.number_hint or t("types.no_number")),
-        Fact(t("types.validity"), "，".join([*([t("types.long_term")] if validity.long_term else []), *years])),
+        Fact(
+            t("types.validity"), t("list.comma").join([*([t("types.long_term")] if validity.long_term else []), *years])
+        ),
         Fact(t("types.one_time"), t("form.yes") if definition.one_time else t("form.no")),
     ]

@@ -14,6 +14,7 @@ from api.http.delegations import digest_of, shown_code
 from api.http.guard import GuardedRoute
 from api.http.verifications import verify_presented
 from api.pages import wording
+from api.pages.delegation_words import chain_words, names_by_code
 from api.pages.forms import Form, get_form
 from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
 from api.pages.rendering import show, texts_for
@@ -334,8 +335,8 @@ def _scanned(call: Call, text: str, t: Texts, purpose: str) -> Applicant:
         shown = shown_code(call.services, plain, "text")
         index = call.read(lambda work: uses.subject_index(work, "001", shown.enterprise))
         slots = [(link.status_list, link.status_index) for link in shown.code.claims]
-        names = call.read(lambda work: [name or "—" for name in showing.names_of(work, slots)])
-        words = f"{shown.words}（{t('list.separator').join(names)}）"
+        people, names = call.read(lambda work: (showing.names_of(work, slots), names_by_code(work)))
+        words = chain_words(shown.code.enterprise.name or shown.enterprise, shown.code.claims, people, names, t)
         return Applicant(index, words, ("001", shown.enterprise), plain)
     verdict = verify_presented(call.services, text)
     if verdict.state is not State.VALID:
