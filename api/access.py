@@ -95,7 +95,7 @@ OPERATIONS: Mapping[str, Rule] = {
     "DELETE /api/v1/tokens/{token_id}": _ADMINISTRATOR,
     "GET /api/v1/trust/certificates": Rule(may(ADMINISTRATOR, AUDITOR)),
     "POST /api/v1/trust/certificates": _ADMINISTRATOR,
-    "DELETE /api/v1/trust/certificates/{certificate_id}": _ADMINISTRATOR,
+    "POST /api/v1/trust/certificates/{certificate_id}/remove": _ADMINISTRATOR,
     "POST /api/v1/trust/root": _ADMINISTRATOR,
     "GET /api/v1/keys": _ADMINISTRATOR,
     "POST /api/v1/keys/rotate": _ADMINISTRATOR,

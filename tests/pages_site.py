@@ -334,7 +334,7 @@ def pages_of(site: Site) -> dict[str, str]:
         "matters": "/matters", "matter": "/matters/CN-FOOD-01", "matter-edit": "/matters/CN-FOOD-01/edit",
         "departments": "/departments", "types": "/types", "type": f"/types/{site.types[3]}",
         "type-draft": f"/types/drafts/{site.type_draft_id}?check=1",
-        "proposals": "/proposals",
+        "proposals": "/proposals", "trusted": "/trusted",
         "signing-keys": "/signing-keys?department=11310105MB9T00011M",
         "delegations": "/delegations", "delegation": f"/delegations/{site.delegation_id}",
         "quality": "/quality?month=2026-01",

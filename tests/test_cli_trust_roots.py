@@ -113,8 +113,10 @@ def test_certificates_of_others_are_in_the_next_bundle_until_they_are_removed(tm
         ):
             assert office.send("POST", "/api/v1/trust/certificates", json=wrong).status_code == 422
         once = {"headers": key()}
-        gone = office.send("DELETE", f"/api/v1/trust/certificates/{made.json()['id']}", **once)
-        assert gone.status_code == 200
+        address = f"/api/v1/trust/certificates/{made.json()['id']}/remove"
+        assert office.send("POST", address, json={"reason": " "}).status_code == 422
+        gone = office.send("POST", address, json={"reason": "示例：对方停用"}, **once)
+        assert (gone.status_code, gone.json()["removed_because"]) == (200, "示例：对方停用")
         content = TrustBundle.open(office.client.get("/api/v1/trust").content).content
         assert content.issuers == () and content.seal_makers == (der,)
         assert len(office.send("GET", "/api/v1/trust/certificates", "auditor").json()["items"]) == 2

@@ -317,7 +317,7 @@ def test_a_certificate_of_others_is_trusted_by_two_and_let_go_by_one(office: Off
     with office.house.work(office.first) as work:
         (row,) = certificates.list_all(work.session)
         assert (row.certificate, row.added_by, row.reason) == (der, second.id, REASON)
-        certificates.remove(work, row.id)
+        certificates.remove(work, row.id, "示例：对方停用")
     assert isinstance(office.change(office.first, "trust.certificate", given), Proposal)
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pages_site import PASSWORD, PHONE, Site, Watched, start
+from pages_site import PASSWORD, PHONE, Site, Watched, io_file, start
 from playwright.sync_api import Browser, expect
+from test_pages_trusted import pem
 
 from registry.accounts import service as accounts
 from registry.catalogue import drafting
@@ -199,6 +200,35 @@ def test_a_type_waits_for_the_second_administrator_who_looks_at_it_first(browser
     with house.services.registry.read(REGISTRY) as work:
         assert catalogue.get_type(work, house.types[2]).version > 1
     assert page.request.get(address).status == 404
+    for watched in (first, second):
+        watched.context.close()
+        assert watched.complaints == []
+
+
+def test_anothers_certificate_waits_where_it_will_be_listed(browser: Browser, house: Site) -> None:
+    with house.services.registry.begin(REGISTRY) as work:
+        for name in ("seventh", "eighth"):
+            accounts.create_staff(work, name, f"示例{name}", ["administrator"], None, password=PASSWORD)
+    first, second = opened(browser, house, "seventh"), opened(browser, house, "eighth")
+    page, data = first.page, pem("示例制章人（两人）")
+    page.goto("/trusted")
+    page.get_by_label("用于").select_option("seal_maker")
+    page.locator("input[type=file]").set_input_files(io_file(data, "maker.pem"))
+    page.get_by_role("button", name="先看看是什么").click()
+    page.get_by_label("信任的依据").fill("示例〔2026〕8号")
+    page.get_by_role("button", name="提请复核").click()
+    page.wait_for_url("**/trusted?done=proposed")
+    card = page.get_by_role("article", name="示例制章人（两人）")
+    expect(card).to_contain_text("待复核")
+    fingerprint = card.locator("[data-fingerprint]").inner_text()
+    second.page.goto("/proposals")
+    waiting = second.page.get_by_role("article").filter(has_text="示例〔2026〕8号")
+    # In the same groups, to be compared with what its owner reads aloud.
+    expect(waiting).to_contain_text(fingerprint)
+    waiting.get_by_role("button", name="通过，立即生效").click()
+    second.page.wait_for_url("**/proposals?done=proposal_approved")
+    page.goto("/trusted")
+    expect(card).to_contain_text("信任中")
     for watched in (first, second):
         watched.context.close()
         assert watched.complaints == []

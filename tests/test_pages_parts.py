@@ -148,6 +148,8 @@ FAMILIES = {
     "types.tick.": TICKS,
     "types.change.": ("added", "removed", "changed", "rule"),
     "types.rule.": TYPE_RULES,
+    "trusted.": ("propose", "trust"),
+    "trusted.period.": ("early", "now", "past"),
     "verdict.": tuple(state + suffix for state in State for suffix in ("", ".means")),
     "phones.ended.": ("lost", "withdrawn", "replaced"),
     "weekday.": tuple("1234567"),
@@ -166,7 +168,7 @@ FAMILIES = {
         "department_registered", "department_suspended", "department_reinstated", "scope_granted", "scope_ended",
         "material", "matter_registered", "matter_changed", "matter_retired", "matter_restored",
         "key_ended", "key_held", "key_served", "proposal_approved", "proposal_refused", "proposal_withdrawn",
-        "proposed", "roles",
+        "proposed", "roles", "trusted", "trust_ended",
     ),
 }  # fmt: skip
 #: Families whose keys are looked up and may be missing.

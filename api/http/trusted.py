@@ -48,6 +48,7 @@ class CertificateShown(Outgoing):
     added_at: datetime
     added_by: str
     removed_at: datetime | None
+    removed_because: str | None = Field(description="不再信任的理由")
 
 
 class Certificates(Outgoing):
@@ -55,6 +56,12 @@ class Certificates(Outgoing):
 
     items: list[CertificateShown]
     next_cursor: None = None
+
+
+class Removal(Incoming):
+    """Why a certificate is trusted no longer."""
+
+    reason: str = Field(max_length=200, description="不再信任的理由，必填")
 
 
 class NewRoot(Incoming):
@@ -78,6 +85,7 @@ def _certificate(row: TrustCertificateRow) -> CertificateShown:
     return CertificateShown(
         id=row.id, kind=row.kind, profile=row.profile, name=row.name, sha256=row.digest.hex(), reason=row.reason,
         added_at=row.added_at, added_by=row.added_by, removed_at=row.removed_at,
+        removed_because=row.removed_because,
     )  # fmt: skip
 
 
@@ -110,15 +118,17 @@ def add_certificate(body: NewCertificate, call: OfCall) -> Response:
     )  # fmt: skip
 
 
-@router.delete(
-    "/trust/certificates/{certificate_id}",
+@router.post(
+    "/trust/certificates/{certificate_id}/remove",
     response_model=CertificateShown,
     summary="不再信任证书",
     responses=problems(404),
 )
-def remove_certificate(certificate_id: str, call: OfCall) -> Response:
-    """自下一个信任包起不再公布；重复操作无妨。"""
-    return call.answer(lambda work: Answer(HTTPStatus.OK, _certificate(certificates.remove(work, certificate_id))))
+def remove_certificate(certificate_id: str, body: Removal, call: OfCall) -> Response:
+    """自下一个信任包起不再公布，须说明理由，一人即可；重复操作无妨。"""
+    return call.answer(
+        lambda work: Answer(HTTPStatus.OK, _certificate(certificates.remove(work, certificate_id, body.reason)))
+    )
 
 
 @router.post("/trust/root", status_code=201, response_model=RootShown, summary="安装根文件", responses=problems(409))

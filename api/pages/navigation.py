@@ -76,6 +76,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Way, ...]], ...]] = (
             _way("/matters", "nav.matters", "list", ADMINISTRATOR, REGISTRAR, WINDOW, AUDITOR),
             _way("/departments", "nav.departments", "building", ADMINISTRATOR),
             _way("/signing-keys", "nav.signing_keys", "key", ADMINISTRATOR, REGISTRAR),
+            _way("/trusted", "nav.trusted", "certificate", ADMINISTRATOR, AUDITOR),
             _way("/proposals", "nav.proposals", "users", ADMINISTRATOR, AUDITOR),
             _way("/calendar", "nav.calendar", "clock", ADMINISTRATOR),
             _way("/keys", "nav.keys", "key", ADMINISTRATOR),

@@ -20,7 +20,6 @@ from api.pages.rendering import go, show, texts_for
 from api.pages.texts import Texts
 from api.pages.views import ProblemView, Tone
 from registry.accounts import control
-from registry.accounts.tables import ApiToken, Staff
 from registry.catalogue import service as catalogue
 from registry.errors import NotFoundError
 from registry.proposals import rules, service
@@ -157,12 +156,12 @@ class _Words:
         is_open = state == rules.OPEN
         return ProposalCard(
             id=row.id, title=self.t(f"proposal.{row.action}"), about=self._about(row), lines=self._lines(row),
-            reason=row.reason, proposer=self._person(work, row.proposed_by), proposed_at=row.proposed_at,
+            reason=row.reason, proposer=wording.actor_name(work, row.proposed_by, self.t), proposed_at=row.proposed_at,
             expires_at=row.expires_at, tone=_TONES[state], state=self.t(f"proposal.state.{state}"), is_open=is_open,
             is_stale=is_open and service.is_stale(work, row), is_own=row.proposed_by == work.actor.id,
             may_decide=is_open and service.may_decide(work, row),
-            decider=self._person(work, row.decided_by) if row.decided_by else "", decided_at=row.decided_at,
-            because=row.decided_because or "",
+            decider=wording.actor_name(work, row.decided_by, self.t) if row.decided_by else "",
+            decided_at=row.decided_at, because=row.decided_because or "",
             look=_look(row) if is_open else "",
         )  # fmt: skip
 
@@ -194,16 +193,10 @@ class _Words:
         text = str(value)
         if name in ("valid_from", "valid_to", "expires_at"):
             return times.moment(datetime.fromisoformat(text), self.t)
+        if name == "sha256":
+            return wording.in_groups(text)
         known = {"department": self.departments, "type_code": self.types}.get(name, {})
         return known.get(text) or self.t.find(f"proposal.value.{name}.{text}") or text
-
-    def _person(self, work: Work, actor: str) -> str:
-        kind, _, key = actor.partition(":")
-        if kind == "staff":
-            staff = work.session.get(Staff, key)
-            return staff.name if staff else actor
-        token = work.session.get(ApiToken, key) if kind == "token" else None
-        return self.t("proposal.token", name=token.name) if token else actor
 
 
 def _look(row: Proposal) -> str:

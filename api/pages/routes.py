@@ -37,6 +37,7 @@ from api.pages import (
     scans,
     signing_keys,
     status,
+    trusted,
     type_editor,
     types,
     use,
@@ -88,5 +89,6 @@ for part in (
     departments,
     proposals,
     signing_keys,
+    trusted,
 ):
     router.include_router(part.router)

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from api.pages.texts import Texts
 from api.pages.views import Option, Tone
 from registry.accounts.rules import ROLES, TOKEN_ROLES
+from registry.accounts.tables import ApiToken, Staff
 from registry.authorisations.rules import ROUTES
 from registry.catalogue import field_rows
 from registry.catalogue import service as catalogue
@@ -22,6 +23,7 @@ from verifier.status import CHINESE, Status
 
 #: The number types that windows meet every day come first.
 _COMMON_FIRST: Final = ("111", "001")
+_GROUP: Final = 4
 
 
 def status_name(value: int, t: Texts) -> str:
@@ -106,6 +108,21 @@ def receivers_name(choice: str, t: Texts) -> str:
 def type_options(work: Work) -> list[Option]:
     """Every certificate type."""
     return [(row.code, row.name) for row in catalogue.list_types(work, "certificate")]
+
+
+def in_groups(digest: str) -> str:
+    """A digest in hexadecimal as people read it aloud: four digits at a time."""
+    return " ".join(digest[at : at + _GROUP] for at in range(0, len(digest), _GROUP))
+
+
+def actor_name(work: Work, actor: str, t: Texts) -> str:
+    """Who did something, as colleagues call them; the id of an actor that is neither staff nor a token."""
+    kind, _, key = actor.partition(":")
+    if kind == "staff":
+        staff = work.session.get(Staff, key)
+        return staff.name if staff else actor
+    token = work.session.get(ApiToken, key) if kind == "token" else None
+    return t("proposal.token", name=token.name) if token else actor
 
 
 def file_size(count: int) -> str:

@@ -9,13 +9,15 @@ from sqlalchemy.orm import Session
 
 from registry.errors import DuplicateError, FieldError, InvalidDraftError, NotFoundError
 from registry.ids import new_id_text
+from registry.trust import fitness
+from registry.trust.fitness import ISSUER, KINDS, SEAL_MAKER
 from registry.trust.tables import TrustCertificateRow
 from registry.work import Work
 from verifier.errors import MalformedError
-from verifier.foreign.profile import MAX_CERTIFICATE_BYTES, ForeignIssuer, load_certificate
+from verifier.foreign.profile import ForeignIssuer
 from verifier.foreign.verify import ADAPTERS
 
-SEAL_MAKER, ISSUER = "seal_maker", "issuer"
+MAX_REASON_CHARACTERS = 200
 PROFILES = tuple(adapter.name for adapter in ADAPTERS)
 
 
@@ -25,27 +27,26 @@ def add(
     """Trust a certificate (DER) from the next bundle on. Raises InvalidDraftError, DuplicateError."""
     errors = _check(kind, name, reason, profile)
     try:
-        if len(certificate) > MAX_CERTIFICATE_BYTES:
-            raise MalformedError("too_long", "证书过长")
-        if kind == ISSUER:
-            load_certificate(certificate)
-        else:
-            _load_seal_maker(certificate)
+        fitness.check(kind, certificate, work.at)
     except MalformedError as wrong:
         errors.append(FieldError("certificate", wrong.reason, f"{wrong.message}。"))
     if errors:
         raise InvalidDraftError(errors)
-    digest = hashlib.sha256(certificate).digest()
-    found = find(work, kind, digest)
-    if found is not None:
-        raise DuplicateError("certificate_exists", "该证书已在信任之列。", found.id)
+    check_new(work, kind, certificate)
     row = TrustCertificateRow(
         id=new_id_text(work.at, work.draw), kind=kind, profile=profile, name=name.strip(), certificate=certificate,
-        digest=digest, reason=reason.strip(), added_at=work.at, added_by=work.actor.id,
+        digest=hashlib.sha256(certificate).digest(), reason=reason.strip(), added_at=work.at, added_by=work.actor.id,
     )  # fmt: skip
     work.session.add(row)
     work.session.flush()
     return row
+
+
+def check_new(work: Work, kind: str, certificate: bytes) -> None:
+    """Raises DuplicateError for a certificate (DER) that is trusted as one of the kind already."""
+    found = find(work, kind, hashlib.sha256(certificate).digest())
+    if found is not None:
+        raise DuplicateError("certificate_exists", "该证书已在信任之列。", found.id)
 
 
 def find(work: Work, kind: str, digest: bytes) -> TrustCertificateRow | None:
@@ -58,35 +59,29 @@ def find(work: Work, kind: str, digest: bytes) -> TrustCertificateRow | None:
 
 def _check(kind: str, name: str, reason: str, profile: str | None) -> list[FieldError]:
     wrong = {
-        ("kind", "unknown_kind", "种类应为 seal_maker（制章人）或 issuer（境外码签发者）。"): (
-            kind not in (SEAL_MAKER, ISSUER)
-        ),
+        ("kind", "unknown_kind", "种类应为 seal_maker（制章人）或 issuer（境外码签发者）。"): (kind not in KINDS),
         ("profile", "unknown_profile", f"境外码签发者应指明码的规范：{'、'.join(PROFILES)}；制章人不填。"): (
             (kind == ISSUER) != (profile in PROFILES)
         ),
         ("name", "wrong_length", "名称应为 1 至 200 个字。"): not 0 < len(name.strip()) <= 200
         or not name.isprintable(),
         ("reason", "reason_missing", "请填写信任的依据，最多 200 个字。"): (
-            not 0 < len(reason.strip()) <= 200 or not reason.isprintable()
+            not 0 < len(reason.strip()) <= MAX_REASON_CHARACTERS or not reason.isprintable()
         ),
     }
     return [FieldError(*fault) for fault, is_wrong in wrong.items() if is_wrong]
 
 
-def _load_seal_maker(certificate: bytes) -> None:
-    # Certificates of SM2 are read by our own reader, which knows the others too.
-    from verifier.documents.certificates import Certificate
-
-    Certificate.load(certificate)
-
-
-def remove(work: Work, certificate_id: str) -> TrustCertificateRow:
-    """Trust a certificate no longer; repeating it changes nothing. Raises NotFoundError."""
+def remove(work: Work, certificate_id: str, reason: str) -> TrustCertificateRow:
+    """Trust a certificate no longer; repeating it changes nothing. Raises InvalidDraftError (reason), NotFoundError."""
+    if not 0 < len(reason.strip()) <= MAX_REASON_CHARACTERS or not reason.isprintable():
+        message = f"请填写不再信任的理由，1 至 {MAX_REASON_CHARACTERS} 个字。"
+        raise InvalidDraftError([FieldError("reason", "reason_missing", message)])
     row = work.session.get(TrustCertificateRow, certificate_id, with_for_update=True)
     if row is None:
         raise NotFoundError("certificate_unknown", "没有这个证书，请核对编号。")
     if row.removed_at is None:
-        row.removed_at, row.removed_by = work.at, work.actor.id
+        row.removed_at, row.removed_by, row.removed_because = work.at, work.actor.id, reason.strip()
         work.session.flush()
     return row
 

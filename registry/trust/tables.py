@@ -51,3 +51,5 @@ class TrustCertificateRow(Base):
     added_by: Mapped[str] = mapped_column(String(64))
     removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime())
     removed_by: Mapped[str | None] = mapped_column(String(64))
+    #: None also for what was removed before reasons were asked for.
+    removed_because: Mapped[str | None] = mapped_column(String(200))
