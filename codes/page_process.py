@@ -1,17 +1,15 @@
 """The process that looks at the pages of one document: `python -m codes.page_process KIND PAGES SECONDS`.
 
-Readers of PDF and TIFF are large programs in C, and strangers feed them. In a process of its own under limits, one that
-crashes, hangs or wants all memory ends nothing but itself. codes.pages starts it with a kind (pdf, tiff), how many
-pages to look at, and its seconds of the processor. Its input is the document. Each line of its output is JSON:
-{"refused": "encrypted" or "broken"}, or else {"pages": how many}, then for each page that it came to, in order,
-{"page": from 1, "texts": of the codes, "whole": whether all of it was looked at}.
+Readers of PDF and TIFF are large programs in C, and strangers feed them. codes.pages starts it (see codes.apart) with a
+kind (pdf, tiff), how many pages to look at, and its seconds of the processor. Its input is the document. Each line of
+its output is JSON: {"refused": "encrypted" or "broken"}, or else {"pages": how many}, then for each page that it came
+to, in order, {"page": from 1, "texts": of the codes, "whole": whether all of it was looked at}.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -20,14 +18,12 @@ from typing import Any, Final
 
 from PIL import Image, TiffImagePlugin
 
-from codes import picture, symbols
+from codes import apart, picture, symbols
 
 #: No new page is begun after so much of the seconds; their end is the end of one that hangs.
 _LAST_BEGIN: Final = 0.8
 #: Bytes of memory: a page of 50 million pixels in colour, with what is made of it on the way.
 _MEMORY_BYTES: Final = 768 << 20
-_FILES: Final = 32
-_NICENESS: Final = 5
 _FPDF_ERR_PASSWORD: Final = 4
 
 #: How many pages there are, and the picture of one of them, counted from 0.
@@ -43,25 +39,12 @@ def main() -> None:
     """Look at the first pages of what comes on standard input."""
     kind, limit, seconds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     opened = {"pdf": _pdf, "tiff": _tiff}[kind]()
-    _bound(seconds)
+    apart.bound(seconds, _MEMORY_BYTES)
     for line in _lines(opened, sys.stdin.buffer.read(), limit, seconds * _LAST_BEGIN):
         sys.stdout.write(json.dumps(line) + "\n")
         sys.stdout.flush()
     # What a hostile document left behind is not taken apart again.
     os._exit(0)
-
-
-def _bound(seconds: int) -> None:
-    for what, limit in (
-        (resource.RLIMIT_DATA, _MEMORY_BYTES),
-        (resource.RLIMIT_CPU, seconds),
-        (resource.RLIMIT_NOFILE, _FILES),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        resource.setrlimit(what, (limit, limit))
-    # Those who wait at a desk come first.
-    os.nice(_NICENESS)
 
 
 def _lines(opened: Callable[[bytes], _Document], data: bytes, limit: int, seconds: float) -> Iterator[dict[str, Any]]:

@@ -9,25 +9,19 @@ import importlib.util
 import json
 import os
 import re
-import subprocess
-import sys
-import threading
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from codes import picture
+from codes.apart import Room, TooManyError
 from codes.picture import MAX_PICTURE_BYTES, NoCodeError, TooLargePictureError, UnreadablePictureError
 
 MAX_PAGES: Final = 25
 """Our own largest sheet of labels."""
-#: Of the processor, which our own largest sheet takes for two; and of a machine that has much else to do.
 _PROCESSOR_SECONDS: Final = 15
-_SECONDS: Final = 40.0
-_WAIT_SECONDS: Final = 10.0
-#: Documents looked at at once by this process; one processor is left to others. And how many may wait for their turn.
-_turns = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) - 1))
-_places = threading.BoundedSemaphore(8)
+"""Our own largest sheet takes two."""
+#: Anybody may send documents: one processor is left to others.
+_room = Room(max(1, (os.cpu_count() or 1) - 1), 8, 10.0)
 
 _PICTURE = re.compile(rb"\x89PNG|\xff\xd8\xff|RIFF....WEBP|GIF8|BM....\0{4}|\s*<svg |\s*<\?xml", re.DOTALL)
 _TIFF = (b"II*\0", b"MM\0*")
@@ -91,34 +85,13 @@ def _paged(data: bytes) -> str | None:
 
 def _looked_at(kind: str, data: bytes) -> list[dict[str, Any]]:
     """The lines that the process wrote, as far as it came."""
-    if not _places.acquire(blocking=False):
-        raise _busy()
     try:
-        if not _turns.acquire(timeout=_WAIT_SECONDS):
-            raise _busy()
-        try:
-            written = _run(kind, data)
-        finally:
-            _turns.release()
-    finally:
-        _places.release()
+        done = _room.ask("codes.page_process", [kind, str(MAX_PAGES), str(_PROCESSOR_SECONDS)], data)
+    except TooManyError as error:
+        message = "同时识读的文件太多，请过一会儿再试，或把有码的那一页截图"
+        raise UnreadablePictureError("reader_busy", message) from error
     # The last line of a process that was killed may be cut.
-    return [json.loads(line) for line in written.splitlines(keepends=True) if line.endswith(b"\n")]
-
-
-def _run(kind: str, data: bytes) -> bytes:
-    given = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "PYTHONPATH") if name in os.environ}
-    path = os.pathsep.join([str(Path(__file__).parent.parent), *filter(None, [given.get("PYTHONPATH")])])
-    # -P: nothing is imported from the folder that the command happens to be run in.
-    command = [sys.executable, "-P", "-m", "codes.page_process", kind, str(MAX_PAGES), str(_PROCESSOR_SECONDS)]
-    try:
-        done = subprocess.run(  # noqa: S603 this interpreter
-            command, input=data, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=_SECONDS, check=False,
-            env={**given, "PYTHONPATH": path},
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as late:
-        return late.stdout or b""
-    return done.stdout
+    return [json.loads(line) for line in done.written.splitlines(keepends=True) if line.endswith(b"\n")]
 
 
 def _reading(lines: list[dict[str, Any]]) -> Reading:
@@ -148,7 +121,3 @@ def _unread(pages: int, seen: list[dict[str, Any]], codes: int) -> str:
     if not said:
         return ""
     return f"{'；'.join(said)}；读到 {codes} 个码。请把有码的页另存为一个文件，或截图后再试"
-
-
-def _busy() -> UnreadablePictureError:
-    return UnreadablePictureError("reader_busy", "同时识读的文件太多，请过一会儿再试，或把有码的那一页截图")

@@ -22,7 +22,8 @@ from world import NOON, World, make_world
 
 from api.cli.main import main
 from api.printing import sheets
-from codes import pages, payload, picture
+from codes import apart, pages, payload, picture
+from codes.apart import Room
 from codes.pages import Found
 
 CODES = [payload.encode(random.Random(number).randbytes(150)) for number in range(4)]
@@ -37,7 +38,7 @@ def world() -> World:
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """What counts is the processor's time, however crowded the machine is."""
-    monkeypatch.setattr(pages, "_SECONDS", 600.0)
+    monkeypatch.setattr(apart, "_SECONDS", 600.0)
 
 
 def refused(data: bytes) -> picture.PictureError:
@@ -212,13 +213,11 @@ def _words(path: Path) -> list[bytes]:
 
 
 def test_only_so_many_documents_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "_places", threading.BoundedSemaphore(1))
-    monkeypatch.setattr(pages, "_turns", threading.BoundedSemaphore(1))
-    monkeypatch.setattr(pages, "_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(pages, "_room", room := Room(1, 1, 0.05))
     document = pdf_of(page_with(CODES[0]))
-    with pages._places:
+    with room._places:
         assert refused(document).reason == "reader_busy"
-    with pages._turns:
+    with room._turns:
         assert refused(document).reason == "reader_busy"
     assert pages.read(document).found
 

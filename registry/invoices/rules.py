@@ -11,6 +11,7 @@ from typing import Any
 
 from registry.certificates.rules import day
 from registry.errors import FieldError, InvalidDraftError
+from verifier.documents.apart import NOT_READ
 from verifier.documents.findings import FORMAT_CHINESE, Format, Inspection
 from verifier.documents.invoices import DIGITAL_DIGITS, amount_of, day_of, one_time_key
 from verifier.identifiers import IdentifierError, check_uscc
@@ -93,6 +94,8 @@ def differing(data: Mapping[str, Any], registered: Mapping[str, Any]) -> list[st
 
 
 def _invoice_of(found: Inspection) -> dict[str, Any]:
+    if found.reason in NOT_READ:
+        raise _refused(found.reason, found.message)
     if found.format is not Format.OFD:
         message = f"请上传 OFD 格式的电子发票；这是{FORMAT_CHINESE[found.format]}。"
         raise _refused("not_ofd", message)
