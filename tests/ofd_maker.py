@@ -163,6 +163,7 @@ def sign_data(
     attributes: bool = True,
     inside: bytes | None = None,
     issuer_name: str = "测试根",
+    issuer: bytes = b"",
     at: datetime = SIGNED,
 ) -> bytes:
     """A SignedData over the content, with signed attributes in an unsorted order or over what travels inside."""
@@ -180,7 +181,7 @@ def sign_data(
     signature = sm2.signature_to_der(signer.key.sign(signed))
     info = der.sequence(
         der.integer(1),
-        der.sequence(_name(issuer_name), der.integer(certificate.parsed.serial_number)),
+        der.sequence(issuer or _name(issuer_name), der.integer(certificate.parsed.serial_number)),
         der.sequence(der.oid(der.SM3)),
         *([der.tlv(0xA0, listed)] if attributes else []),
         der.sequence(der.oid("1.2.156.10197.1.301.1")),

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import io
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import TypeAlias
 
 from asn1crypto import keys
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.embed import EmbeddedFileObject, FileSpec, embed_file
 from pyhanko.pdf_utils.generic import pdf_name
@@ -21,10 +23,13 @@ from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.pdf_utils.writer import PageObject, PdfFileWriter, copy_into_new_writer
 from pyhanko.sign import fields, signers
+from pyhanko.sign.timestamps import DummyTimeStamper, TimeStamper
+from pyhanko_certvalidator import ValidationContext
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from verifier.documents.certificates import Certificate
 
+PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 BEGIN, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2036, 1, 1, tzinfo=UTC)
 
 
@@ -32,7 +37,7 @@ BEGIN, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2036, 1, 1, tzinfo=UTC)
 class Signer:
     """A private key with its certificate."""
 
-    key: ec.EllipticCurvePrivateKey
+    key: PrivateKey
     certificate: x509.Certificate
 
     @property
@@ -45,9 +50,16 @@ def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
-def make_signer(name: str, issuer: Signer | None = None, begin: datetime = BEGIN, end: datetime = END) -> Signer:
+def make_signer(
+    name: str,
+    issuer: Signer | None = None,
+    begin: datetime = BEGIN,
+    end: datetime = END,
+    usage: x509.ObjectIdentifier | None = None,
+    key: PrivateKey | None = None,
+) -> Signer:
     """A person under the issuer, or an authority that signs itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = key or ec.generate_private_key(ec.SECP256R1())
     authority = issuer is None
     builder = (
         x509.CertificateBuilder()
@@ -62,6 +74,8 @@ def make_signer(name: str, issuer: Signer | None = None, begin: datetime = BEGIN
             x509.KeyUsage(True, True, False, False, False, authority, authority, False, False), critical=True
         )
     )
+    if usage is not None:
+        builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=True)
     return Signer(key, builder.sign(key if issuer is None else issuer.key, hashes.SHA256()))
 
 
@@ -70,6 +84,15 @@ def make_people() -> tuple[Signer, Signer]:
     """A root and a signer under it, the same for a whole run."""
     root = make_signer("PDF 测试根")
     return root, make_signer("PDF 签名人", root)
+
+
+def make_stamper(at: datetime, issuer: Signer, usage: x509.ObjectIdentifier | None = None) -> TimeStamper:
+    """A timestamp authority under the issuer whose clock stands at that time."""
+    key = rsa.generate_private_key(65537, 2048)
+    who = make_signer("时间戳服务", issuer, usage=usage or ExtendedKeyUsageOID.TIME_STAMPING, key=key)
+    store = SimpleCertificateStore()
+    store.register(_asn1(issuer.certificate))
+    return DummyTimeStamper(_asn1(who.certificate), _private(who), certs_to_embed=store, fixed_dt=at)
 
 
 def plain(pages: int = 2, text: str = "100", script: bool = False, attached: bytes | None = None) -> bytes:
@@ -92,16 +115,21 @@ def plain(pages: int = 2, text: str = "100", script: bool = False, attached: byt
     return made.getvalue()
 
 
-def sign(data: bytes, signer: Signer, field: str = "Sig1", root: Signer | None = None, certify: bool = False) -> bytes:
+def sign(
+    data: bytes,
+    signer: Signer,
+    field: str = "Sig1",
+    root: Signer | None = None,
+    certify: bool = False,
+    stamper: TimeStamper | None = None,
+    room: int | None = None,
+) -> bytes:
     """One more signature as an incremental update."""
     store = SimpleCertificateStore()
     if root is not None:
         store.register(_asn1(root.certificate))
-    der = signer.key.private_bytes(
-        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
     maker = signers.SimpleSigner(
-        signing_cert=_asn1(signer.certificate), signing_key=keys.PrivateKeyInfo.load(der), cert_registry=store
+        signing_cert=_asn1(signer.certificate), signing_key=_private(signer), cert_registry=store
     )
     about = signers.PdfSignatureMetadata(
         field_name=field,
@@ -115,8 +143,37 @@ def sign(data: bytes, signer: Signer, field: str = "Sig1", root: Signer | None =
     # In a thread of its own: it runs an event loop, and a browser's test leaves one running in this thread.
     with ThreadPoolExecutor(1) as pool:
         writer = IncrementalPdfFileWriter(io.BytesIO(data))
-        pool.submit(signers.sign_pdf, writer, about, signer=maker, output=made).result()
+        also = {"signer": maker, "timestamper": stamper, "bytes_reserved": room, "output": made}
+        pool.submit(signers.sign_pdf, writer, about, **also).result()
     return made.getvalue()
+
+
+def stamp_document(data: bytes, stamper: TimeStamper, root: Signer) -> bytes:
+    """A document timestamp, with what is needed to check it, as incremental updates."""
+    made, context = io.BytesIO(), ValidationContext(trust_roots=[_asn1(root.certificate)])
+    with ThreadPoolExecutor(1) as pool:
+        writer = IncrementalPdfFileWriter(io.BytesIO(data))
+        work = signers.PdfTimeStamper(stamper).timestamp_pdf
+        pool.submit(work, writer, "sha256", context, output=made).result()
+    return made.getvalue()
+
+
+def covered(data: bytes) -> bytes:
+    """What the only signature of the file covers: all but the hexadecimal value and its brackets."""
+    found = _value_in(data)
+    return data[: found.start() - 1] + data[found.end() + 1 :]
+
+
+def with_value(data: bytes, value: bytes) -> bytes:
+    """The file with another signature value in the room of its own."""
+    found = _value_in(data)
+    return data[: found.start()] + value.hex().encode().ljust(len(found[0]), b"0") + data[found.end() :]
+
+
+def _value_in(data: bytes) -> re.Match[bytes]:
+    found = re.search(rb"(?i)(?<=/Contents <)[0-9a-f]+(?=>)", data)
+    assert found
+    return found
 
 
 def change_page(data: bytes, text: str = "999") -> bytes:
@@ -142,6 +199,13 @@ def encrypted(of: bytes | None = None, password: str = "user") -> bytes:
 def revisions(data: bytes) -> int:
     """How often the file was written."""
     return int(PdfFileReader(io.BytesIO(data)).total_revisions)
+
+
+def _private(signer: Signer) -> keys.PrivateKeyInfo:
+    der = signer.key.private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return keys.PrivateKeyInfo.load(der)
 
 
 def _asn1(certificate: x509.Certificate) -> asn1_x509.Certificate:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import io
-import re
 from datetime import UTC, datetime
 
-import ofd_maker
 import pytest
-from pdf_maker import change_page, make_people, plain, sign
+from pdf_maker import change_page, make_people, plain, sign, with_value
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.pdf_utils.writer import copy_into_new_writer
 
@@ -27,13 +25,6 @@ def judge(data: bytes) -> Inspection:
 @pytest.fixture(scope="module")
 def signed() -> bytes:
     return sign(plain(), SIGNER, root=ROOT)
-
-
-def with_value(data: bytes, value: bytes) -> bytes:
-    """The file with another signature value in the room of its own."""
-    found = re.search(rb"(?i)/Contents\s*<([0-9a-f]+)>", data)
-    assert found
-    return data[: found.start(1)] + value.hex().encode().ljust(len(found[1]), b"0") + data[found.end(1) :]
 
 
 def restricted(password: str) -> bytes:
@@ -58,17 +49,6 @@ def test_bytes_in_front_of_the_header_keep_a_file_from_being_valid(signed: bytes
         assert (found.state, found.reason) == (State.UNDECIDED, "leading_bytes")
         assert found.signatures[0].integrity == "intact"
     assert judge(b"\n" + change_page(signed)).state is State.INVALID
-
-
-@pytest.mark.parametrize("family", ["1.2.156.10197.6.1.4.2.2", "1.2.840.113549.1.7.2"])
-def test_signatures_with_sm2_are_undecided_and_not_called_altered(
-    signed: bytes, family: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ofd_maker, "SIGNED_DATA", family)
-    value = ofd_maker.sign_data(ofd_maker.make_cast().signer, b"content")
-    found = judge(with_value(signed, value))
-    assert (found.state, found.reason) == (State.UNDECIDED, "unsupported_algorithm")
-    assert "国密" in found.message and found.signatures[0].integrity == "unknown"
 
 
 @pytest.mark.parametrize("form", [b"adbe.x509.rsa_sha1", b"adbe.pkcs7.sha1", b"Somebody.Else"])

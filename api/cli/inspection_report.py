@@ -13,7 +13,7 @@ from verifier.errors import Check, MalformedError
 from verifier.verdict import CHECK_CHINESE, STATE_CHINESE, Outcome, State
 
 _REFERENCES = {"match": "一致", "changed": "已改动", "missing": "已缺失", "named_only": "没有摘要、无法核对"}
-_KINDS = {"seal": "电子签章", "signature": "数字签名", "integrity": "完整性签名"}
+_KINDS = {"seal": "电子签章", "signature": "数字签名", "integrity": "完整性签名", "timestamp": "文档时间戳"}
 _OUTCOMES = {Outcome.PASSED: "✓ 通过", Outcome.FAILED: "✕ 未过", Outcome.NOT_CHECKED: "· 未核"}
 _CHECKS = {**CHECK_CHINESE, Check.COMMITMENT: "内容未改", Check.ISSUER: "来源可信", Check.VALIDITY: "当时有效"}
 _STATES = {**STATE_CHINESE, State.NOT_IN_FORCE: "签章时不在有效期"}

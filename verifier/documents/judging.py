@@ -85,7 +85,9 @@ def judge(package: Package, paper: Paper, roots: Roots, at: datetime, excused: s
         content = package.archive.read(paper.entry)
         exam.run(Check.SIGNATURE, lambda: claim.check_signature(content), _SIGNED_WELL[claim.seal is None])
         # (4) and (5).
-        _judge_people(exam, claim, paper, roots, facts, notes)
+        facts |= judge_people(exam, claim, paper.time, roots, notes)
+        if claim.path and claim.path.lstrip("/").casefold() != paper.entry.casefold():
+            notes.append(Note("other_path_signed", f"签章时的描述文件路径是 {claim.path[:100]}"))
     return Judged(
         Signed(paper.identity, paper.kind, exam.conclude(POLICY), facts, tuple(notes)),
         paper,
@@ -166,24 +168,23 @@ def _z_of(package: Package, paper: Paper, claim: Claim | None) -> bytes:
     return z if _state(package, shortest, "sm3", z) == MATCH else b""
 
 
-def _judge_people(
-    exam: Examination, claim: Claim, paper: Paper, roots: Roots, facts: dict[str, Any], notes: list[Note]
-) -> None:
-    moment = exam.run(Check.VALIDITY, lambda: _moment(claim, paper), "签章时间可读")
-    facts |= _people(claim, moment)
+def judge_people(exam: Examination, claim: Claim, stated_time: str, roots: Roots, notes: list[Note]) -> dict[str, Any]:
+    """Steps (4) and (5), with remarks; what is said of people and time. `stated_time` stands beside the value."""
+    moment = exam.run(Check.VALIDITY, lambda: _moment(claim, stated_time), "签章时间可读")
     when = moment.readings[0] if moment else exam.at
     exam.run(Check.ISSUER, lambda: _check_issuer(claim, roots, when), "制章人与签章人可信")
     if moment is not None:
         exam.run(Check.VALIDITY, lambda: _check_periods(claim, moment, exam.at), _IN_FORCE[claim.seal is None])
-    _remark(claim, paper, moment, exam.at, notes)
+    _remark(claim, moment, exam.at, notes)
+    return _people(claim, moment)
 
 
-def _moment(claim: Claim, paper: Paper) -> Moment:
-    text = claim.time or paper.time
+def _moment(claim: Claim, stated_time: str) -> Moment:
+    text = claim.time or stated_time
     if not text:
         raise UndecidedError("no_time", "签章没有写明时间，无法判断当时是否有效", check=Check.VALIDITY)
     try:
-        return moments.read(text, paper.time if claim.time else "")
+        return moments.read(text, stated_time if claim.time else "")
     except MalformedError as error:
         raise UndecidedError("unknown_time", error.message, check=Check.VALIDITY) from error
 
@@ -237,7 +238,7 @@ def _fault(claim: Claim, when: datetime) -> tuple[str, str] | None:
     return None
 
 
-def _remark(claim: Claim, paper: Paper, moment: Moment | None, at: datetime, notes: list[Note]) -> None:
+def _remark(claim: Claim, moment: Moment | None, at: datetime, notes: list[Note]) -> None:
     word = "签名" if claim.seal is None else "签章"
     if claim.has_timestamp:
         notes.append(Note("timestamp_not_checked", f"{word}带有时间戳，本工具未核验它"))
@@ -247,8 +248,6 @@ def _remark(claim: Claim, paper: Paper, moment: Moment | None, at: datetime, not
         notes.append(Note("time_zone_unclear", f"{word}时间写作 UTC，但也可能是北京时间"))
     if not claim.whole:
         notes.append(Note("only_digest_signed", "签名只覆盖内容摘要，印章与时间没有受到保护"))
-    if claim.path and claim.path.lstrip("/").casefold() != paper.entry.casefold():
-        notes.append(Note("other_path_signed", f"签章时的描述文件路径是 {claim.path[:100]}"))
     if claim.signers > 1:
         notes.append(Note("more_signers", f"签名数据中有 {claim.signers} 个签名人，只核验了第一个"))
     signer = claim.signer

@@ -9,22 +9,18 @@ from datetime import datetime
 from typing import Any
 
 from pyhanko.pdf_utils.generic import EncryptedObjAccess
-from pyhanko.pdf_utils.misc import PdfError
 from pyhanko.sign.fields import SigSeedSubFilter, enumerate_sig_fields
-from pyhanko.sign.general import SigningError
-from pyhanko.sign.validation.errors import SignatureValidationError
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 
 from verifier.documents import der
 from verifier.documents.findings import POLICY, Signed
-from verifier.documents.pdf_parts import BROKEN, held
+from verifier.documents.pdf_chinese import ChineseSignature, is_chinese
+from verifier.documents.pdf_content import FAILURES
+from verifier.documents.pdf_parts import held
 from verifier.errors import Check, MalformedError, UndecidedError, VerificationError
 from verifier.verdict import Examination
 
-FAILURES = (PdfError, SignatureValidationError, SigningError, *BROKEN)
 _FORMS = frozenset(form.value for form in SigSeedSubFilter)
-#: How every object identifier of 国密 algorithms begins in DER: 1.2.156.10197.
-_CHINESE_ALGORITHMS = bytes.fromhex("2a811ccf55")
 
 
 def signed_fields(reader: Any, at: datetime) -> tuple[list[EmbeddedPdfSignature], list[Signed]]:
@@ -42,17 +38,14 @@ def signed_fields(reader: Any, at: datetime) -> tuple[list[EmbeddedPdfSignature]
     return sorted(embedded, key=lambda one: one.signed_revision), others
 
 
-def uses_chinese_algorithms(value: bytes) -> bool:
-    """Whether a signature value names algorithms of 国密 (SM2, SM3), which pyHanko does not know."""
-    return _CHINESE_ALGORITHMS in value
-
-
 def _open(reader: Any, dictionary: Any, field: Any, name: str) -> EmbeddedPdfSignature:
     form = _form(dictionary)
     value = _value(dictionary)
-    if uses_chinese_algorithms(value):
-        message = "签名用的是国密算法（SM2、SM3），PDF 中的国密签名目前不能核验；请用签章单位指定的软件核验"
-        raise UndecidedError("unsupported_algorithm", message, check=Check.FORMAT)
+    if is_chinese(value):
+        try:
+            return ChineseSignature(reader, field, name, value)
+        except FAILURES as error:
+            raise MalformedError("wrong_signature_value", "签名的范围无法读出：不是完好的签名数据") from error
     if form not in _FORMS:
         raise UndecidedError("unsupported_form", f"不支持这种签名形式（{form[1:60] or '未写明'}），未能核验")
     try:

@@ -9,39 +9,30 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pyhanko.sign.diff_analysis import DiffResult, ModificationLevel
 from pyhanko.sign.validation.errors import SignatureValidationError
 from pyhanko.sign.validation.generic_cms import validate_sig_integrity
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
-from pyhanko.sign.validation.status import SignatureCoverageLevel
 
 from verifier import times
-from verifier.documents import der
 from verifier.documents.certificates import Certificate, check_trusted, load_many
 from verifier.documents.findings import POLICY, Note, Roots, Signed
-from verifier.documents.pdf_fields import FAILURES, signed_fields
+from verifier.documents.pdf_chinese import ChineseSignature, judge_chinese
+from verifier.documents.pdf_content import FAILURES, check_content
+from verifier.documents.pdf_fields import signed_fields
 from verifier.documents.pdf_parts import held
+from verifier.documents.pdf_timestamps import Stamp, judge_document_stamp, prove
 from verifier.errors import (
     Check,
-    CommitmentError,
     MalformedError,
     SignatureError,
     UndecidedError,
     UntrustedIssuerError,
     ValidityError,
 )
-from verifier.verdict import Examination
+from verifier.verdict import Examination, Outcome, State
 
 _SKEW = timedelta(minutes=10)
 MAX_SIGNATURES = 64
-_ALGORITHMS = frozenset(("sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512"))
-_LEVELS = {
-    ModificationLevel.NONE: "没有改动",
-    ModificationLevel.LTA_UPDATES: "只补充了长期验证资料",
-    ModificationLevel.FORM_FILLING: "只填写了表单或加了别的签名",
-    ModificationLevel.ANNOTATIONS: "加了批注",
-    ModificationLevel.OTHER: "改动了内容",
-}
 
 
 def judge_all(
@@ -61,29 +52,66 @@ def judge_all(
     message = "文件中有签名数据，表单却不指向它：签名被移除，或文件被改动"
     doubt = Note("lost_signature", message, {"count": lost}) if lost > 0 else None
     notes = [] if doubt is None else [doubt]
-    stamps = [one for one in embedded if one.sig_object_type == "/DocTimeStamp"]
-    if stamps:
-        notes.append(Note("timestamp_not_checked", f"文件有 {len(stamps)} 个文档时间戳，本工具未核验它们"))
-        if len(stamps) == len(embedded) and doubt is None and not others:
-            doubt = Note("only_timestamps", "文件只有文档时间戳，没有签名；时间戳未核验，真伪无法判定")
-    return (*(_judge(one, roots, at) for one in embedded if one not in stamps), *others), notes, doubt
+    stamps = [one for one in embedded if _is_stamp(one)]
+    if stamps and len(stamps) == len(embedded) and doubt is None and not others:
+        message = "文件只有文档时间戳，没有签名；时间戳只证明文件当时已存在，不说明由谁出具"
+        doubt = Note("only_timestamps", message)
+    proofs, broken = _judge_stamps(stamps, roots, at, notes)
+    judged = [_judge(one, proofs, roots, at) for one in embedded if one not in stamps]
+    return (*judged, *others, *broken), notes, doubt
 
 
-def _judge(embedded: EmbeddedPdfSignature, roots: Roots, at: datetime) -> Signed:
+def _is_stamp(embedded: EmbeddedPdfSignature) -> bool:
+    if isinstance(embedded, ChineseSignature):
+        return False
+    return embedded.sig_object_type == "/DocTimeStamp" or held(embedded.sig_object, "/SubFilter") == "/ETSI.RFC3161"
+
+
+def _judge_stamps(
+    stamps: list[EmbeddedPdfSignature], roots: Roots, at: datetime, notes: list[Note]
+) -> tuple[list[tuple[int, Stamp]], list[Signed]]:
+    """What document timestamps prove, each with its revision, and those that do not hold.
+
+    One whose authority is unknown takes nothing from the signatures: it is only remarked.
+    """
+    proofs, broken = list[tuple[int, Stamp]](), list[Signed]()
+    for one in stamps:
+        signed, stamp = judge_document_stamp(one, roots, at)
+        verdict = signed.verdict
+        if verdict.state is State.INVALID:
+            broken.append(signed)
+        elif stamp is not None:
+            proofs.append((int(one.signed_revision), stamp))
+            message = f"文档时间戳证明文件在 {times.for_people(stamp.at)} 已是这样，由 {stamp.authority.subject} 签发"
+            notes.append(Note("document_timestamp", message))
+        else:
+            message = f"文件有文档时间戳，但它不能证明时间：{verdict.message}"
+            notes.append(Note("document_timestamp_unproved", message, {"reason": verdict.reason}))
+    return proofs, broken
+
+
+def _judge(embedded: EmbeddedPdfSignature, proofs: list[tuple[int, Stamp]], roots: Roots, at: datetime) -> Signed:
+    if isinstance(embedded, ChineseSignature):
+        return judge_chinese(embedded, roots, at)
     exam, notes, facts = Examination(at), list[Note](), dict[str, Any]()
     signer = exam.run(Check.FORMAT, lambda: _read(embedded, facts), "签名结构完整")
     if signer is not None:
-        exam.run(Check.COMMITMENT, lambda: _check_content(embedded, facts, notes), "被签名的内容没有改动")
+        exam.run(Check.COMMITMENT, lambda: check_content(embedded, facts, notes), "被签名的内容没有改动")
         exam.run(Check.SIGNATURE, lambda: _check_signature(embedded), "签名与内容一致")
-        when = _time(embedded, facts)
+        claimed = _time(embedded, facts)
+        later = [stamp for revision, stamp in proofs if revision >= embedded.signed_revision]
+        proved = exam.run(Check.VALIDITY, lambda: prove(embedded, later, roots, facts, notes), "签名时证书在有效期内")
+        when = claimed if proved is None else proved.at
         others = load_many(one.dump() for one in embedded.other_embedded_certs)
         exam.run(
             Check.ISSUER,
             lambda: check_trusted(signer, roots.certificates, others, when or at, "签名人"),
             "签名人可信",
         )
-        exam.run(Check.VALIDITY, lambda: _check_period(signer, when, at), "签名时证书在有效期内")
-        notes.append(Note("time_is_claimed", "签名时间由签名人自称，本工具未核验时间戳"))
+        if exam.results[Check.VALIDITY].outcome is Outcome.PASSED:
+            exam.run(
+                Check.VALIDITY, lambda: _check_period(signer, when, proved is not None, at), "签名时证书在有效期内"
+            )
         if signer.not_after < at:
             notes.append(Note("certificate_ended_since", f"签名人的证书已于 {times.for_people(signer.not_after)} 到期"))
     return Signed(str(embedded.field_name)[:60], "signature", exam.conclude(POLICY), facts, tuple(notes))
@@ -104,51 +132,6 @@ def _read(embedded: EmbeddedPdfSignature, facts: dict[str, Any]) -> Certificate:
     signer = Certificate.load(found)
     facts["signer"] = signer.describe()
     return signer
-
-
-def _check_content(embedded: EmbeddedPdfSignature, facts: dict[str, Any], notes: list[Note]) -> None:
-    try:
-        embedded.compute_integrity_info()  # type: ignore[no-untyped-call]
-        summary = embedded.summarise_integrity_info()
-    except FAILURES as error:
-        raise CommitmentError("unclear_coverage", "签名覆盖的范围无法确定，内容可能被改动") from error
-    coverage, difference = summary["coverage"], summary["diff_result"]
-    level = difference.modification_level if isinstance(difference, DiffResult) else ModificationLevel.OTHER
-    facts |= {"coverage": coverage.name.lower(), "later_changes": level.name.lower()}
-    if coverage < SignatureCoverageLevel.ENTIRE_REVISION or not _is_contiguous(embedded):
-        raise CommitmentError("unclear_coverage", "签名没有覆盖完整的一版文件，内容可能被改动")
-    if _hides_bytes(embedded):
-        raise CommitmentError("hidden_bytes", "签名值后面的空位里藏有别的内容")
-    if not summary["docmdp_ok"] or level.value > ModificationLevel.FORM_FILLING.value:
-        raise CommitmentError(
-            "changed_after_signing",
-            f"签名所在的一版没有改动，但此后的版本{_LEVELS[level]}，现在看到的不是签名时的内容",
-            evidence={"revision": int(embedded.signed_revision), "level": level.name.lower()},
-        )
-    if level is not ModificationLevel.NONE:
-        notes.append(Note("later_revision", f"签名之后文件又有新版本：{_LEVELS[level]}"))
-    elif coverage is not SignatureCoverageLevel.ENTIRE_FILE:
-        notes.append(Note("later_revision", "签名之后文件又有新版本，但没有改动"))
-    if embedded.md_algorithm not in _ALGORITHMS:
-        raise UndecidedError(
-            "weak_digest", f"摘要算法 {embedded.md_algorithm} 已不安全或不受支持", check=Check.COMMITMENT
-        )
-
-
-def _is_contiguous(embedded: EmbeddedPdfSignature) -> bool:
-    """Whether all that the signature leaves out is its own value."""
-    bounds = [int(number) for number in embedded.byte_range]
-    return len(bounds) == 4 and bounds[0] == 0 and bounds[2] == bounds[1] + len(embedded.pkcs7_content) * 2 + 2
-
-
-def _hides_bytes(embedded: EmbeddedPdfSignature) -> bool:
-    """Whether anything but zeros follows the signature's value in the room that no signature covers."""
-    value = embedded.pkcs7_content
-    try:
-        return bool(value[der.first(value).end :].strip(b"\x00"))
-    except MalformedError:
-        # BER of indefinite length does not tell where it ends.
-        return False
 
 
 def _check_signature(embedded: EmbeddedPdfSignature) -> None:
@@ -182,15 +165,19 @@ def _aware(stated: datetime) -> datetime:
     return zoned.astimezone(UTC)
 
 
-def _check_period(signer: Certificate, when: datetime | None, at: datetime) -> None:
+def _check_period(signer: Certificate, when: datetime | None, is_proved: bool, at: datetime) -> None:
     if when is None:
         raise UndecidedError("no_time", "签名没有写明时间，无法判断当时证书是否有效", check=Check.VALIDITY)
     if when - at > _SKEW:
         raise ValidityError("signed_later", f"签名时间 {times.for_people(when)} 晚于核验时间")
-    if not signer.covers(when):
-        raise ValidityError(
-            "certificate_not_in_force",
-            f"签名时签名人的证书不在有效期内（{times.for_people(signer.not_before)} 至 "
-            f"{times.for_people(signer.not_after)}）",
-            evidence={"signed_at": times.to_text(when)},
-        )
+    if signer.covers(when):
+        return
+    span = f"{times.for_people(signer.not_before)} 至 {times.for_people(signer.not_after)}"
+    if is_proved and when > signer.not_after:
+        message = f"时间戳是在证书到期之后盖的，不能证明签名是在有效期内（{span}）作出的"
+        raise UndecidedError("stamped_after_end", message, check=Check.VALIDITY)
+    raise ValidityError(
+        "certificate_not_in_force",
+        f"签名时签名人的证书不在有效期内（{span}）",
+        evidence={"signed_at": times.to_text(when)},
+    )
