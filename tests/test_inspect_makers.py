@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from ofd_maker import NAMESPACE, Files, Maker, make_cast, pack, plain_files, sealer
@@ -171,3 +174,55 @@ def test_what_a_signature_covers_may_be_named_from_the_root_without_a_stroke() -
     assert outcome(files | {PAGE: b"<changed/>"}) == (State.INVALID, "content_changed")
     del files[SECOND]
     assert outcome(files) == (State.INVALID, "content_changed")
+
+
+def repacked(files: dict[str, bytes], method: int, zip64: bool = False, stroke: str = "/") -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", method) as archive:
+        for name, data in files.items():
+            info = zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0))
+            info.filename = name.replace("/", stroke)
+            info.compress_type = method
+            with archive.open(info, "w", force_zip64=zip64) as entry:
+                entry.write(data)
+    return made.getvalue()
+
+
+class _Pipe(io.RawIOBase):
+    """What is written to where nobody can go back: sizes stand behind the entries."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.written += data
+        return len(data)
+
+
+def test_every_way_to_pack_the_same_entries_gives_the_same_answer() -> None:
+    files = Maker().add(sealer(CAST)).files
+    pipe = _Pipe()
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    packed = [repacked(files, zipfile.ZIP_STORED), repacked(files, zipfile.ZIP_DEFLATED, zip64=True)]
+    packed += [repacked(files, zipfile.ZIP_DEFLATED, stroke="\\"), bytes(pipe.written)]
+    for data in packed:
+        assert judge(data).state is State.VALID, judge(data).message
+    altered = files | {"Doc_0/Pages/Page_0/Content.xml": files["Doc_0/Pages/Page_0/Content.xml"] + b" "}
+    assert judge(repacked(altered, zipfile.ZIP_STORED, stroke="\\")).reason == "content_changed"
+
+
+def test_entries_that_the_directory_does_not_list_keep_a_file_from_being_valid() -> None:
+    good = Maker().add(sealer(CAST)).packed()
+    evil = pack(plain_files() | {"Doc_0/Pages/Page_0/Content.xml": b"<ofd:Page/>"})
+    # Programs that read from the front see the first file, those that read the directory the second.
+    for data in (evil + good, evil[: evil.index(b"PK\x01\x02")] + good):
+        found = judge(data)
+        assert (found.state, found.reason) == (State.UNDECIDED, "stray_entries")
+        assert found.signatures[0].integrity == "intact"
+    assert judge(good + b"\n\n").state is State.VALID

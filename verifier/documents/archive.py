@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import struct
 import zipfile
 import zlib
 
@@ -26,7 +27,9 @@ _FREE_RATIO_BYTES = 1024 * 1024
 _STEP_BYTES = 1024 * 1024
 #: Longer entries are unpacked again when they are asked for again.
 _KEPT_BYTES = 1024 * 1024
-_CENTRAL_MARK = b"PK\x01\x02"
+_CENTRAL_MARK, _LOCAL_MARK = b"PK\x01\x02", b"PK\x03\x04"
+#: A local header (APPNOTE 4.3.7), and where in it the lengths of name and extra field are.
+_LOCAL_BYTES, _LENGTHS_AT, _LENGTHS = 30, 26, struct.Struct("<HH")
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _UTF8_FLAG, _ENCRYPTED_FLAG = 0x800, 0x1
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -42,6 +45,7 @@ class Archive:
             raise MalformedError("too_long", f"文件超过上限 {MAX_FILE_BYTES // 2**20} MB")
         if data.count(_CENTRAL_MARK) > MAX_ENTRIES:
             raise MalformedError("zip_bomb", f"压缩包条目超过上限 {MAX_ENTRIES} 个")
+        self._data = data
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
         except _BROKEN as error:
@@ -96,9 +100,19 @@ class Archive:
             self._digests[key] = digest(algorithm, prefix, data)
         return self._digests[key]
 
+    def has_strays(self) -> bool:
+        """Whether entries stand in the file that its directory does not list; who reads from the front shows them."""
+        data, end = self._data, 0
+        for info in sorted(self._zip.infolist(), key=lambda one: one.header_offset):
+            if _LOCAL_MARK in data[end : info.header_offset]:
+                return True
+            names = _LENGTHS.unpack_from(data, info.header_offset + _LENGTHS_AT)
+            end = info.header_offset + _LOCAL_BYTES + sum(names) + info.compress_size
+        return _LOCAL_MARK in data[end:]
+
     def _admit(self, info: zipfile.ZipInfo) -> None:
         name = _name(info)
-        if not name and info.orig_filename == "./":
+        if not name and info.orig_filename in ("./", ".\\"):
             return
         if name.endswith("/"):
             _check_name(name.rstrip("/") or "/")
@@ -149,8 +163,8 @@ def digest(algorithm: str, *parts: bytes) -> bytes:
 
 
 def _name(info: zipfile.ZipInfo) -> str:
-    # Some programs pack a folder as "./": the same names.
-    return _written(info).removeprefix("./")
+    # Some programs pack a folder as "./", and some of Windows divide folders by backslashes: the same names.
+    return _written(info).replace("\\", "/").removeprefix("./")
 
 
 def _written(info: zipfile.ZipInfo) -> str:
@@ -173,7 +187,7 @@ def _check_name(name: str) -> None:
     shown = name[:80]
     if not 0 < len(name) <= MAX_NAME_CHARACTERS or not name.isprintable():
         raise MalformedError("unsafe_path", "压缩包有不合规的条目名", evidence={"entry": shown})
-    if name.startswith("/") or "\\" in name or _DRIVE.match(name):
-        raise MalformedError("unsafe_path", f"条目 {shown} 用了绝对路径或反斜杠", evidence={"entry": shown})
+    if name.startswith("/") or _DRIVE.match(name):
+        raise MalformedError("unsafe_path", f"条目 {shown} 用了绝对路径", evidence={"entry": shown})
     if any(part in ("", ".", "..") for part in name.split("/")):
         raise MalformedError("unsafe_path", f"条目 {shown} 的路径离开了压缩包", evidence={"entry": shown})

@@ -27,7 +27,7 @@ def inspect_ofd(
     if integrity is not None:
         judged.append(judge(package, integrity, roots, at))
     covered = {entry for one in judged if one.signed.integrity == "intact" for entry in one.covered}
-    doubt = _lost(package, judged) or _uncovered(package, judged, covered)
+    doubt = _lost(package, judged) or _strays(package) or _uncovered(package, judged, covered)
     facts = _facts(package, covered, judged)
     invoice = invoices.find_invoice(package, covered)
     return facts, invoice, tuple(one.signed for one in judged), tuple(package.notes), doubt
@@ -56,6 +56,14 @@ def _lost(package: Package, judged: list[Judged]) -> Note | None:
     note = Note(
         "lost_signature", f"文件中有签章描述 {left[0]}，签章列表却没有它：签章被移除，或文件被改动", {"entries": left}
     )
+    package.notes.append(note)
+    return note
+
+
+def _strays(package: Package) -> Note | None:
+    if not package.archive.has_strays():
+        return None
+    note = Note("stray_entries", "压缩包里有目录没有列出的条目，有的阅读器会显示它们而不是签章覆盖的内容")
     package.notes.append(note)
     return note
 

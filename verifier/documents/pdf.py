@@ -12,8 +12,9 @@ from datetime import datetime
 from typing import Any
 
 from verifier.documents.findings import Note, Roots, Signed
-from verifier.documents.pdf_parts import BROKEN, held
+from verifier.documents.pdf_parts import BROKEN, TRAILING, held
 from verifier.documents.pdf_reading import open_pdf
+from verifier.documents.pdf_repairing import rebuilt, without_tail
 from verifier.errors import Check, MalformedError, UndecidedError
 
 MAX_PAGES = 20_000
@@ -40,26 +41,46 @@ def inspect_pdf(
         )
     from pyhanko.pdf_utils.misc import PdfError
 
-    from verifier.documents.pdf_signatures import judge_all
-
     # What pyHanko finds is in the answer; without a handler its log would go to standard error.
     logging.getLogger("pyhanko").addHandler(_SILENT)
+    broken = (PdfError, *BROKEN)
+    # What stands in front of the header belongs to no reader's offsets, nor to a signature's.
+    front = data.index(b"%PDF-")
+    plain, has_tail = without_tail(data[front:])
     try:
-        # What stands in front of the header belongs to no reader's offsets, nor to a signature's.
-        plain = data[data.index(b"%PDF-") :]
-        reader = open_pdf(plain)
-        notes = list[Note]()
-        if reader.encrypted:
-            _open_without_password(reader)
-            notes.append(Note("usage_restricted", "PDF 设有使用限制（打印、复制等），阅读不需要密码"))
-        facts = _describe(reader, notes)
-        signed, remarks, doubt = judge_all(reader, plain, roots, at)
-    except (PdfError, *BROKEN) as error:
-        raise MalformedError("broken_pdf", "PDF 已损坏，无法解析；请重新获取文件") from error
-    if len(plain) < len(data):
-        extra = Note("leading_bytes", f"PDF 文件头之前有 {len(data) - len(plain)} 个多余的字节，不受签名保护")
-        notes, doubt = [*notes, extra], doubt or extra
-    return facts, signed, (*notes, *remarks), doubt
+        facts, signed, notes, doubt = _read(plain, roots, at)
+    except broken as error:
+        try:
+            mended = rebuilt(plain)
+            if mended is None:
+                raise MalformedError("broken_pdf", "PDF 已损坏，无法解析；请重新获取文件") from error
+            facts, signed, notes, doubt = _read(mended, roots, at)
+        except broken as again:
+            raise MalformedError("broken_pdf", "PDF 已损坏，无法解析；请重新获取文件") from again
+        notes.append(Note("table_rebuilt", "PDF 的对象索引已损坏，已按内容重新查找；不同的阅读器可能显示不同的内容"))
+    extras = list[Note]()
+    if front:
+        extras.append(Note("leading_bytes", f"PDF 文件头之前有 {front} 个多余的字节，不受签名保护"))
+    if has_tail:
+        extras.append(Note("trailing_bytes", TRAILING))
+    if signed and extras:
+        doubt = doubt or extras[0]
+    return facts, signed, (*notes, *extras), doubt
+
+
+def _read(
+    plain: bytes, roots: Roots, at: datetime
+) -> tuple[dict[str, Any], tuple[Signed, ...], list[Note], Note | None]:
+    from verifier.documents.pdf_signatures import judge_all
+
+    reader = open_pdf(plain)
+    notes = list[Note]()
+    if reader.encrypted:
+        _open_without_password(reader)
+        notes.append(Note("usage_restricted", "PDF 设有使用限制（打印、复制等），阅读不需要密码"))
+    facts = _describe(reader, notes)
+    signed, remarks, doubt = judge_all(reader, plain, roots, at)
+    return facts, signed, [*notes, *remarks], doubt
 
 
 def _open_without_password(reader: Any) -> None:

@@ -51,7 +51,7 @@ def check_content(embedded: EmbeddedPdfSignature, facts: dict[str, Any], notes: 
     if level is not ModificationLevel.NONE:
         notes.append(Note("later_revision", f"签名之后文件又有新版本：{_LEVELS[level]}"))
     elif coverage is not SignatureCoverageLevel.ENTIRE_FILE:
-        notes.append(Note("later_revision", "签名之后文件又有新版本，但没有改动"))
+        notes.append(Note("later_revision", "签名之后文件末尾又有附加，内容没有改动"))
     if embedded.md_algorithm not in STRONG:
         raise UndecidedError(
             "weak_digest", f"摘要算法 {embedded.md_algorithm} 已不安全或不受支持", check=Check.COMMITMENT

@@ -6,6 +6,10 @@ import struct
 import zlib
 from typing import Any
 
+#: White space of PDF (ISO 32000-1 table 1).
+BLANKS = b"\0\t\n\f\r "
+#: What is said of bytes behind the end of a file.
+TRAILING = "PDF 文件结尾之后还有别的内容，不受签名保护，别的程序可能把它当作另一份文件"
 #: What pyHanko lets out on damaged files besides its own errors.
 BROKEN = (
     ArithmeticError,

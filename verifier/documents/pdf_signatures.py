@@ -19,7 +19,7 @@ from verifier.documents.findings import POLICY, Note, Roots, Signed
 from verifier.documents.pdf_chinese import ChineseSignature, judge_chinese
 from verifier.documents.pdf_content import FAILURES, check_content
 from verifier.documents.pdf_fields import signed_fields
-from verifier.documents.pdf_parts import held
+from verifier.documents.pdf_parts import BLANKS, TRAILING, held
 from verifier.documents.pdf_timestamps import Stamp, judge_document_stamp, prove
 from verifier.errors import (
     Check,
@@ -56,9 +56,19 @@ def judge_all(
     if stamps and len(stamps) == len(embedded) and doubt is None and not others:
         message = "文件只有文档时间戳，没有签名；时间戳只证明文件当时已存在，不说明由谁出具"
         doubt = Note("only_timestamps", message)
+    if _is_followed(embedded, reader, data):
+        tail = Note("trailing_bytes", TRAILING)
+        notes.append(tail)
+        doubt = doubt or tail
     proofs, broken = _judge_stamps(stamps, roots, at, notes)
     judged = [_judge(one, proofs, roots, at) for one in embedded if one not in stamps]
     return (*judged, *others, *broken), notes, doubt
+
+
+def _is_followed(embedded: list[EmbeddedPdfSignature], reader: Any, data: bytes) -> bool:
+    """Whether anything but white space stands behind the last revision, where that is a signed one."""
+    last = [one for one in embedded if one.signed_revision == reader.total_revisions - 1]
+    return any(data[int(one.byte_range[-2]) + int(one.byte_range[-1]) :].strip(BLANKS) for one in last)
 
 
 def _is_stamp(embedded: EmbeddedPdfSignature) -> bool:
