@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from sqlalchemy import JSON, DateTime, Dialect, Engine, LargeBinary, MetaData, String, create_engine, event
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.engine import Connection, ExceptionContext, make_url
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -90,7 +90,7 @@ def open_engine(url: str, *, pool_size: int = 10) -> Engine:
 
     On SQLite every transaction that may write begins IMMEDIATE, in WAL mode, with foreign keys checked and with an
     fsync of the log at every commit: a returned commit survives the loss of power as far as the disk keeps its word.
-    Errors do not repeat the values of their statement: they go into ordinary logs.
+    Errors do not repeat the values of their statement, nor those of rows: they go into ordinary logs.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
@@ -99,6 +99,7 @@ def open_engine(url: str, *, pool_size: int = 10) -> Engine:
             json_deserializer=_loads, hide_parameters=True,
         )  # fmt: skip
         event.listen(engine, "begin", _begin_postgres)
+        event.listen(engine, "handle_error", _leave_values_out)
         return engine
     if parsed.database and parsed.database != ":memory:":
         _make_private(Path(parsed.database))
@@ -152,6 +153,20 @@ def _begin_sqlite(connection: Connection) -> None:
     reads = bool(connection.get_execution_options().get(READ_ONLY))
     connection.exec_driver_sql(f"PRAGMA query_only={'ON' if reads else 'OFF'}")
     connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _leave_values_out(context: ExceptionContext) -> None:
+    """PostgreSQL tells the row that it refuses ("Failing row contains …"), the key that is taken, the text that is no
+    number: what is left says which rule of which table refused, by the names that the schema has."""
+    told = getattr(context.original_exception, "diag", None)
+    if told is None or told.sqlstate is None:
+        # Not told by the server: the connection is gone or never was, and no row was looked at.
+        return
+    names = (told.table_name, told.column_name, told.constraint_name)
+    text = " ".join(filter(None, (f"SQLSTATE {told.sqlstate}", *names)))
+    context.original_exception.args = (text,)
+    if context.sqlalchemy_exception is not None:
+        context.sqlalchemy_exception.args = (f"({type(context.original_exception).__name__}) {text}",)
 
 
 def _begin_postgres(connection: Connection) -> None:

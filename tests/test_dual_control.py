@@ -208,6 +208,31 @@ def test_a_token_proposes_and_neither_it_nor_its_maker_decides(lite: Office) -> 
     assert lite.scopes() == 1
 
 
+def test_whoever_asked_for_a_token_decides_about_its_wishes_no_more_than_who_approved_it(office: Office) -> None:
+    second, third = office.administrator("second"), office.administrator("third")
+    expires_at = (office.house.clock.at + timedelta(days=30)).isoformat()
+    wanted = {"name": "示例系统", "department": CARE, "roles": ["registrar", "administrator"], "expires_at": expires_at}
+    _, applied = office.approve(second, office.change(office.first, "token.create", wanted))
+    system = Actor(f"token:{applied.value.id}", "system", CARE, frozenset(("registrar", "administrator")))
+    proposal = office.change(system)
+    # A token that the token asked for is theirs as well.
+    _, applied = office.approve(third, office.change(system, "token.create", {**wanted, "name": "另一系统"}))
+    below = office.change(Actor(f"token:{applied.value.id}", *_of(system)), given={**SCOPE, "action": "use"})
+    for who in (office.first, second):
+        for one in (proposal, below):
+            assert not office.house.do(proposals.may_decide, one, who=who)
+            with pytest.raises(NotPermittedError, match="own_proposal"):
+                office.approve(who, one)
+    office.approve(third, proposal)
+    assert office.scopes() == 1
+    with pytest.raises(NotPermittedError, match="own_proposal"):
+        office.approve(third, below)
+
+
+def _of(actor: Actor) -> tuple[Any, ...]:
+    return actor.kind, actor.department, actor.roles
+
+
 def test_making_an_administrator_or_taking_over_an_account_needs_two(lite: Office) -> None:
     second = lite.administrator("second")
     wanted = {"username": "fourth", "name": "示例", "roles": ["administrator"], "department": None}

@@ -389,3 +389,36 @@ def test_one_key_at_the_same_moment_does_the_work_once(house: House) -> None:
     for thread in threads:
         thread.join()
     assert len(done) == 1 and answers == done * 8
+
+
+_PERSONAL = f"随证甲{ELDER}"
+_REFUSED = {
+    "a key that is taken": "INSERT INTO things (number, kind) VALUES (:value, 'a'), (:value, 'a')",
+    "a row that breaks a rule": "INSERT INTO things (number, kind) VALUES (:value, 'c')",
+    "a row that lacks something": "INSERT INTO things (number, kind) VALUES (:value, NULL)",
+    "a reference to nothing": "INSERT INTO parts (number) VALUES (:value)",
+    "a text that is no number": "SELECT CAST(CAST(:value AS TEXT) AS INTEGER)",
+    "a text that is no JSON": "SELECT CAST(CAST(:value AS TEXT) AS JSONB)",
+}
+
+
+@pytest.mark.parametrize("statement", _REFUSED.values(), ids=_REFUSED)
+def test_an_error_of_the_database_tells_no_value_to_whoever_logs_it(database_url: str, statement: str) -> None:
+    engine = open_engine(database_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE TABLE things (number TEXT PRIMARY KEY, kind TEXT NOT NULL CONSTRAINT ck_kind CHECK (kind = 'a'))"
+        )
+        connection.exec_driver_sql("CREATE TABLE parts (number TEXT CONSTRAINT fk_thing REFERENCES things (number))")
+    try:
+        with engine.begin() as connection:
+            connection.execute(text(statement), {"value": _PERSONAL})
+    except DatabaseError as refused:
+        told = "".join(traceback.format_exception(refused))
+        assert _PERSONAL not in told and ELDER not in told
+        if engine.dialect.name == "postgresql":
+            assert f"SQLSTATE {refused.orig.sqlstate}" in str(refused)  # type: ignore[union-attr]
+    else:
+        # SQLite makes a number of any text.
+        assert engine.dialect.name == "sqlite" and "CAST" in statement
+    engine.dispose()

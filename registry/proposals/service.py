@@ -169,17 +169,29 @@ def _locked(work: Work, proposal_id: str) -> Proposal:
 
 
 def _behind(work: Work, proposal: Proposal) -> set[str]:
-    """Who proposed it: a token's wish is also that of whoever made the token, once there are two who can decide."""
-    found = {proposal.proposed_by}
+    """Who proposed it: a token's wish is also that of whoever asked for the token and of whoever approved it, once
+    there are two who can decide; both may have its secret."""
     if control.binding_since(work) is None:
-        return found
-    maker: str | None = proposal.proposed_by
-    while maker is not None and maker.startswith("token:"):
-        token = work.session.get(ApiToken, maker.removeprefix("token:"))
-        maker = None if token is None else token.created_by
-        if maker is not None:
-            found.add(maker)
+        return {proposal.proposed_by}
+    found: set[str] = set()
+    unknown = {proposal.proposed_by}
+    while unknown:
+        who = unknown.pop()
+        found.add(who)
+        unknown |= _makers_of(work, who) - found
     return found
+
+
+def _makers_of(work: Work, actor: str) -> set[str]:
+    """Who asked for a token and who approved it; nobody made a person."""
+    token = work.session.get(ApiToken, actor.removeprefix("token:")) if actor.startswith("token:") else None
+    if token is None:
+        return set()
+    asked = select(Proposal.proposed_by).where(
+        Proposal.action == "token.create", Proposal.decided_by == token.created_by,
+        Proposal.decided_at == token.created_at,
+    )  # fmt: skip
+    return {token.created_by, *work.session.scalars(asked)}
 
 
 def _same(work: Work, wanted: Proposal) -> Proposal | None:
