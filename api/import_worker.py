@@ -13,13 +13,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.imports.settings import to_line
 from api.settings import Settings
+from codes.processes import surroundings
 from registry.imports import service
 from registry.work import REGISTRY, Registry
 
@@ -30,6 +30,13 @@ _FIRST_PAUSE_SECONDS: Final = 0.5
 _LONGEST_PAUSE_SECONDS: Final = 30.0
 
 _log = logging.getLogger("suizheng.imports")
+
+
+def environment() -> dict[str, str]:
+    """What the process of imports gets: our own settings come as a line, those of the libraries for databases, stores
+    and tokens are theirs to read."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith("SUIZHENG_")}
+    return {**others, **surroundings()}
 
 
 class ImportWorker:
@@ -96,11 +103,9 @@ class ImportWorker:
             self._begin()
 
     def _begin(self) -> None:
-        root = str(Path(__file__).parent.parent)
-        path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
         process = self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "api.imports.process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path},
+            env=environment(),
         )  # fmt: skip
         assert process.stdin is not None
         process.stdin.write(self._given)

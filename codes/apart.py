@@ -14,12 +14,12 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
+
+from codes.processes import surroundings
 
 _SECONDS: Final = 40.0
 """On the clock: of a machine that has much else to do."""
-_GIVEN: Final = ("LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "SYSTEMROOT")
 _FILES: Final = 64
 _NICENESS: Final = 5
 
@@ -60,15 +60,12 @@ class Room:
 
 
 def _run(module: str, arguments: Sequence[str], data: bytes) -> Done:
-    # No secret of the environment goes along.
-    given = {name: os.environ[name] for name in _GIVEN if name in os.environ}
-    path = os.pathsep.join([str(Path(__file__).parent.parent), *filter(None, [given.get("PYTHONPATH")])])
     # -P: nothing is imported from the folder that the command happens to be run in.
     command = [sys.executable, "-P", "-m", module, *arguments]
     try:
         done = subprocess.run(  # noqa: S603 this interpreter
             command, input=data, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=_SECONDS, check=False,
-            env={**given, "PYTHONPATH": path},
+            env=surroundings(),
         )  # fmt: skip
     except subprocess.TimeoutExpired as late:
         return Done(late.stdout or b"", None)

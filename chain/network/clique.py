@@ -15,6 +15,7 @@ from chain.network.genesis import Key, clique_genesis
 from chain.network.ipc import ask
 from chain.network.layout import Layout, Member
 from chain.network.programs import GETH
+from codes.processes import surroundings
 
 PROGRAM = GETH
 PEER_SCHEME, PEER_OPTIONS = "enode", "discport=0"
@@ -51,6 +52,7 @@ def initialise(layout: Layout, member: Member, program: Path) -> None:
         text=True,
         timeout=_INIT_SECONDS,
         check=False,
+        env=surroundings(),
     )
     if done.returncode != 0:
         raise NetworkError("node_refused", f"{member.name} 无法写入创世区块：{done.stderr[-300:]}")

@@ -13,6 +13,7 @@ from chain.network.genesis import Key, kaia_genesis
 from chain.network.ipc import ask
 from chain.network.layout import Layout, Member
 from chain.network.programs import KCN
+from codes.processes import surroundings
 
 PROGRAM = KCN
 PEER_SCHEME, PEER_OPTIONS = "kni", "discport=0&ntype=cn"
@@ -43,6 +44,7 @@ def initialise(layout: Layout, member: Member, program: Path) -> None:
         text=True,
         timeout=_INIT_SECONDS,
         check=False,
+        env=surroundings(),
     )
     if done.returncode != 0:
         raise NetworkError("node_refused", f"{member.name} 无法写入创世区块：{done.stdout[-300:]}{done.stderr[-300:]}")

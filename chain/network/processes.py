@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
+from codes.processes import surroundings
+
 _PID, _LOG = "process.pid", "node.log"
 _POLL_SECONDS = 0.05
 # The kernel ends a killed process when it gets its turn and its disk has answered.
@@ -37,8 +39,9 @@ class Process:
             return
         with self.log.open("ab") as log:
             self._child = subprocess.Popen(  # noqa: S603 the operator's own program
-                command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
+                command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                env=surroundings(),
+            )  # fmt: skip
         (self.folder / _PID).write_text(f"{self._child.pid} {_started(self._child.pid)}\n", encoding="ascii")
 
     def state(self) -> State:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chain.errors import NetworkError
+from codes.processes import surroundings
 
 # `make tools` puts what it builds here.
 _BUILT = Path(__file__).resolve().parents[2] / ".tools" / "bin"
@@ -51,7 +52,7 @@ def find(program: Program) -> Path:
         )
     try:
         said = subprocess.run(  # noqa: S603 the operator's own program
-            [path, "version"], capture_output=True, text=True, timeout=_ASKING_SECONDS, check=False
+            [path, "version"], capture_output=True, text=True, timeout=_ASKING_SECONDS, check=False, env=surroundings()
         ).stdout
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NetworkError(
