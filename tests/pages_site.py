@@ -193,13 +193,13 @@ def populate(services: Services) -> dict[str, object]:
 MANAGER_DEVICE, HANDLER_DEVICE = SoftwareKey.generate(), SoftwareKey.generate()
 
 
-def delegate(work: Work, key: SigningKey) -> str:
-    """A manager of the company with a handler for one matter; the handler's id."""
+def delegate(work: Work, key: SigningKey, enterprise: str = COMPANY_CODE) -> str:
+    """A manager of an enterprise that has its code, with a handler for one matter; the handler's id."""
     public = MANAGER_DEVICE.public
     manager = delegations.grant(
         work,
         DelegationDraft(
-            COMPANY_CODE, Role.MANAGER, "张三丰", ("111", PERSON_CODE), int(public.suite), public.raw, work.at,
+            enterprise, Role.MANAGER, "张三丰", ("111", PERSON_CODE), int(public.suite), public.raw, work.at,
             work.at + timedelta(days=300), document="委托书 2026-001",
         ),
         key,
@@ -208,7 +208,7 @@ def delegate(work: Work, key: SigningKey) -> str:
     handler = delegations.grant(
         work,
         DelegationDraft(
-            COMPANY_CODE, Role.HANDLER, "李四", ("111", PERSON_CODE), int(public.suite), public.raw, work.at,
+            enterprise, Role.HANDLER, "李四", ("111", PERSON_CODE), int(public.suite), public.raw, work.at,
             work.at + timedelta(days=30), ("CN-FOOD-01",), parent_id=manager.id,
         ),
         key,
@@ -217,11 +217,11 @@ def delegate(work: Work, key: SigningKey) -> str:
     return handler.id
 
 
-def draft(type_code: str, number: str) -> CertificateDraft:
+def draft(type_code: str, number: str, holder_code: str = COMPANY_CODE) -> CertificateDraft:
     facts = {
         "certificate_type_code": type_code, "certificate_number": number, "issue_date": "20260105",
         "valid_from": "20260105", "valid_to": "长期",
-        "holders": [{"holder_name": COMPANY, "holder_code": COMPANY_CODE, "holder_code_type_code": "001"}],
+        "holders": [{"holder_name": COMPANY, "holder_code": holder_code, "holder_code_type_code": "001"}],
         "extend_info": {
             "entity_type": "有限责任公司（自然人独资）", "legal_representative": "陆文清",
             "registered_capital": "人民币 500 万元整", "established_on": "20260105",

@@ -5,18 +5,25 @@ from __future__ import annotations
 import re
 
 import pytest
-from pages_site import COMPANY_CODE, LAMP, Site, Watched, clerk_of, draft
+from pages_site import COMPANY_CODE, HANDLER_DEVICE, LAMP, Site, Watched, clerk_of, delegate, draft
 from playwright.sync_api import Page, expect
 from test_pages import faults_of
 
 from registry.certificates import service as certificates
+from registry.codes import service as codes
+from registry.codes.rules import CodeRequest
 from registry.components import service as components
+from registry.delegations import service as delegations
 from registry.disputes import service as disputes
 from registry.keys import rules as keys
 from registry.posters import service as posters
+from verifier.code import CodeKind
 
 pytest_plugins = ("pages_fixtures",)
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+OTHER_COMPANY = "91310105MA1FWT0226"
 
 
 def a_licence(site: Site, number: str) -> str:
@@ -79,6 +86,32 @@ def test_a_dispute_that_holds_nothing_is_shown_and_the_case_goes_on_after_a_use(
     page.reload()
     expect(page.get_by_role("heading", level=1)).to_have_text("已用于本办件")
     expect(page.get_by_role("button", name="本办件再用一份")).to_have_count(0)
+
+
+def test_what_is_revoked_between_the_scan_and_the_use_refuses_it_and_says_whose_code_helps(desk: Watched) -> None:
+    page, services = desk.page, desk.site.services
+    with services.registry.begin(clerk_of(services)) as work:
+        key = services.keys.key_for(keys.CODES, services.clock())
+        codes.issue(work, CodeRequest(CodeKind.ENTERPRISE, subject=OTHER_COMPANY, name="长宁区示例糕点店"), key)
+        licence = draft(desk.site.types[1], "05000000202601880003", OTHER_COMPANY)
+        certificates.register(work, licence)
+        handler = delegate(work, key, OTHER_COMPANY)
+        chain = delegations.chain_of(work, handler)
+    desk.log_in("wang")
+    page.goto("/use")
+    page.get_by_label("办理事项").select_option("CN-FOOD-01")
+    page.get_by_label("办件编号").fill("CN-BACK-3")
+    page.locator("#f-text").fill(chain.show(HANDLER_DEVICE, services.clock()))
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("凭企业授权码办理")).to_be_visible()
+    with services.registry.begin(clerk_of(services)) as work:
+        delegations.revoke(work, str(delegations.get(work, handler).parent_id), "证照管理员离职")
+    page.get_by_role("button", name="用于本办件").first.click()
+    expect(page.get_by_role("alert")).to_contain_text("不能用证")
+    expect(page.locator("main")).to_contain_text("其他在任经办人出示企业授权码")
+    expect(page.get_by_role("button", name="返回本办件，另选证照")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("凭企业授权码办理")).to_be_visible()
 
 
 def test_a_fault_without_its_handling_is_asked_for_in_the_list_and_keeps_its_place(desk: Watched) -> None:

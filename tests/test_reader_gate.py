@@ -163,6 +163,16 @@ def test_what_a_scanner_types_is_taken_wherever_the_focus_is(door: Watched, site
     assert decided(page) == ("valid", "pass")
 
 
+def test_a_fallback_number_is_sent_to_the_server_by_words_and_no_visit_is_recorded(door: Watched, site: Site) -> None:
+    page, venue = door.page, own_venue(site)
+    open_gate(page, venue)
+    page.keyboard.type("1234 5678")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-part=line]")).to_contain_text("备用号须联网核验")
+    expect(page.locator("[data-part=verdict]")).to_be_hidden()
+    assert page.evaluate(KEPT) == []
+
+
 def test_two_tabs_are_not_two_gates_of_one_venue(door: Watched, site: Site, phone: SoftwareKey) -> None:
     venue, page = own_venue(site), door.page
     static = own_code(site, venue, phone)

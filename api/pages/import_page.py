@@ -10,7 +10,7 @@ from api.http.import_forms import ImportShown, last_part
 from api.imports.columns import Column
 from api.imports.mapping import FieldOption, How
 from api.pages.texts import Texts
-from api.pages.views import JobLine, ProblemView
+from api.pages.views import NOTHING_TRIED, JobLine, ProblemView, Tried
 from registry.imports.rules import DUE, Outcome, RowResult, State
 
 #: The tone of an outcome mark by state; those that are under way have none.
@@ -80,6 +80,8 @@ class ImportPage:
     next: str | None
     mapping: MappingForm | None = None
     problem: ProblemView | None = None
+    #: What was asked for the taking back, and not done.
+    undo: Tried = NOTHING_TRIED
 
 
 def job_line(job: ImportShown, type_name: str, t: Texts) -> JobLine:

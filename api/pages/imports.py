@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -18,7 +19,7 @@ from api.imports.sheets import SheetError
 from api.imports.spool import read_rows
 from api.pages import import_page as view
 from api.pages.forms import Form, get_form
-from api.pages.problems import SHOWN_ERRORS, problem_view, status_of
+from api.pages.problems import SHOWN_ERRORS, problem_view, status_of, tried_in
 from api.pages.rendering import go, show, texts_for
 from api.pages.texts import Texts
 from api.pages.views import FieldFault, ProblemView
@@ -137,7 +138,12 @@ def map_columns(request: Request, import_id: str, call: OfCall, form: OfForm) ->
 def undo(request: Request, import_id: str, call: OfCall, form: OfForm) -> Response:
     """整批撤回。"""
     operation, reason = form.text("operation"), form.text("reason")
-    return _do(request, call, import_id, lambda work: undoing.begin(work, import_id, operation, reason))
+    try:
+        call.write(lambda work: undoing.begin(work, import_id, operation, reason))
+    except SHOWN_ERRORS as refused:
+        return _refused(request, call, import_id, refused, form)
+    call.services.import_worker.wake()
+    return go(f"/imports/{import_id}")
 
 
 @router.post("/imports/{import_id}/register")
@@ -169,9 +175,11 @@ def _do(request: Request, call: Call, import_id: str, act: Callable[[Work], obje
     return go(f"/imports/{import_id}")
 
 
-def _refused(request: Request, call: Call, import_id: str, refused: Exception) -> Response:
+def _refused(request: Request, call: Call, import_id: str, refused: Exception, undo: Form | None = None) -> Response:
     t = texts_for(request)
     page = _page(call, import_id, t, problem=problem_view(refused, t))
+    if undo is not None:
+        page = replace(page, undo=tried_in(undo, refused, t))
     return show(request, "import.html", page, status=status_of(refused))
 
 

@@ -41,7 +41,8 @@ def reader_texts(t: Texts) -> dict[str, Any]:
         "holds": t("gate.holds"), "anywhere": t("gate.anywhere"),
         "trust": t("gate.trust"), "noTrust": t("gate.no_trust"), "badTrust": t("gate.bad_trust"),
         "trustLate": t("reader.trust_late"), "trustEnded": t("reader.trust_ended"),
-        "noCode": t("gate.no_code"), "tooLarge": t("reader.too_large"), "unknownFile": t("reader.unknown_file"),
+        "fallback": t("gate.fallback"), "noCode": t("gate.no_code"),
+        "tooLarge": t("reader.too_large"), "unknownFile": t("reader.unknown_file"),
         "pdfAlone": t("reader.pdf_alone"), "filesElsewhere": t("reader.files_elsewhere"),
         "compared": t("reader.compared"),
     }  # fmt: skip

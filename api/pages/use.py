@@ -33,7 +33,14 @@ from registry.codes import service as codes
 from registry.delegations import showing
 from registry.delegations.rules import Shown
 from registry.devices import service as devices
-from registry.errors import FieldError, InvalidDraftError, NotFoundError, NotPermittedError, ReuseRefusedError
+from registry.errors import (
+    FieldError,
+    InvalidDraftError,
+    NotFoundError,
+    NotPermittedError,
+    RegistryError,
+    ReuseRefusedError,
+)
 from registry.fallbacks import service as fallbacks
 from registry.fallbacks.rules import read_number
 from registry.scans import service as scans
@@ -141,8 +148,7 @@ def use_item(request: Request, call: OfCall, form: OfForm) -> Response:
     applicant = _carried(form)
     delegated = applicant.delegated
 
-    def act(work: Work) -> Use:
-        shown = _accepted(call, work, form, delegated) if delegated else None
+    def act(work: Work, shown: Shown | None) -> Use:
         reuse = ReuseRequest(
             item_kind=form.text("item_kind"),
             item_id=form.text("item_id"),
@@ -158,7 +164,13 @@ def use_item(request: Request, call: OfCall, form: OfForm) -> Response:
         return uses.reuse(work, reuse)
 
     try:
-        use = call.write(act)
+        # Before the write: the newest trust bundle may have to be made first, and there is one writer at a time.
+        shown = _accepted(call, form, delegated) if delegated else None
+    except InvalidDraftError as over:
+        fault = over.errors[0]
+        return _refused(request, call, form, NotPermittedError(fault.reason, fault.message))
+    try:
+        use = call.write(lambda work: act(work, shown))
     except ReuseRefusedError as refused:
         return _refused(request, call, form, refused)
     except SHOWN_ERRORS as error:
@@ -179,13 +191,16 @@ def _accept(call: Call, form: Form, text: str) -> None:
     call.write(lambda work: showing.accept(work, shown, _case(work, form)))
 
 
-def _accepted(call: Call, work: Work, form: Form, text: str) -> Shown:
-    """The code that was taken for this case; its chain is held against the newest trust bundle once more."""
-    at = showing.shown_at(work, digest_of(text), _case(work, form))
+def _accepted(call: Call, form: Form, text: str) -> Shown:
+    """The code that was taken for this case; its chain is held against the newest trust bundle once more.
+
+    Raises InvalidDraftError.
+    """
+    at = call.read(lambda work: showing.shown_at(work, digest_of(text), _case(work, form)))
     return shown_code(call.services, text, "text", at)
 
 
-def _refused(request: Request, call: Call, form: Form, refused: ReuseRefusedError) -> Response:
+def _refused(request: Request, call: Call, form: Form, refused: RegistryError) -> Response:
     t, item = texts_for(request), (form.text("item_kind"), form.text("item_id"))
     case = _carried_case(form, _carried(form))
     view = call.read(lambda work: refused_page(work, refused, item, case, t))

@@ -21,7 +21,7 @@ from registry.certificates import masking
 from registry.certificates import service as certificates
 from registry.certificates.tables import Certificate
 from registry.disputes import marks
-from registry.errors import ReuseRefusedError
+from registry.errors import RegistryError
 from registry.log.published import PublishedLog
 from registry.log.standing import Place, places_of
 from registry.materials import service as materials
@@ -177,14 +177,15 @@ def next_href(matter_code: str) -> str:
     return f"/use?matter={quote(matter_code)}"
 
 
-def refused_page(work: Work, refused: ReuseRefusedError, item: tuple[str, str], case: CaseView, t: Texts) -> UseResult:
+def refused_page(work: Work, refused: RegistryError, item: tuple[str, str], case: CaseView, t: Texts) -> UseResult:
     """A use that was refused: the reason, what it rests on, and what to do instead."""
     facts = [
         Fact(t("use.case_no"), case.case_no, mono=True),
         Fact(t("use.item"), _item_line(work, *item)),
         *_first_use(work, refused.evidence, t),
-        Fact(t("use.refusal_number"), str(refused.evidence.get("refusal_id", "")), mono=True),
     ]
+    if "refusal_id" in refused.evidence:
+        facts.append(Fact(t("use.refusal_number"), str(refused.evidence["refusal_id"]), mono=True))
     return UseResult(
         accepted=False, title=t("use.refused"), reason=t.said(f"reason.{refused.reason}", refused.message),
         next=t.find(f"next.{refused.reason}") or t("use.refused_next"), facts=facts,
