@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from api.cli.arguments import now
 from api.cli.errors import CommandError
+from api.cli.program import called
 from api.filing import open_files
 from api.settings import Settings, SettingsError
 from registry.blind import BlindIndex
@@ -100,7 +101,7 @@ def _rotate(_options: argparse.Namespace, stores: _Stores) -> int:
     masters = stores.files.masters
     master = masters.current() if masters.prepare(now()) else masters.rotate(now())
     print(f"✓ 新主密钥 {master.hex()} 已启用，请立即离线备份；运行中的服务一小时内换用。")
-    print("  旧主密钥仍须保留：用 suizheng files rewrap 改由新主密钥保护；旧的数据库备份仍依赖旧主密钥。")
+    print(f"  旧主密钥仍须保留：用 {called()} files rewrap 改由新主密钥保护；旧的数据库备份仍依赖旧主密钥。")
     return EXIT_DONE
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from api.cli.arguments import now
 from api.cli.errors import CommandError
 from api.cli.governing_words import describe, refusal
+from api.cli.program import called
 from chain import changes
 from chain.changes import Action, Change, EntryKind, Level, Scope
 from chain.errors import ChainError, OutcomeUnknownError, TransactionRejectedError
@@ -109,7 +110,7 @@ def _tell(proposal: Proposal) -> None:
     else:
         print(
             f"提案 {number} 待其他治理成员批准（{proposal.approvals}/{proposal.threshold}），"
-            f"{times.for_people(proposal.expires_at)} 前有效。\n请他们执行：suizheng governance approve {number}"
+            f"{times.for_people(proposal.expires_at)} 前有效。\n请他们执行：{called()} governance approve {number}"
         )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api.app import create_app
 from api.cli.errors import CommandError
+from api.cli.program import called, with_data
 from api.composition import Services, compose
 from api.gate.errors import cause_of
 from api.settings import Settings, SettingsError
@@ -46,7 +47,7 @@ def _tell_password(password: str) -> None:
     sys.stderr.write(
         f"\n首次启动，已建立管理员账号：\n\n    用户名  {FIRST_ADMINISTRATOR}\n    一次性口令  {password}\n\n"
         "口令只显示这一次，首次登录后须修改。如已遗失，请在服务器上重置：\n"
-        f"suizheng administrator {FIRST_ADMINISTRATOR} --reason 理由\n\n"
+        f"{with_data(called())} administrator {FIRST_ADMINISTRATOR} --reason 理由\n\n"
     )
     sys.stderr.flush()
 

@@ -13,6 +13,7 @@ import orjson
 from api.cli.arguments import now
 from api.cli.errors import EXIT_INVALID, EXIT_NOT_IN_FORCE, EXIT_UNDECIDED, EXIT_USAGE, EXIT_VALID, CommandError
 from api.cli.inspection_report import write_inspection
+from api.cli.program import copyable
 from api.cli.reading import read_given
 from verifier.documents.apart import inspect_apart
 from verifier.documents.certificates import Certificate, load_file, load_many
@@ -44,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
             data = read_given(name, MAX_FILE_BYTES)
         except CommandError as error:
             sys.stdout.flush()
-            sys.stderr.write(f"suizheng：{error.message}\n")
+            sys.stderr.write(f"suizheng：{copyable(error.message)}\n")
             unreadable = True
             continue
         found = inspect_apart(data, name, roots, at)

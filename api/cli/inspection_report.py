@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
+from api.cli.program import copyable
 from api.cli.report import SHAPES, printable
 from verifier import times
 from verifier.documents.findings import FORMAT_CHINESE, Inspection, Signed
@@ -52,7 +53,7 @@ def write_inspection(out: TextIO, name: str, found: Inspection) -> None:
         lines += ["", *_signed(signed)]
     if found.notes:
         lines += ["", "备注："]
-        lines += [f"  - {note.message}（{note.reason}）" for note in found.notes]
+        lines += [f"  - {copyable(note.message)}（{note.reason}）" for note in found.notes]
     out.write("\n".join(map(printable, lines)) + "\n\n")
 
 

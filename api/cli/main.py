@@ -26,6 +26,7 @@ from api.cli.errors import EXIT_INTERRUPTED, EXIT_SOFTWARE, EXIT_USAGE, CommandE
 from api.cli.filing_arguments import add_files
 from api.cli.governing_arguments import add_governance
 from api.cli.importing_arguments import add_import
+from api.cli.program import copyable
 from api.cli.signing_arguments import add_signing
 from api.cli.trust_arguments import add_trust
 
@@ -75,7 +76,7 @@ def _command(module: str) -> Callable[[argparse.Namespace], int]:
 
 
 def _say(message: str) -> int:
-    sys.stderr.write(f"suizheng：{message}\n")
+    sys.stderr.write(f"suizheng：{copyable(message)}\n")
     return EXIT_USAGE
 
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from api.cli.errors import CommandError
+from api.cli.program import copyable
 from api.gate.errors import cause_of
 from chain.network import Network, NetworkError, NodeStatus
 from chain.network.genesis import genesis_for, is_address
@@ -151,4 +152,4 @@ def _quiet_for(statuses: Sequence[NodeStatus], now: datetime) -> timedelta | Non
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    print(copyable(line), flush=True)

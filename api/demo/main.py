@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from api.cli.program import called
 from api.demo.auditing import audit
 from api.demo.carrying import gate, issue_codes
 from api.demo.client import AnswerError
@@ -94,8 +95,8 @@ def _close(stage: Stage, seconds: float) -> None:
     stage.console.print(table)
     stage.console.print(
         f"输出在 {OUTPUT}/：codes/ 码的图片，evidence/ 证据包，trust.json 信任包，summary.json 数字。\n"
-        f"离线核验一件：.venv/bin/suizheng verify {OUTPUT}/codes/venue.png --trust {OUTPUT}/trust.json\n"
-        f"打开页面：SUIZHENG_DATA={OUTPUT}/data .venv/bin/suizheng serve，浏览器访问所示地址；用户名与口令\n"
+        f"离线核验一件：{called()} verify {OUTPUT}/codes/venue.png --trust {OUTPUT}/trust.json\n"
+        f"打开页面：SUIZHENG_DATA={OUTPUT}/data {called()} serve，浏览器访问所示地址；用户名与口令\n"
         "（admin 已改过口令，其他首次登录后须修改）：\n"
         + "".join(f"    {name:<10}{password}\n" for name, password in stage.accounts.items()),
         markup=False,
