@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from page_maker import page_with, pdf_of
 from pages_site import (
     COMPANY,
     COMPANY_CODE,
@@ -214,12 +215,18 @@ def test_a_picture_of_a_code_is_read_and_a_foreign_one_is_not_ours(desk: Watched
         ("code.png", picture.draw_png(desk.site.code_text), "有效"),
         ("code.svg", picture.draw_svg(desk.site.code_text).encode(), "有效"),
         ("none.png", blank_png(), "无法判定"),
+        ("long.pdf", pdf_of(*(page_with(desk.site.code_text) for _ in range(26))), "无法判定"),
+        ("code.pdf", pdf_of(page_with(), page_with(desk.site.code_text)), "有效"),
         ("noise.szb", b"nothing of ours", "不属本系统"),
     ):
         page.goto("/verify")
         file = {"name": name, "mimeType": "application/octet-stream", "buffer": data}
         page.locator("[data-drop] input[type=file]").set_input_files(file)
         expect(page.get_by_role("heading", level=1)).to_have_text(word)
+        if name.endswith("pdf"):
+            said = "第 2 页（共 2 页，读到 1 个码）" if word == "有效" else "只看了前 25 页"
+            expect(page.get_by_text(said).first).to_be_visible()
+            keep_picture(page, name)
 
 
 def blank_png() -> bytes:
