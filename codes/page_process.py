@@ -3,7 +3,8 @@
 Readers of PDF and TIFF are large programs in C, and strangers feed them. codes.pages starts it (see codes.apart) with a
 kind (pdf, tiff), how many pages to look at, and its seconds of the processor. Its input is the document. Each line of
 its output is JSON: {"refused": "encrypted" or "broken"}, or else {"pages": how many}, then for each page that it came
-to, in order, {"page": from 1, "texts": of the codes, "whole": whether all of it was looked at}.
+to, in order, {"page": from 1, "texts": of the codes, "whole": whether all of it was looked at, "words": a PDF's own
+text}.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ _LAST_BEGIN: Final = 0.8
 _MEMORY_BYTES: Final = 768 << 20
 _FPDF_ERR_PASSWORD: Final = 4
 
-#: How many pages there are, and the picture of one of them, counted from 0.
-_Document = tuple[int, Callable[[int], Image.Image]]
+#: How many pages there are, and the picture and the words of one of them, counted from 0.
+_Document = tuple[int, Callable[[int], tuple[Image.Image, str]]]
+_MAX_WORDS: Final = 20_000
 _BAD_PAGE: Final = (*picture.DECODER_ERRORS, picture.PictureError, RuntimeError)
 
 
@@ -57,11 +59,13 @@ def _lines(opened: Callable[[bytes], _Document], data: bytes, limit: int, second
     for number in range(min(count, limit)):
         if time.process_time() > seconds:
             return
+        words = ""
         try:
-            texts, whole = symbols.find_all(page(number))
+            drawn, words = page(number)
+            texts, whole = symbols.find_all(drawn)
         except _BAD_PAGE:
             texts, whole = [], False
-        yield {"page": number + 1, "texts": texts, "whole": whole}
+        yield {"page": number + 1, "texts": texts, "whole": whole, "words": words}
 
 
 def _pdf() -> Callable[[bytes], _Document]:
@@ -73,16 +77,23 @@ def _pdf() -> Callable[[bytes], _Document]:
         except pypdfium2.PdfiumError as error:
             raise _RefusedError("encrypted" if error.err_code == _FPDF_ERR_PASSWORD else "broken") from error
 
-        def page(number: int) -> Image.Image:
+        def page(number: int) -> tuple[Image.Image, str]:
             found = document[number]
             # However large the paper is, and however small.
             scale = symbols.CLOSER_SIDE / max(found.get_size())
             drawn: Image.Image = found.render(scale=scale, grayscale=True, may_draw_forms=False).to_pil()
-            return drawn.convert("L")
+            return drawn.convert("L"), _words(found)
 
         return len(document), page
 
     return opened
+
+
+def _words(page: Any) -> str:
+    try:
+        return str(page.get_textpage().get_text_range())[:_MAX_WORDS]
+    except _BAD_PAGE:
+        return ""
 
 
 def _tiff() -> Callable[[bytes], _Document]:
@@ -93,10 +104,10 @@ def _tiff() -> Callable[[bytes], _Document]:
         except picture.DECODER_ERRORS as error:
             raise _RefusedError("broken") from error
 
-        def page(number: int) -> Image.Image:
+        def page(number: int) -> tuple[Image.Image, str]:
             image.seek(number)
             picture.check_size(image)
-            return symbols.grey(image.copy())
+            return symbols.grey(image.copy()), ""
 
         return count, page
 

@@ -9,7 +9,7 @@ import importlib.util
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from codes import picture
@@ -43,11 +43,13 @@ class Reading:
     """What was read: never empty, in the order of the pages, each from top to bottom.
 
     pages: how many the document has; None for a picture. unread: why not all of it was looked at, for people; or "".
+    words: the text that the pages of a PDF hold themselves.
     """
 
     found: tuple[Found, ...]
     pages: int | None = None
     unread: str = ""
+    words: str = field(default="", compare=False)
 
 
 def is_readable(data: bytes) -> bool:
@@ -107,7 +109,7 @@ def _reading(lines: list[dict[str, Any]]) -> Reading:
         if unread:
             raise NoCodeError("pages_unread", unread)
         raise NoCodeError("no_code_on_pages", f"文件的 {first['pages']} 页上都没有读到二维码")
-    return Reading(found, first["pages"], unread)
+    return Reading(found, first["pages"], unread, "\n".join(line["words"] for line in seen))
 
 
 def _unread(pages: int, seen: list[dict[str, Any]], codes: int) -> str:

@@ -116,7 +116,8 @@ def test_an_altered_byte_a_lost_seal_and_a_cut_file_are_refused(name: str) -> No
 
 def test_what_is_no_invoice_is_named(cast: Cast) -> None:
     assert faults(sealed(cast, b"<note/>")) == [("file", "no_invoice")]
-    assert faults(b"%PDF-1.7 nothing") == [("file", "not_ofd")]
+    assert faults(b"%PDF-1.7 nothing") == [("file", "altered")]
+    assert faults(XBRL) == [("file", "not_ofd_or_pdf")]
     assert faults(b"PK\x03\x04OFD.xml, and then nothing")[0][0] == "file"
 
 

@@ -1,4 +1,4 @@
-"""E-invoices: register one that the registry reads from an uploaded OFD file."""
+"""E-invoices: register one that the registry reads from an uploaded OFD or PDF file."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OfCall = Annotated[Call, Depends(get_call)]
 class NewInvoice(Incoming):
     """An invoice to be registered: the file, and who hands it in."""
 
-    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="已上传的 OFD 文件的 SHA-256")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="已上传的 OFD 或 PDF 文件的 SHA-256")
     holder: Holder | None = Field(default=None, description="交来发票的人或单位；不填则为发票上的单位购买方")
     matter_code: str | None = Field(default=None, max_length=32, description="事项编码")
     case_no: str | None = Field(default=None, max_length=64, description="办件编号")
@@ -63,7 +63,7 @@ class InvoiceAccepted(Outgoing):
     "/invoices", status_code=202, response_model=InvoiceAccepted, summary="登记电子发票", responses=problems(404)
 )
 def register(body: NewInvoice, call: OfCall) -> Response:
-    """登记已上传的 OFD 电子发票，内容由系统从文件读取；同一发票（代码加号码）无论谁登记几次都只有一件。"""
+    """登记已上传的 OFD 或带签名的 PDF 电子发票，内容由系统读取；同一发票（代码加号码）无论谁登记几次都只有一件。"""
     sha256 = bytes.fromhex(body.sha256)
     invoice = read_stored(call, sha256)
     one = body.holder

@@ -1,4 +1,4 @@
-"""E-invoices: upload an OFD file, see what the registry reads from it, register it once."""
+"""E-invoices: upload an OFD or PDF file, see what the registry reads from it, register it once."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def read_upload(request: Request, call: OfCall, form: OfForm) -> Response:
     try:
         upload = form.upload("file")
         if upload is None:
-            raise InvalidDraftError([FieldError("file", "file_missing", "请选择一个 OFD 文件。")])
+            raise InvalidDraftError([FieldError("file", "file_missing", "请选择一个 OFD 或 PDF 文件。")])
         stored = call.services.files.put(upload.content, _FILE_LIMIT_BYTES)
         invoice = read_stored(call, stored)
         call.write(lambda work: take_in(call, work, [stored]))

@@ -13,7 +13,7 @@ from registry.certificates.rules import day
 from registry.errors import FieldError, InvalidDraftError
 from verifier.documents.apart import NOT_READ
 from verifier.documents.findings import FORMAT_CHINESE, Format, Inspection
-from verifier.documents.invoices import DIGITAL_DIGITS, amount_of, day_of, one_time_key
+from verifier.documents.invoices import DIGITAL_DIGITS, amount_of, day_of, joined, one_time_key
 from verifier.identifiers import IdentifierError, check_uscc
 from verifier.verdict import STATE_CHINESE, State
 
@@ -33,6 +33,7 @@ FIELDS: Mapping[str, tuple[str, str]] = {
 }
 _NEEDED = ("invoice_number", "issued_on", "amount_with_tax")
 _AMOUNTS = ("amount_without_tax", "tax", "amount_with_tax")
+_FORMATS = (Format.OFD, Format.PDF)
 _UNTAXED = re.compile(r"\*+|免税|不征税|零税率")
 _MAX_MESSAGE = 300
 _REFUSED = "发票文件有误，不能登记。"
@@ -47,6 +48,7 @@ class ReadInvoice:
     issued_on: str
     seal: State
     message: str
+    format: Format
 
     @property
     def buyer(self) -> tuple[str, str] | None:
@@ -59,9 +61,12 @@ class ReadInvoice:
         return (name, code) if name else None
 
 
-def examine(found: Inspection, today: date) -> ReadInvoice:
-    """The invoice of an inspected file. Raises InvalidDraftError naming every field at fault."""
-    invoice = _invoice_of(found)
+def examine(found: Inspection, today: date, face: Mapping[str, Any] | None = None) -> ReadInvoice:
+    """The invoice of an inspected file. Raises InvalidDraftError naming every field at fault.
+
+    face: what the pages of a PDF show of it (verifier.documents.invoice_faces).
+    """
+    invoice = _invoice_of(found, face)
     errors: list[FieldError] = []
     stated: Mapping[str, Mapping[str, Any]] = invoice["fields"]
     for name, (inner, chinese) in FIELDS.items():
@@ -85,7 +90,7 @@ def examine(found: Inspection, today: date) -> ReadInvoice:
         raise InvalidDraftError(errors, _REFUSED)
     message = found.message[:_MAX_MESSAGE]
     data |= {"seal_state": found.state.value, "seal_reason": found.reason, "seal_message": message}
-    return ReadInvoice(key, data, data["issued_on"], found.state, message)
+    return ReadInvoice(key, data, data["issued_on"], found.state, message, found.format)
 
 
 def differing(data: Mapping[str, Any], registered: Mapping[str, Any]) -> list[str]:
@@ -93,20 +98,42 @@ def differing(data: Mapping[str, Any], registered: Mapping[str, Any]) -> list[st
     return [name for name in FIELDS if name in data and name in registered and data[name] != registered[name]]
 
 
-def _invoice_of(found: Inspection) -> dict[str, Any]:
+def _invoice_of(found: Inspection, face: Mapping[str, Any] | None) -> Mapping[str, Any]:
     if found.reason in NOT_READ:
         raise _refused(found.reason, found.message)
-    if found.format is not Format.OFD:
-        message = f"请上传 OFD 格式的电子发票；这是{FORMAT_CHINESE[found.format]}。"
-        raise _refused("not_ofd", message)
+    if found.format not in _FORMATS:
+        message = f"请上传 OFD 或 PDF 格式的电子发票；这是{FORMAT_CHINESE[found.format]}。"
+        raise _refused("not_ofd_or_pdf", message)
     if found.state is State.INVALID or any(one.integrity == "broken" for one in found.signatures):
         raise _refused("altered", f"文件被改动或已损坏：{found.message}。请向开票方索取原文件。")
     lost = next((note for note in found.notes if note.reason == "lost_signature"), None)
     if lost is not None:
         raise _refused("altered", f"{lost.message}。请向开票方索取原文件。")
-    if found.invoice is None:
-        raise _refused("no_invoice", "这个 OFD 文件中没有电子发票的数据，请确认上传的是发票原文件。")
-    return found.invoice
+    if found.format is Format.PDF:
+        _check_signed(found)
+    invoice = joined(found.invoice, face)
+    if invoice is None:
+        raise _refused("no_invoice", "文件中没有电子发票的数据，也没有发票的二维码，请确认上传的是发票原文件。")
+    return invoice
+
+
+def _check_signed(found: Inspection) -> None:
+    """A PDF is signed as a whole or not: its pages and attachments are covered together. Raises InvalidDraftError."""
+    if found.document.get("sealed_whole"):
+        return
+    unknown = next((one for one in found.signatures if one.integrity == "unknown"), None)
+    if unknown is not None:
+        message = f"PDF 的签名未能核验：{unknown.verdict.message}。请上传同一发票的 OFD 原文件。"
+        raise _refused("seal_not_judged", message)
+    if found.signatures:
+        raise _refused("not_all_covered", "PDF 在签名之后又有新版本，或前面有多余的内容，请向开票方索取原文件。")
+    said = found.message if found.state is State.UNDECIDED else "没有数字签名"
+    raise _refused("not_sealed", f"PDF 不能证明没有被改动：{said}。请上传同一发票的 OFD 原文件。")
+
+
+def refuse_face(reason: str, message: str) -> InvalidDraftError:
+    """The refusal of a file whose pages could not be read as those of one invoice."""
+    return _refused(reason, f"{message}。")
 
 
 def _refused(reason: str, message: str) -> InvalidDraftError:

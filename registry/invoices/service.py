@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import func, select
 
+from codes import pages
+from codes.picture import PictureError
 from registry import upserts
 from registry.certificates.holders import HolderDraft
 from registry.errors import FieldError, InvalidDraftError
@@ -23,10 +27,10 @@ from registry.work import Work
 from verifier.documents.apart import inspect_apart
 from verifier.documents.certificates import Certificate
 from verifier.documents.findings import Roots
+from verifier.documents.invoice_faces import read_face
+from verifier.errors import MalformedError
 from verifier.evidence import LONG_TERM
 from verifier.times import shanghai_day
-
-_FILE_NAME = "invoice.ofd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +49,23 @@ def trusted_makers(work: Work) -> Roots:
 
 
 def read_file(data: bytes, makers: Roots, at: datetime) -> ReadInvoice:
-    """The invoice in an OFD file; slow for large files, so outside of a transaction. Raises InvalidDraftError."""
-    return rules.examine(inspect_apart(data, _FILE_NAME, makers, at), shanghai_day(at))
+    """The invoice in an OFD or PDF file; slow, so outside of a transaction. Raises InvalidDraftError."""
+    found = inspect_apart(data, "", makers, at)
+    # Pages of what is refused anyway are not drawn.
+    return rules.examine(found, shanghai_day(at), _face(data) if found.document.get("sealed_whole") else None)
+
+
+def _face(data: bytes) -> Mapping[str, Any] | None:
+    """What the pages of a signed PDF show of an invoice; None where there is no code on them."""
+    try:
+        reading = pages.read(data)
+        if reading.unread:
+            raise rules.refuse_face("pages_unread", reading.unread)
+        return read_face([one.text for one in reading.found], reading.words, covered=True)
+    except (PictureError, MalformedError) as error:
+        if error.reason == "no_code_on_pages":
+            return None
+        raise rules.refuse_face(error.reason, error.message) from error
 
 
 def register(
@@ -73,7 +92,8 @@ def register(
             type_code=INVOICE_TYPE, title=title, holders=holders, valid_from=invoice.issued_on, valid_to=LONG_TERM,
             data=invoice.data, matter_code=matter_code, case_no=case_no,
         )  # fmt: skip
-        material, is_new = materials.register_as(work, draft, (AttachedFile(_FILE_NAME, sha256),), key)
+        file = AttachedFile(f"invoice.{invoice.format.value}", sha256)
+        material, is_new = materials.register_as(work, draft, (file,), key)
     values = {
         "material_id": material.id, "sha256": sha256, "department": issuer.code, "handed_in_at": work.at,
         "handed_in_by": work.actor.id,

@@ -67,7 +67,7 @@ def _inspect(
     elif kind is Format.PDF:
         from verifier.documents.pdf import inspect_pdf
 
-        document, signatures, notes, doubt = inspect_pdf(data, roots, at)
+        document, invoice, signatures, notes, doubt = inspect_pdf(data, roots, at)
     elif kind is Format.EXTRACT:
         document = {"told": contents(data)}
     elif kind in _MEASURED:

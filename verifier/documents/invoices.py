@@ -1,4 +1,4 @@
-"""E-invoices (电子发票) inside OFD files: two XML dialects and the custom data of OFD.xml, each field with its source.
+"""E-invoices (电子发票) inside files: two XML dialects and the custom data of OFD.xml, each field with its source.
 
 The dialects: eInvoice (edrm.org.cn 2019, and the EInvoice of fully digital invoices), and XBRL instances of the
 accounting standard for electronic vouchers (电子凭证会计数据标准). Not every field need be covered by a seal: each says
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -21,7 +21,7 @@ from verifier.errors import MalformedError
 
 E_INVOICE, XBRL, CUSTOM_DATA = "einvoice", "xbrl", "custom_data"
 _TAXONOMY = "xbrl.mof.gov.cn"
-_MAX_INVOICE_BYTES = 4 * 1024 * 1024
+MAX_INVOICE_BYTES = 4 * 1024 * 1024
 _MAX_VALUE = 300
 DIGITAL_DIGITS = 20
 _KEY = re.compile(r"[0-9]{8,20}", re.ASCII)
@@ -76,19 +76,27 @@ _FIELDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
+class Source:
+    """What one part of a file states: values by our names of the fields."""
+
     dialect: str
     entry: str
     values: Mapping[str, str]
 
 
 def find_invoice(package: Package, covered: set[str]) -> dict[str, Any] | None:
-    """The invoice of a package, or None.
+    """The invoice of a package, or None, as `composed`. `covered` names the entries that an intact seal covers."""
+    return composed((source, source.entry in covered) for source in _sources(package))
+
+
+def composed(parts: Iterable[tuple[Source, bool]]) -> dict[str, Any] | None:
+    """The invoice that parts of a file state, each with whether an intact seal covers it; None without a number.
 
     {dialects, code, number, key, fields: {name: {value, dialect, entry, covered}}, differing: names of fields whose
-    sources differ}. `covered` names the entries that an intact seal covers.
+    sources differ}. What the first part states counts.
     """
-    sources = _sources(package)
+    found = list(parts)
+    sources, covered = [source for source, _ in found], {source.entry for source, is_covered in found if is_covered}
     fields, differing = dict[str, Any](), list[str]()
     for name in _FIELDS:
         stated = [(source, source.values[name]) for source in sources if source.values.get(name)]
@@ -132,8 +140,8 @@ def one_time_key(code: str, number: str) -> str | None:
     return f"invoice:{code}:{number}"
 
 
-def _sources(package: Package) -> list[_Source]:
-    found = list[_Source]()
+def _sources(package: Package) -> list[Source]:
+    found = list[Source]()
     for body in package.bodies:
         for _, entry in body.attachments:
             source = _attached(package, entry)
@@ -146,16 +154,16 @@ def _sources(package: Package) -> list[_Source]:
             if body.custom_data.get(custom)
         }
         if values:
-            found.append(_Source(CUSTOM_DATA, package.archive.find(ENTRANCE) or ENTRANCE, values))
+            found.append(Source(CUSTOM_DATA, package.archive.find(ENTRANCE) or ENTRANCE, values))
     return found
 
 
-def _attached(package: Package, entry: str) -> _Source | None:
-    if package.archive.size(entry) > _MAX_INVOICE_BYTES:
+def _attached(package: Package, entry: str) -> Source | None:
+    if package.archive.size(entry) > MAX_INVOICE_BYTES:
         return None
     try:
         data = package.archive.read(entry)
-        if not data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
+        if not is_xml(data):
             return None
         root = package.parse(entry)
     except MalformedError as error:
@@ -163,8 +171,18 @@ def _attached(package: Package, entry: str) -> _Source | None:
             raise
         package.note(error.reason, error.message, entry=entry)
         return None
+    return read_xml(root, entry)
+
+
+def is_xml(data: bytes) -> bool:
+    """Whether the bytes begin as XML does."""
+    return data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
+
+
+def read_xml(root: Element, entry: str) -> Source | None:
+    """What an XML states, if it is of a dialect of invoices."""
     dialect = _dialect(root)
-    return None if dialect is None else _Source(dialect, entry, _values(root))
+    return None if dialect is None else Source(dialect, entry, _values(root))
 
 
 def _dialect(root: Element) -> str | None:
@@ -206,6 +224,24 @@ def amount_of(text: str) -> Decimal | None:
     except InvalidOperation:
         pass
     return None
+
+
+def joined(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """An invoice that two readers found in the same file; what the first states counts, `differing` names the rest."""
+    if one is None or other is None:
+        return one or other
+    fields, more = one["fields"], other["fields"]
+    both = [name for name in _FIELDS if name in fields and name in more]
+    differing = {
+        name for name in both if _comparable(name, fields[name]["value"]) != _comparable(name, more[name]["value"])
+    }
+    differing |= {*one["differing"], *other["differing"]}
+    return {
+        **one,
+        "dialects": [*one["dialects"], *other["dialects"]],
+        "fields": {**more, **fields},
+        "differing": [name for name in _FIELDS if name in differing],
+    }
 
 
 def _comparable(name: str, value: str) -> object:

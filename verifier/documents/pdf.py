@@ -9,9 +9,11 @@ import importlib.util
 import logging
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from verifier.documents.findings import Note, Roots, Signed
+from verifier.documents.pdf_invoices import find_attached
 from verifier.documents.pdf_parts import BROKEN, TRAILING, held
 from verifier.documents.pdf_reading import open_pdf
 from verifier.documents.pdf_repairing import rebuilt, without_tail
@@ -28,8 +30,8 @@ _SILENT = logging.NullHandler()
 
 def inspect_pdf(
     data: bytes, roots: Roots, at: datetime
-) -> tuple[dict[str, Any], tuple[Signed, ...], tuple[Note, ...], Note | None]:
-    """Facts, signatures, notes, and the one that keeps the file from being valid although its signatures are.
+) -> tuple[dict[str, Any], dict[str, Any] | None, tuple[Signed, ...], tuple[Note, ...], Note | None]:
+    """Facts, invoice, signatures, notes, and the note that keeps the file from being valid although its signatures are.
 
     Raises MalformedError for a broken file, UndecidedError for an encrypted one and where pyHanko is not installed.
     """
@@ -47,14 +49,15 @@ def inspect_pdf(
     # What stands in front of the header belongs to no reader's offsets, nor to a signature's.
     front = data.index(b"%PDF-")
     plain, has_tail = without_tail(data[front:])
+    is_all = len(plain) == len(data)
     try:
-        facts, signed, notes, doubt = _read(plain, roots, at)
+        facts, invoice, signed, notes, doubt = _read(plain, roots, at, is_all)
     except broken as error:
         try:
             mended = rebuilt(plain)
             if mended is None:
                 raise MalformedError("broken_pdf", "PDF 已损坏，无法解析；请重新获取文件") from error
-            facts, signed, notes, doubt = _read(mended, roots, at)
+            facts, invoice, signed, notes, doubt = _read(mended, roots, at, False)
         except broken as again:
             raise MalformedError("broken_pdf", "PDF 已损坏，无法解析；请重新获取文件") from again
         notes.append(Note("table_rebuilt", "PDF 的对象索引已损坏，已按内容重新查找；不同的阅读器可能显示不同的内容"))
@@ -65,12 +68,13 @@ def inspect_pdf(
         extras.append(Note("trailing_bytes", TRAILING))
     if signed and extras:
         doubt = doubt or extras[0]
-    return facts, signed, (*notes, *extras), doubt
+    return facts, invoice, signed, (*notes, *extras), doubt
 
 
 def _read(
-    plain: bytes, roots: Roots, at: datetime
-) -> tuple[dict[str, Any], tuple[Signed, ...], list[Note], Note | None]:
+    plain: bytes, roots: Roots, at: datetime, is_all: bool
+) -> tuple[dict[str, Any], dict[str, Any] | None, tuple[Signed, ...], list[Note], Note | None]:
+    """As `inspect_pdf`, of what has nothing in front or behind. is_all: whether it is the file as it came."""
     from verifier.documents.pdf_signatures import judge_all
 
     reader = open_pdf(plain)
@@ -80,7 +84,14 @@ def _read(
         notes.append(Note("usage_restricted", "PDF 设有使用限制（打印、复制等），阅读不需要密码"))
     facts = _describe(reader, notes)
     signed, remarks, doubt = judge_all(reader, plain, roots, at)
-    return facts, signed, [*notes, *remarks], doubt
+    facts["sealed_whole"] = is_all and doubt is None and any(map(_covers_all, signed))
+    invoice = find_attached(attached_files(reader.root), facts["sealed_whole"])
+    return facts, invoice, signed, [*notes, *remarks], doubt
+
+
+def _covers_all(signed: Signed) -> bool:
+    """Whether it holds, and no version of the file came after it."""
+    return signed.integrity == "intact" and signed.facts.get("coverage") == "entire_file"
 
 
 def _open_without_password(reader: Any) -> None:
@@ -135,14 +146,15 @@ def _size(box: Any) -> list[float] | None:
 
 
 def _attachments(root: Any) -> list[dict[str, Any]]:
+    return [{"name": name} for name, _ in attached_files(root)]
+
+
+def attached_files(root: Any) -> Iterator[tuple[str, Any]]:
+    """Name and file specification (ISO 32000-2 section 7.11.3) of each attachment, up to a limit."""
     tree = held(held(root, "/Names"), "/EmbeddedFiles")
-    found = list[dict[str, Any]]()
-    for name, file in [] if tree is None else _names(tree, {}):
-        if len(found) >= _MAX_ATTACHMENTS:
-            break
+    for name, file in islice([] if tree is None else _names(tree, {}), _MAX_ATTACHMENTS):
         stated = held(file, "/UF") or held(file, "/F") or name
-        found.append({"name": str(stated)[:200]})
-    return found
+        yield str(stated)[:200], file
 
 
 def _names(node: Any, seen: dict[int, Any]) -> Iterator[tuple[str, Any]]:
