@@ -6,10 +6,12 @@ import io
 import re
 import zipfile
 from collections.abc import Callable
+from datetime import date, time
 
 import openpyxl
 import pytest
 from import_files import HEADERS, csv_of, licence_row, xlsx_of
+from openpyxl.styles import PatternFill
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
 from api.imports.attachments import is_bundle
@@ -211,3 +213,66 @@ def test_a_first_sheet_without_a_header_names_the_sheets_that_were_not_read() ->
     book.save(out)
     reason, message = refusal(out.getvalue())
     assert reason == "no_header" and "只读取第一个可见的工作表" in message
+
+
+def filled(where: str, value: object, form: str = "General") -> bytes:
+    """A row in order, but for one cell and the form in which it is shown."""
+    book = openpyxl.load_workbook(io.BytesIO(xlsx_of(licence_row(1))))
+    book.active[where] = value
+    book.active[where].number_format = form
+    # So that styles do not stand at the same places everywhere.
+    book.active["B1"].fill = PatternFill("solid", fgColor="FFFF00")
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+def test_zeros_that_only_a_format_shows_are_not_lost_silently() -> None:
+    for form in ("00000000000000000000", "000000", '0000"-"0000', "00"):
+        assert [(row, reason) for row, reason, _ in faults(filled("A2", 50000002026, form))] == [(2, "kept_as_number")]
+    for form in ("General", "0", "0.00", "#,##0", "yyyy-mm-dd"):
+        assert "只是显示格式" not in str(faults(filled("H2", 46027, form)))
+    # Text in such a cell is what it is.
+    assert faults(filled("H2", "00012", "000000")) == []
+
+
+def test_what_a_spreadsheet_took_for_a_day_is_no_text() -> None:
+    (fault,) = faults(filled("H2", date(2026, 3, 5), "yyyy-mm-dd"))
+    assert fault[:2] == (2, "kept_as_date") and "2026-03-05" in fault[2]
+    assert faults(filled("H2", time(9, 30), "hh:mm"))[0][1] == "kept_as_date"
+    assert faults(filled("D2", date(2026, 3, 5), "yyyy-mm-dd")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("示例\ufffd公司", "garbled"), ("示例\x07甲", "control_character"), ("甲\x7f", "control_character")],
+)
+def test_characters_that_nobody_wrote_refuse_their_row(text: str, reason: str) -> None:
+    header = "法定代表人（负责人、经营者）"
+    assert [(row, told) for row, told, _ in faults(csv_of(licence_row(1, **{header: text})))] == [(2, reason)]
+    assert faults(csv_of(licence_row(1, **{header: "示例𬭎·甲（女）"}))) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "reason", "said"),
+    [
+        (b'[\n {"a": 1}]', "not_a_sheet", "JSON"),
+        (b'\xef\xbb\xbf{"a": 1}\n{"a": 2}\n', "not_a_sheet", "JSON"),
+        (b"{\\rtf1 text}", "not_a_sheet", "RTF"),
+        (b"MIME-Version: 1.0\r\n\r\n<html>", "not_a_sheet", ".mht"),
+        (b"ID;PWXL;N;E\r\n", "not_a_sheet", "SYLK"),
+        (b'TABLE\r\n0,1\r\n"EXCEL"\r\n', "not_a_sheet", "DIF"),
+        (b"\x09\x08\x08\x00\x00\x05\x05\x00" + bytes(100), "old_or_encrypted", "很旧的 .xls"),
+    ],
+)
+def test_other_forms_of_text_are_called_by_their_names(data: bytes, reason: str, said: str) -> None:
+    assert refusal(data)[0] == reason and said in refusal(data)[1]
+
+
+def test_an_empty_first_sheet_says_that_it_is_not_the_file_that_is_empty() -> None:
+    book = openpyxl.load_workbook(io.BytesIO(xlsx_of(licence_row(1))))
+    book.create_sheet("封面", 0)
+    out = io.BytesIO()
+    book.save(out)
+    told, message = refusal(out.getvalue())
+    assert told == "empty_file" and "第一个可见的工作表中没有内容" in message and "工作表“Sheet”未读取" in message

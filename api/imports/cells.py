@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from api.imports.columns import Column
-from api.imports.sheets import EMPTY_FORMULA, Cell
+from api.imports.sheets import EMPTY_FORMULA, PADDED_NUMBER, Cell
 from verifier.identifiers import HOLDER_CODE_TYPES
 
 LONG_TERM: Final = "长期"
@@ -19,6 +19,8 @@ _DATE: Final = re.compile(
 )
 #: What is pasted along with a text from web pages and chats and cannot be seen: zero-width spaces, marks of direction.
 _INVISIBLE: Final = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
+#: What no text holds on purpose: control characters, and the mark that programs put for what they could not read.
+_SPOILED: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]")
 _DAY_NUMBER: Final = re.compile(r"\d{5}(?:\.\d+)?", re.ASCII)
 #: A spreadsheet keeps 15 decimal digits of a number; longer ones have lost their end.
 _EXACT_BELOW: Final = 10**15
@@ -68,6 +70,8 @@ def value_of(cell: Cell, column: Column) -> Any:
         text = _INVISIBLE.sub("", text).strip()
     if not text:
         return None
+    if "\ufffd" in text or not text.isprintable():
+        _check_characters(text)
     if text[0] in "#=":
         _check_formula(text)
     kind = column.kind
@@ -79,11 +83,22 @@ def value_of(cell: Cell, column: Column) -> Any:
     return _READERS[kind](text, column)
 
 
+def _check_characters(text: str) -> None:
+    found = _SPOILED.search(text)
+    if found is None:
+        return
+    if found[0] == "\ufffd":
+        raise CellError("garbled", f"“{text[:20]}”中有乱码（�），原来的字已丢失；请从原始数据重新导出")
+    raise CellError("control_character", f"单元格中有控制字符（U+{ord(found[0]):04X}），请删除后重新填写")
+
+
 def _check_formula(text: str) -> None:
     if not text.strip("#"):
         raise CellError("not_shown", "单元格里只有 #：列太窄，导出的不是内容；请加宽该列后重新导出")
     if text in _ERRORS:
         raise CellError("formula_error", f"单元格是公式错误 {text}，请改为实际内容")
+    if text == PADDED_NUMBER:
+        raise CellError("kept_as_number", "单元格存为数值，前面的 0 只是显示格式；请设为文本格式后重新填写")
     if text == EMPTY_FORMULA:
         raise CellError("formula_without_value", "单元格是公式，但文件中没有它的计算结果；请用表格软件打开、保存后重试")
 
@@ -92,7 +107,9 @@ def _text(cell: Cell) -> str:
     if isinstance(cell, bool):
         return "是" if cell else "否"
     if isinstance(cell, datetime | date | time):
-        return cell.isoformat()
+        shown = f"{cell:%H:%M}" if isinstance(cell, time) else f"{cell:%Y-%m-%d}"
+        message = f"单元格存为日期或时间（{shown}），表格软件可能改动了所填的内容；请设为文本格式后重新填写"
+        raise CellError("kept_as_date", message)
     if isinstance(cell, int | float):
         if abs(cell) >= _EXACT_BELOW or (isinstance(cell, float) and not cell.is_integer()):
             raise CellError("kept_as_number", "单元格存为数值，可能已丢失末尾数字；请设为文本格式后重新填写")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from typing import Final, NoReturn
 
@@ -11,6 +12,23 @@ from verifier.documents.sniffing import sniff
 
 _SAVE_AS: Final = "请用表格软件打开，另存为 .xlsx 或 CSV 后重试。"
 _OLE: Final = bytes.fromhex("d0cf11e0a1b11ae1")
+#: The first record of a worksheet before files were compound ones (BIFF 2 to 5).
+_OLD_SHEETS: Final = (
+    b"\x09\x00\x04\x00",
+    b"\x09\x02\x06\x00",
+    b"\x09\x04\x06\x00",
+    b"\x09\x08\x08\x00",
+    b"\x09\x08\x06\x00",
+)
+#: How text of other forms begins.
+_MARKED: Final = (
+    (b"{\\rtf", "RTF 文档"),
+    (b"MIME-Version:", "网页归档（.mht）"),
+    (b"ID;P", "SYLK 文件"),
+    (b"TABLE\r\n0,1", "DIF 文件"),
+    (b"TABLE\n0,1", "DIF 文件"),
+)
+_JSON: Final = re.compile(rb"\s*(?:\[\s*)?\{\s*\"")
 _UTF32: Final = (b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")
 #: What a sheet can be: text, or something nobody knows.
 _TEXTS: Final = frozenset((Format.TEXT, Format.UNKNOWN))
@@ -24,6 +42,7 @@ def refuse_other_forms(beginning: bytes) -> None:
     """Raises SheetError if a file begins as something that is neither CSV nor a ZIP."""
     if beginning.startswith(_OLE):
         _refuse("old_or_encrypted", "这是旧版 .xls 文件或加密的文件；请另存为 .xlsx（不设密码）后重试。")
+    _refuse_marked(beginning)
     if beginning.startswith(_UTF32):
         _refuse("unknown_encoding", "文件的字符编码是 UTF-32；请另存为“CSV UTF-8”或 XLSX 后重试。")
     if beginning.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
@@ -31,6 +50,16 @@ def refuse_other_forms(beginning: bytes) -> None:
     kind = sniff(beginning)
     if kind not in _TEXTS:
         _refuse("not_a_sheet", f"这是{FORMAT_CHINESE[kind]}，不是表格；请上传 CSV 或 XLSX 文件。")
+
+
+def _refuse_marked(beginning: bytes) -> None:
+    if beginning.startswith(_OLD_SHEETS):
+        _refuse("old_or_encrypted", f"这是很旧的 .xls 文件；{_SAVE_AS}")
+    for mark, what in _MARKED:
+        if beginning.startswith(mark):
+            _refuse("not_a_sheet", f"这是{what}，不是 CSV 或 XLSX；{_SAVE_AS}")
+    if _JSON.match(beginning.removeprefix(b"\xef\xbb\xbf")):
+        _refuse("not_a_sheet", "这是 JSON，不是表格；请上传 CSV 或 XLSX 文件，或用接口逐件登记。")
 
 
 def refuse_other_packages(archive: zipfile.ZipFile) -> None:

@@ -42,7 +42,7 @@ def open_sheet(file: BinaryIO, limits: Limits) -> Iterator[OpenSheet]:
         raise SheetError("empty_file", "文件是空的。请下载模板，填写后再上传。")
     if beginning.startswith(_ZIP):
         with open_xlsx(file, limits) as (rows, notes):
-            yield OpenSheet("xlsx", bounded_rows(rows, limits), notes)
+            yield OpenSheet("xlsx", bounded_rows(rows, limits, notes), notes)
     else:
         refuse_other_forms(beginning)
         yield OpenSheet("csv", bounded_rows(csv_rows(file), limits))

@@ -19,6 +19,9 @@ HEADER_WITHIN_ROWS: Final = 10
 #: What stands in a cell whose formula has no value: a program wrote the file and nobody has opened it since.
 EMPTY_FORMULA: Final = "=?"
 
+#: What stands in place of a number that a format shows with zeros in front of it.
+PADDED_NUMBER: Final = "=0?"
+
 Cell = str | int | float | bool | datetime | date | time | None
 
 
@@ -68,7 +71,7 @@ class Sheet:
     notes: tuple[str, ...] = field(default=())
 
 
-def bounded_rows(rows: Iterator[SheetRow], limits: Limits) -> Iterator[SheetRow]:
+def bounded_rows(rows: Iterator[SheetRow], limits: Limits, notes: tuple[str, ...] = ()) -> Iterator[SheetRow]:
     """The rows that are not blank. Raises SheetError over the limits, or when there is no such row."""
     kept = 0
     for row in rows:
@@ -80,7 +83,8 @@ def bounded_rows(rows: Iterator[SheetRow], limits: Limits) -> Iterator[SheetRow]
         _check_row(row)
         yield row
     if not kept:
-        raise SheetError("empty_file", "文件中没有内容。请下载模板，填写后再上传。")
+        what = "第一个可见的工作表中没有内容。" + "".join(notes) if notes else "文件中没有内容。"
+        raise SheetError("empty_file", f"{what}请下载模板，填写后再上传。")
 
 
 def too_many_rows(limit: int = MAX_ROWS) -> SheetError:

@@ -27,6 +27,7 @@ from api.imports.sheets import (
     EMPTY_FORMULA,
     HEADER_WITHIN_ROWS,
     MAX_COLUMNS,
+    PADDED_NUMBER,
     Cell,
     Limits,
     SheetError,
@@ -45,14 +46,20 @@ _LOOKED_FOR: Final = re.compile(
     rb"\s*</(?:\w+:)?c>"
     rb"|<(?:\w+:)?row\s[^<>]{0,400}?\bhidden=\"(?:1|true)\""
 )
+#: A cell with one of these styles.
+_STYLED: Final = (
+    rb'|<(?:\w+:)?c\s(?=[^<>]{0,200}?\bs="(?:%b)")[^<>]{0,200}?\br="(?P<padded>[A-Z]{1,3}\d{1,7})"'
+    rb"[^<>]{0,200}>(?!\s*<(?:\w+:)?f)"
+)
+_PADDING: Final = re.compile(r"0{2,}(?![.%0])")
 #: A row with its number, or something that a cell holds.
 _ROW_OR_VALUE: Final = re.compile(rb'<(?:\w+:)?row\s[^<>]{0,400}?\br="(?P<row>\d{1,7})"|<(?:\w+:)?(?:v|is)[\s>]')
 #: Control characters, which XML cannot hold, such as the ends of lines from databases (ECMA-376 part 1, 22.9.2.19);
 #: the library leaves them so.
 _ESCAPED: Final = re.compile(r"_x(00[01][0-9A-Fa-f])_")
 MAX_MERGED_RANGES: Final = 2_000
-#: Formulas without a value that are named one by one; a program that writes them writes a column of them.
-MAX_EMPTY_FORMULAS: Final = 200_000
+#: Formulas without a value and padded numbers that are named one by one; who has them has a column of them.
+MAX_SPOILED: Final = 200_000
 
 #: What openpyxl and the libraries under it raise on damaged or hostile files.
 _BROKEN: Final = (
@@ -78,12 +85,13 @@ _BROKEN: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Marks:
-    """What the reader in use does not tell of a sheet: merged ranges by row, formulas that have no value, and how many
-    rows are hidden."""
+    """What the reader in use does not tell of a sheet: merged ranges by row, formulas that have no value, how many rows
+    are hidden, and cells whose format shows zeros in front of a number."""
 
     merged: dict[int, str]
     empty: dict[int, set[int]]
     hidden: int
+    padded: dict[int, set[int]]
 
 
 @contextmanager
@@ -97,7 +105,7 @@ def open_xlsx(file: BinaryIO, limits: Limits) -> Iterator[tuple[Iterator[SheetRo
     try:
         with _broken_is_told():
             sheet, path = _first_sheet(book)
-            marks = _marks_of(file, path, limits)
+            marks = _marks_of(file, path, limits, _padding_styles(book))
         unread = (name for name in book.sheetnames if name != sheet.title)
         notes = [f"工作表“{name}”未读取：只读取第一个可见的工作表。" for name in unread][:5]
         if marks.hidden:
@@ -168,7 +176,9 @@ def _rows(
     last = _last_row(limits)
     cells = sheet.iter_rows(max_row=last + 1, max_col=MAX_COLUMNS + 1, values_only=True)  # type: ignore[misc]
     for number, values in enumerate(cells, start=1):
-        row = SheetRow(number, _trimmed(values, marks.empty.get(number)), marks.merged.get(number))
+        row = SheetRow(
+            number, _trimmed(values, marks.empty.get(number), marks.padded.get(number)), marks.merged.get(number)
+        )
         if number > last and not row.is_blank:
             raise too_many_rows(limits.rows)
         if number > last and holds_below(number):
@@ -199,13 +209,16 @@ def _holds_below(file: BinaryIO, path: str, row: int) -> bool:
     return False
 
 
-def _trimmed(values: tuple[object, ...], empty: set[int] | None) -> tuple[Cell, ...]:
+def _trimmed(values: tuple[object, ...], empty: set[int] | None, padded: set[int] | None) -> tuple[Cell, ...]:
     if not empty and values.count(None) == len(values):
         return ()
     cells = [_cell(value) for value in values]
     for place in empty or ():
         cells += [None] * (place + 1 - len(cells))
         cells[place] = EMPTY_FORMULA
+    for place in padded or ():
+        if place < len(cells) and type(cells[place]) in (int, float):
+            cells[place] = PADDED_NUMBER
     while cells and cells[-1] is None:
         cells.pop()
     return tuple(cells)
@@ -217,32 +230,47 @@ def _cell(value: object) -> Cell:
     return value if isinstance(value, Cell) else str(value)
 
 
-def _marks_of(file: BinaryIO, path: str, limits: Limits) -> _Marks:
+def _padding_styles(book: Workbook) -> set[int]:
+    """The styles of cells that show zeros in front of a number, such as 000000."""
+    codes = {164 + place: code for place, code in enumerate(vars(book)["_number_formats"])}
+    styles = enumerate(vars(book)["_cell_styles"])
+    return {place for place, style in styles if _PADDING.match(codes.get(style.numFmtId, ""))}
+
+
+def _marks_of(file: BinaryIO, path: str, limits: Limits, padding: set[int]) -> _Marks:
     merged: list[tuple[int, int, str]] = []
     empty: dict[int, set[int]] = {}
+    padded: dict[int, set[int]] = {}
+    looked_for = _looked_for(padding)
     count, hidden, tail = 0, 0, b""
     with zipfile.ZipFile(file) as archive, archive.open(path) as part:
         while chunk := part.read(_CHUNK_BYTES):
             window = tail + chunk
             consumed = 0
-            for match in _LOOKED_FOR.finditer(window):
+            for match in looked_for.finditer(window):
                 consumed = match.end()
-                if not (match["merged"] or match["empty"]):
+                found = match["merged"] or match["empty"] or match["padded"]
+                if not found:
                     hidden += 1
                     continue
-                text = (match["merged"] or match["empty"]).decode()
+                text = found.decode()
                 column, first, _, last = range_boundaries(text)
                 if match["merged"]:
                     merged.append((int(first or 1), int(last or 1), text))
                 else:
                     count += 1
-                    empty.setdefault(int(first or 1), set()).add(int(column or 1) - 1)
+                    (empty if match["empty"] else padded).setdefault(int(first or 1), set()).add(int(column or 1) - 1)
             if len(merged) > MAX_MERGED_RANGES:
                 raise SheetError("merged_cells", "合并单元格过多；请取消全部合并，逐行填写后重试。")
-            if count > MAX_EMPTY_FORMULAS:
-                raise SheetError("formula_without_value", "公式没有计算结果；请用表格软件打开、保存后重试。")
+            if count > MAX_SPOILED:
+                raise SheetError("too_many_spoiled", "公式没有结果、或数值靠格式补零的单元格过多；请设为文本后重试。")
             tail = window[max(consumed, len(window) - _OVERLAP_BYTES) :]
-    return _Marks(_by_row(merged, _last_row(limits)), empty, hidden)
+    return _Marks(_by_row(merged, _last_row(limits)), empty, hidden, padded)
+
+
+def _looked_for(padding: set[int]) -> re.Pattern[bytes]:
+    styles = b"|".join(b"%d" % style for style in sorted(padding)) or b"-"
+    return re.compile(_LOOKED_FOR.pattern + _STYLED % styles)
 
 
 def _by_row(merged: list[tuple[int, int, str]], last_row: int) -> dict[int, str]:
