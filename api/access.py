@@ -29,7 +29,8 @@ class Rule:
     "streamed" is read by the operation itself. asks: the method is POST but nothing is written, so no Idempotency-Key
     is due. bucket: the rate limit that anonymous callers share by address. while_password_due: allowed before the
     one-time password was changed. while_suspended: allowed to a department that is suspended: it only takes something
-    out of force, or hands in what happened before.
+    out of force, or hands in what happened before. while_factor_due: allowed before a second factor that is asked for
+    was set up, as is what may be done before the password was changed.
     """
 
     roles: frozenset[str]
@@ -39,6 +40,7 @@ class Rule:
     bucket: Literal["verifications", "logins", "reports"] | None = None
     while_password_due: bool = False
     while_suspended: bool = False
+    while_factor_due: bool = False
 
     @property
     def is_public(self) -> bool:
@@ -83,13 +85,20 @@ OPERATIONS: Mapping[str, Rule] = {
     "POST /api/v1/sessions": Rule(PUBLIC, asks=True, bucket="logins"),
     "GET /api/v1/sessions": Rule(ANY, while_password_due=True),
     "DELETE /api/v1/sessions": Rule(ANY, asks=True, while_password_due=True),
+    "POST /api/v1/sessions/code": Rule(PUBLIC, asks=True, bucket="logins"),
     "POST /api/v1/password": Rule(ANY, asks=True, while_password_due=True),
+    "GET /api/v1/second-factor": Rule(ANY, while_factor_due=True),
+    "POST /api/v1/second-factor": Rule(ANY, asks=True, while_factor_due=True),
+    "POST /api/v1/second-factor/confirm": Rule(ANY, asks=True, while_factor_due=True),
+    "POST /api/v1/second-factor/recovery-codes": Rule(ANY, asks=True),
+    "POST /api/v1/second-factor/end": Rule(ANY, asks=True),
     "POST /api/v1/accounts": _ADMINISTRATOR,
     "GET /api/v1/accounts": _ADMINISTRATOR,
     "DELETE /api/v1/accounts/{account_id}": _ADMINISTRATOR,
     "POST /api/v1/accounts/{account_id}/password": _ADMINISTRATOR,
     "POST /api/v1/accounts/{account_id}/reopen": _ADMINISTRATOR,
     "POST /api/v1/accounts/{account_id}/roles": _ADMINISTRATOR,
+    "POST /api/v1/accounts/{account_id}/second-factor/remove": _ADMINISTRATOR,
     "POST /api/v1/tokens": _ADMINISTRATOR,
     "GET /api/v1/tokens": _ADMINISTRATOR,
     "DELETE /api/v1/tokens/{token_id}": _ADMINISTRATOR,

@@ -36,6 +36,7 @@ from api.http import (
     evidence_sets,
     extract_signatures,
     extracts,
+    factors,
     fallbacks,
     files,
     import_events,
@@ -72,8 +73,8 @@ from api.http.rim import Rim
 ROUTERS: Final[Sequence[APIRouter]] = (
     # Tried in turn, which costs more than all else at the door: what systems call by the thousand comes first.
     certificates.registering,
-    sessions.router, accounts.router, departments.router, catalogue.router, files.router, batches.router,
-    uploads.router, imports.router, import_events.router, copies.router, extracts.router,
+    sessions.router, factors.router, accounts.router, departments.router, catalogue.router, files.router,
+    batches.router, uploads.router, imports.router, import_events.router, copies.router, extracts.router,
     certificates.router, certificate_lists.router, evidence_sets.router, materials.router, invoices.router,
     codes.router, devices.router, device_extracts.router, relatives.router,
     status_changes.router, own_keys.router, signatures.router, extract_signatures.router, proposals.router,

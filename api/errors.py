@@ -103,6 +103,7 @@ TABLE: Mapping[type[Exception], Row] = {
     registry.DuplicateError: Row(409, "已经存在"),
     registry.NotPermittedError: Row(403, TITLES[403]),
     registry.AuthenticationError: Row(401, "登录失败"),
+    registry.SecondFactorNeededError: Row(401, "还须验证码"),
     registry.LoginDelayedError: Row(429, TITLES[429]),
     registry.InvalidDraftError: Row(422, TITLES[422]),
     registry.TransitionError: Row(409, "当前状态不允许此操作"),

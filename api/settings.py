@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from registry.errors import KeyUnavailableError
+from registry.factors.rules import ASKED, Asked
 from registry.keys.rules import FAMILIES, check_suite
 from registry.witnesses.rules import Address
 from verifier.cosignature import witness_key
@@ -61,6 +62,7 @@ class Settings:
     token: where new keys are made instead of in files; key_passphrase_file: what seals new key files; key_suites: of
     new keys by purpose (`log`, `codes`, `status`, `trust-root`, `department`), Ed25519 where it says nothing.
     files: where files lie; None for the folder files/ in `data`, without limits.
+    second_factor: of whom a second factor is asked at log-in: `none`, `administrators`, `all`.
     """
 
     data: Path
@@ -78,6 +80,7 @@ class Settings:
     key_passphrase_file: Path | None = None
     key_suites: Mapping[str, Suite] = field(default_factory=dict)
     files: FileSettings | None = None
+    second_factor: Asked = "none"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -104,6 +107,7 @@ class Settings:
             key_passphrase_file=_path(environment.get("SUIZHENG_KEY_PASSPHRASE_FILE")),
             key_suites=_suites(environment.get("SUIZHENG_KEY_SUITES") or ""),
             files=_files(environment, data),
+            second_factor=_second_factor(environment.get("SUIZHENG_SECOND_FACTOR") or "none"),
         )
 
     @property
@@ -160,6 +164,13 @@ def _suites(text: str) -> dict[str, Suite]:
         except KeyUnavailableError as error:
             raise SettingsError("SUIZHENG_KEY_SUITES", error.message) from error
     return found
+
+
+def _second_factor(text: str) -> Asked:
+    for asked in ASKED:
+        if text == asked:
+            return asked
+    raise SettingsError("SUIZHENG_SECOND_FACTOR", f"应为 {'、'.join(ASKED)} 之一，得到 {text!r}")
 
 
 def _files(environment: Mapping[str, str], data: Path) -> FileSettings:

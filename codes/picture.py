@@ -36,6 +36,7 @@ MAX_PICTURE_SAMPLES = 120_000_000
 PHOTO_SIDE = 1600
 
 _LINK = re.compile(r"https?://[!-~]{1,300}")
+_KEY_URI = re.compile(r"otpauth://totp/[!-~]{1,300}")
 _TEXT = re.compile(rf"[0-9A-Z $%*+\-./:]{{1,{MAX_TEXT_CHARS}}}")
 _PHOTOS = {"PNG": b"\x89PNG", "JPEG": b"\xff\xd8\xff", "WebP": b"RIFF"}
 #: With the bytes they begin with. Of an animation the first picture is read.
@@ -112,6 +113,13 @@ def draw_link_svg(url: str, *, title: str) -> str:
     if not _LINK.fullmatch(url):
         raise UndrawableError("not_a_link", "只能为 http 或 https 链接制作二维码")
     return _svg(*_symbol(url, SCREEN), SCREEN, title)
+
+
+def draw_key_uri_svg(uri: str, *, title: str) -> str:
+    """An SVG of an authenticator's key, for its app to read, as `draw_svg` draws codes. Raises UndrawableError."""
+    if not _KEY_URI.fullmatch(uri):
+        raise UndrawableError("not_a_key_uri", "只能为 otpauth 地址制作二维码")
+    return _svg(*_symbol(uri, SCREEN), SCREEN, title)
 
 
 def _svg(side: int, rows: bytes, level: Level, title: str) -> str:

@@ -60,6 +60,15 @@ class AuthenticationError(RegistryError):
     kept = True
 
 
+class SecondFactorNeededError(AuthenticationError):
+    """The password was right, and the account has a second factor. Do: send a code with the half session's secret."""
+
+    def __init__(self, half_session: str, expires_at: datetime) -> None:
+        message = "口令正确，还须输入验证器上的 6 位验证码，或一个备用码。"
+        super().__init__("second_factor_needed", message, {"expires_at": expires_at.isoformat()})
+        self.half_session = half_session
+
+
 class LoginDelayedError(AuthenticationError):
     """Too many wrong passwords: this one was not looked at. Do: wait, or use a browser that is known."""
 

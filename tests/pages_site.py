@@ -13,6 +13,7 @@ from pathlib import Path
 
 import openpyxl
 import uvicorn
+from fastapi import FastAPI
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from api.app import create_app
@@ -91,6 +92,7 @@ class Site:
     """A running server and what stands in it."""
 
     url: str
+    app: FastAPI
     services: Services
     types: dict[int, str]
     certificate_id: str
@@ -250,15 +252,14 @@ def verdict(page: Page) -> str:
 def start(folder: Path) -> Iterator[Site]:
     services = compose(settings_in(folder))
     things = populate(services)
-    server = uvicorn.Server(
-        uvicorn.Config(create_app(services), host="127.0.0.1", port=services.settings.port, log_level="warning")
-    )
+    app = create_app(services)
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=services.settings.port, log_level="warning"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     wait_until(lambda: server.started)
     wait_until(lambda: is_anchored(services))
     try:
-        yield Site(url=services.settings.public_url, services=services, **things)  # type: ignore[arg-type]
+        yield Site(url=services.settings.public_url, app=app, services=services, **things)  # type: ignore[arg-type]
     finally:
         server.should_exit = True
         thread.join(30)
@@ -311,11 +312,15 @@ class Watched:
         self.page.locator("html[data-script=on]").wait_for(state="attached")
 
     def log_in(self, username: str, password: str = PASSWORD) -> None:
+        self.say_password(username, password)
+        self.page.wait_for_url(lambda url: "/login" not in url)
+
+    def say_password(self, username: str, password: str = PASSWORD) -> None:
+        """The first step of a log-in; whatever comes then."""
         self.page.goto("/login")
         self.page.get_by_label("用户名").fill(username)
         self.page.get_by_label("口令").fill(password)
         self.page.locator("main").get_by_role("button", name="登录").click()
-        self.page.wait_for_url(lambda url: "/login" not in url)
 
 
 def pages_of(site: Site) -> dict[str, str]:

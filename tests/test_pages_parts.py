@@ -39,6 +39,7 @@ from registry.components.rules import RESULTS, STATES
 from registry.departments.rules import ACTIONS, LEVELS
 from registry.disputes.rules import STATES as DISPUTE_STATES
 from registry.errors import InvalidDraftError
+from registry.factors.rules import EVENTS as FACTOR_EVENTS
 from registry.imports.rules import OUTCOMES
 from registry.imports.rules import State as ImportState
 from registry.invoices.rules import FIELDS as INVOICE_FIELDS
@@ -70,6 +71,7 @@ CONDITIONS = ("well", "empty", "no_chain", "chain_down", "struggling", "halted",
 #: Families of keys that are put together from codes of the registry and the verifier.
 DOORS = ("register", "use", "venues")
 FAMILIES = {
+    "factor.event.": FACTOR_EVENTS,
     "quality.": (
         "pooled", "on_time", "complete", "accurate", "historic", "incremental", "numerator", "denominator",
     ),
@@ -156,6 +158,7 @@ FAMILIES = {
     "next.state.": tuple(state for state in State if state is not State.VALID),
     "reason.": tuple(REASONS),
     "toast.": (
+        "factor_ended", "factor_removed",
         "quality",
         "changed", "code", "disabled", "known", "lost", "pass", "password", "registered", "revoked", "rule", "venue",
         "relative", "relative_ended", "fault", "fault_handled", "fault_closed", "inspection", "component_moved",
@@ -278,7 +281,8 @@ def test_every_template_compiles_and_an_unknown_name_is_an_error() -> None:
 def test_every_write_of_a_page_is_a_form_and_no_page_is_open_to_all_by_mistake() -> None:
     public = {operation for operation, rule in PAGE_ACCESS.items() if rule.is_public}
     assert public == {
-        "GET /", "GET /login", "POST /login", "GET /verify", "POST /verify", "GET /status", "POST /settings",
+        "GET /", "GET /login", "POST /login", "POST /login/code", "GET /verify", "POST /verify", "GET /status",
+        "POST /settings",
         "GET /explore", "GET /explore/{index}", "GET /components/{code}", "POST /components/{code}/faults",
         "POST /posters/{code_id}/reports",
         "GET /wallet", "GET /wallet/delegated", "GET /wallet.webmanifest", "GET /sw.js", "GET /gate",

@@ -14,14 +14,15 @@ from api.settings import Settings, SettingsError
 from registry.accounts import service as accounts
 from registry.accounts.control import ADMINISTRATOR
 from registry.errors import InvalidDraftError, RegistryError
+from registry.factors import halves
 from registry.proposals import service as proposals
 from registry.proposals.actions import Applied
 from registry.work import REGISTRY, Work
 
 
 def run(options: argparse.Namespace) -> int:
-    """Make the account, or a new password of an administrator's, and print the one-time password; the record of changes
-    says that it was made here.
+    """Make the account, or a new password of an administrator's and take the second factor off; print the one-time
+    password. The record of changes says that it was done here.
 
     Raises CommandError.
     """
@@ -37,6 +38,9 @@ def run(options: argparse.Namespace) -> int:
             with services.registry.begin(REGISTRY) as work:
                 action, given = _wanted(work, options)
                 done = proposals.change(work, action, given, options.reason, services.keys)
+                removed = action == "account.password" and halves.has_factor(work, given["account_id"])
+                if removed:
+                    proposals.change(work, "account.factor", given, options.reason, services.keys)
         finally:
             services.close()
     except SettingsError as error:
@@ -48,6 +52,8 @@ def run(options: argparse.Namespace) -> int:
     assert isinstance(done, Applied)
     said = "已新增管理员" if action == "account.create" else "已重置口令：管理员"
     print(f"✓ {said} {options.username}，一次性口令：{done.once['one_time_password']}")
+    if removed:
+        print("  其双重验证已解除；请登录后重新设置。")
     return 0
 
 

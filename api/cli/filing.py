@@ -21,6 +21,7 @@ from api.settings import Settings, SettingsError
 from registry.blind import BlindIndex
 from registry.database import migrate, open_engine
 from registry.errors import RegistryError
+from registry.factors import sealing
 from registry.files import keeping
 from registry.files.keeping import Standing
 from registry.files.store import FileStore
@@ -68,11 +69,12 @@ def _open_registry(settings: Settings) -> Registry:
 
 def _status(_options: argparse.Namespace, stores: _Stores) -> int:
     standing, imports = _standing(stores.registry), rewrapping.masters_in_use(stores.imports)
+    factors = sealing.masters_in_use(stores.registry)
     print(f"文件 {standing.files:,} 个，共 {standing.size:,} 字节；未加密 {standing.plain:,} 个")
     for place, (master, vault, made_at, count) in enumerate(standing.masters, 1):
         state = "在用" if place == len(standing.masters) else "旧"
         where = "密码令牌" if vault == "token" else f"文件 files-{master.hex()}.key"
-        protects = f"保护 {count:,} 个文件、{imports[master]:,} 个导入文件"
+        protects = f"保护 {count:,} 个文件、{imports[master]:,} 个导入文件、{factors[master]:,} 个双重验证密钥"
         print(f"{master.hex()}  {state}  {where}  {times.for_people(made_at)} 生成  {protects}")
     return EXIT_DONE
 
@@ -108,7 +110,7 @@ def _rotate(_options: argparse.Namespace, stores: _Stores) -> int:
 def _rewrap(_options: argparse.Namespace, stores: _Stores) -> int:
     registry, files, imports = stores
     faults = list[RegistryError]()
-    done = imported = 0
+    done = imported = secrets = 0
     with _bar() as bar:
         masters = _standing(registry).masters
         task = bar.add_task("改换", total=sum(count for _, _, _, count in masters[:-1]))
@@ -121,10 +123,16 @@ def _rewrap(_options: argparse.Namespace, stores: _Stores) -> int:
             else:
                 faults.append(fault)
     print(f"✓ {done:,} 个文件、{imported:,} 个导入文件已改由主密钥 {files.masters.current().hex()} 保护")
+    for fault in sealing.rewrap(registry, files.masters):
+        if fault is None:
+            secrets += 1
+        else:
+            faults.append(fault)
+    print(f"✓ {secrets:,} 个双重验证密钥已改由该主密钥保护")
     for fault in faults[:_SHOWN]:
         sys.stderr.write(f"✕ {fault.message}\n")
     if faults:
-        sys.stderr.write(f"{len(faults):,} 个导入文件没有改换，原样保留；处理后重新执行即可\n")
+        sys.stderr.write(f"{len(faults):,} 个导入文件或双重验证密钥没有改换，原样保留；处理后重新执行即可\n")
     return EXIT_DAMAGED if faults else EXIT_DONE
 
 

@@ -16,7 +16,8 @@ from registry.accounts.rules import BROWSER_LASTS, SESSION_LASTS, TOKEN_PREFIX
 from registry.accounts.service import Login
 from registry.accounts.tries import Place
 from registry.departments.standing import is_suspended
-from registry.errors import AuthenticationError
+from registry.errors import AuthenticationError, SecondFactorNeededError
+from registry.factors.rules import HALF_SESSION_LASTS
 from registry.work import REGISTRY, Actor
 
 #: Longer secrets are none of ours; they are not even hashed.
@@ -24,6 +25,8 @@ MAX_SECRET_CHARS: Final = 128
 _COOKIE: Final = "suizheng_session"
 #: By this one an account knows the browser again; it opens nothing.
 _BROWSER_COOKIE: Final = "suizheng_browser"
+#: Between the password and the code. It is no session's: sessions are not looked for here, nor half ones there.
+_HALF_COOKIE: Final = "suizheng_half"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,8 @@ class Caller:
     username: str | None
     must_change_password: bool
     means: Literal["cookie", "bearer"]
+    #: The session is for setting a second factor up, and for nothing else.
+    must_enrol: bool = False
 
 
 def cookie_name(services: Services, name: str = _COOKIE) -> str:
@@ -52,6 +57,27 @@ def set_cookies(services: Services, response: Response, login: Login) -> None:
             cookie_name(services, name), secret, max_age=int(lasts.total_seconds()), path="/", httponly=True,
             samesite="strict", secure=services.settings.is_https,
         )  # fmt: skip
+
+
+def set_half_cookie(services: Services, response: Response, needed: SecondFactorNeededError) -> None:
+    """Hand the half session's secret to the browser, as `set_cookies` does."""
+    response.set_cookie(
+        cookie_name(services, _HALF_COOKIE), needed.half_session, max_age=int(HALF_SESSION_LASTS.total_seconds()),
+        path="/", httponly=True, samesite="strict", secure=services.settings.is_https,
+    )  # fmt: skip
+
+
+def half_session_of(services: Services, request: Request) -> str:
+    """The secret of the request's half session; empty without one."""
+    return _secret_in(request, cookie_name(services, _HALF_COOKIE)) or ""
+
+
+def clear_half_cookie(services: Services, response: Response) -> None:
+    """Make the browser forget the half session."""
+    response.delete_cookie(
+        cookie_name(services, _HALF_COOKIE), path="/", httponly=True, samesite="strict",
+        secure=services.settings.is_https,
+    )  # fmt: skip
 
 
 def clear_cookie(services: Services, response: Response) -> None:
@@ -122,10 +148,10 @@ def caller_of(services: Services, secret: str) -> Caller | None:
         found = accounts.find_session(work, secret)
         if found is None:
             return None
-        staff, actor = found
+        staff, actor = found.staff, found.actor
         if actor.department is not None:
             actor = replace(actor, suspended=is_suspended(work.session, actor.department))
     return Caller(
         actor=actor, name=staff.name, username=staff.username, must_change_password=staff.must_change_password,
-        means="cookie",
+        means="cookie", must_enrol=found.must_enrol,
     )  # fmt: skip

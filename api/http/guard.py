@@ -151,6 +151,12 @@ def _check_roles(rule: Rule, caller: Caller | None) -> None:
         raise ProblemError(
             HTTPStatus.FORBIDDEN, "password_change_due", "正在使用一次性密码，请先修改密码（POST /api/v1/password）。"
         )
+    if caller.must_enrol and not (rule.while_factor_due or rule.while_password_due):
+        raise ProblemError(
+            HTTPStatus.FORBIDDEN,
+            "enrolment_due",
+            "本系统要求此账号使用双重验证，请先设置验证器（POST /api/v1/second-factor）。",
+        )
     if caller.actor.suspended and not rule.allows_suspended(caller.actor.roles):
         raise ProblemError(
             HTTPStatus.FORBIDDEN,

@@ -10,14 +10,26 @@ import orjson
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field
 
-from api.errors import ProblemError
-from api.http.callers import clear_cookie, place_of, session_secret, set_cookies
+from api.errors import ProblemError, problem_of
+from api.http.callers import (
+    clear_cookie,
+    clear_half_cookie,
+    half_session_of,
+    place_of,
+    session_secret,
+    set_cookies,
+    set_half_cookie,
+)
 from api.http.calls import Call, get_call
 from api.http.forms import USUAL, Incoming, Outgoing, problems
 from api.http.guard import GuardedRoute
+from api.http.problems import problem_response
+from api.http.rim import instance_of
 from registry.accounts import service as accounts
 from registry.accounts.service import Login
 from registry.accounts.tables import Staff
+from registry.errors import SecondFactorNeededError
+from registry.factors import service as factors
 
 router = APIRouter(prefix="/api/v1", tags=["登录"], route_class=GuardedRoute)
 OfCall = Annotated[Call, Depends(get_call)]
@@ -28,6 +40,12 @@ class Credentials(Incoming):
 
     username: str = Field(max_length=64, description="用户名")
     password: str = Field(max_length=256, description="口令")
+
+
+class Code(Incoming):
+    """The code for the second step."""
+
+    code: str = Field(max_length=64, description="验证器上的 6 位验证码，或一个备用码")
 
 
 class PasswordChange(Incoming):
@@ -54,6 +72,7 @@ class Session(Outgoing):
 
     account: Account
     expires_at: datetime
+    must_enrol: bool = Field(description="须先设置双重验证（POST /api/v1/second-factor），才能办理其他事项")
 
 
 class Known(Outgoing):
@@ -66,6 +85,12 @@ class Known(Outgoing):
     department: str | None
     roles: list[str]
     must_change_password: bool
+    must_enrol: bool = Field(description="须先设置双重验证，才能办理其他事项")
+
+
+def session_of(login: Login) -> Session:
+    """The session as it is shown."""
+    return Session(account=account_of(login.staff), expires_at=login.expires_at, must_enrol=login.must_enrol)
 
 
 def account_of(staff: Staff) -> Account:
@@ -77,10 +102,35 @@ def account_of(staff: Staff) -> Account:
     "/sessions", status_code=201, response_model=Session, summary="登录", responses=problems(401, 403, 422, 429)
 )
 def log_in(request: Request, body: Credentials, call: OfCall) -> Response:
-    """口令正确则建立会话并写入 Cookie。同一处连续输错五次起须等待，每次加倍，至多一小时；账号不会被锁定。"""
-    place = place_of(call.services, request)
-    login = accounts.log_in(call.services.registry, body.username, body.password, place)
-    return _opened(call, login, HTTPStatus.CREATED)
+    """口令正确则建立会话并写入 Cookie。同一处连续输错五次起须等待，每次加倍，至多一小时；账号不会被锁定。
+    启用双重验证的账号答复 401 second_factor_needed，并写入五分钟有效的 Cookie；
+    随后调用 POST /api/v1/sessions/code。"""
+    services = call.services
+    place, asked = place_of(services, request), services.settings.second_factor
+    try:
+        login = accounts.log_in(services.registry, body.username, body.password, place, asked)
+    except SecondFactorNeededError as needed:
+        problem = problem_of(needed)
+        assert problem is not None, "the table of errors has a row for it"
+        problem.instance = instance_of(call.request_id)
+        response = problem_response(problem, {"WWW-Authenticate": "Bearer"})
+        set_half_cookie(services, response, needed)
+        return response
+    return opened(call, login, HTTPStatus.CREATED)
+
+
+@router.post(
+    "/sessions/code", status_code=201, response_model=Session, summary="登录第二步：验证码",
+    responses=problems(401, 403, 422, 429),
+)  # fmt: skip
+def enter_code(request: Request, body: Code, call: OfCall) -> Response:
+    """口令之后的第二步。验证码只能用一次，手机时钟可相差 30 秒；输错与输错口令一样须等待。令牌不需要验证码。"""
+    services = call.services
+    half, place = half_session_of(services, request), place_of(services, request)
+    login = factors.enter_code(services.registry, services.files.masters, half, body.code, place)
+    response = opened(call, login, HTTPStatus.CREATED)
+    clear_half_cookie(services, response)
+    return response
 
 
 @router.get("/sessions", summary="我是谁", responses=problems(401))
@@ -95,6 +145,7 @@ def who_am_i(call: OfCall) -> Known:
         department=caller.actor.department,
         roles=sorted(caller.actor.roles),
         must_change_password=caller.must_change_password,
+        must_enrol=caller.must_enrol,
     )
 
 
@@ -117,13 +168,14 @@ def change_password(request: Request, body: PasswordChange, call: OfCall) -> Res
         raise ProblemError(HTTPStatus.FORBIDDEN, "not_an_account", "令牌没有口令，请由管理员换发令牌。")
     login = accounts.change_password(
         call.services.registry, caller.actor.id.removeprefix("staff:"), body.current_password, body.new_password,
-        place_of(call.services, request),
+        place_of(call.services, request), call.services.settings.second_factor,
     )  # fmt: skip
-    return _opened(call, login, HTTPStatus.OK)
+    return opened(call, login, HTTPStatus.OK)
 
 
-def _opened(call: Call, login: Login, status: HTTPStatus) -> Response:
-    session = Session(account=account_of(login.staff), expires_at=login.expires_at)
+def opened(call: Call, login: Login, status: HTTPStatus) -> Response:
+    """The answer to a log-in, with its cookies."""
+    session = session_of(login)
     response = Response(orjson.dumps(session.model_dump(mode="json")), status, media_type="application/json")
     set_cookies(call.services, response, login)
     return response

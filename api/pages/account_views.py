@@ -23,6 +23,7 @@ class StaffLine:
     disabled: bool
     role_codes: frozenset[str]
     is_self: bool
+    two_step: bool = False
 
 
 @dataclass(frozen=True, slots=True)

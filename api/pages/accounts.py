@@ -23,6 +23,7 @@ from registry.accounts import control, tokens, tries
 from registry.accounts import service as accounts
 from registry.accounts.tables import ApiToken, Staff
 from registry.errors import FieldError, InvalidDraftError, NotFoundError, NotPermittedError
+from registry.factors import service as factors
 from registry.proposals import service as proposals
 from registry.venues import service as venues
 from registry.venues.tables import Venue
@@ -171,10 +172,10 @@ def _page(
     def ask(work: Work) -> AccountsPage:
         names, staff = wording.department_names(work), accounts.list_staff(work)
         places = {row.id: row for row in venues.list_all(work)}
-        guessed = tries.guessed_at(work, [row.username for row in staff])
+        guessed, two_step = tries.guessed_at(work, [row.username for row in staff]), factors.having(work)
         waiting = proposals.list_all(work, open_only=True)
         return AccountsPage(
-            staff=[_staff(row, names, guessed, work, t) for row in staff],
+            staff=[_staff(row, names, guessed, two_step, work, t) for row in staff],
             tokens=[_token(row, names, places, work, t) for row in tokens.list_tokens(work)],
             venues=[(row.id, f"{row.name} · {names.get(row.department, row.department)}") for row in places.values()],
             departments=list(names.items()), roles=wording.role_options(t),
@@ -187,13 +188,15 @@ def _page(
     return call.read(ask)
 
 
-def _staff(row: Staff, names: Mapping[str, str], guessed: Set[str], work: Work, t: Texts) -> StaffLine:
+def _staff(
+    row: Staff, names: Mapping[str, str], guessed: Set[str], two_step: Set[str], work: Work, t: Texts
+) -> StaffLine:
     tone, state = _staff_state(row, is_guessed_at=row.username in guessed)
     return StaffLine(
         id=row.id, username=row.username, name=row.name, department=_department(row.department, names, t),
         roles=[wording.role_name(role, t) for role in row.roles], tone=tone, state=t(f"account.{state}"),
         disabled=row.disabled_at is not None, role_codes=frozenset(row.roles),
-        is_self=work.actor.id == f"staff:{row.id}",
+        is_self=work.actor.id == f"staff:{row.id}", two_step=row.id in two_step,
     )  # fmt: skip
 
 

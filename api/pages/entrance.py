@@ -7,13 +7,15 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Request, Response
 
 from api.access import ADMINISTRATOR
-from api.http.callers import caller_of, clear_cookie, place_of, session_secret, set_cookies
+from api.http.callers import caller_of, clear_cookie, place_of, session_secret, set_cookies, set_half_cookie
 from api.http.calls import Call, get_call
 from api.http.guard import CALLER, GuardedRoute
 from api.pages.entrance_views import Door, HomePage, KeptPage, LoginPage, PasswordPage, WaitingLine
+from api.pages.factor_page import factor_page, go_and_enrol
+from api.pages.factor_views import CodePage
 from api.pages.first_steps import first_steps
 from api.pages.forms import Form, get_form
-from api.pages.kept import kept_in
+from api.pages.kept import KeptForm, kept_in
 from api.pages.navigation import way_to
 from api.pages.preferences import Preferences
 from api.pages.problems import field_errors, problem_view, status_of
@@ -23,7 +25,7 @@ from api.pages.texts import Texts
 from registry.accounts import service as accounts
 from registry.accounts.service import Login
 from registry.disputes import service as disputes
-from registry.errors import AuthenticationError, InvalidDraftError
+from registry.errors import AuthenticationError, InvalidDraftError, SecondFactorNeededError
 from registry.notices import service as notices
 
 router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
@@ -83,21 +85,36 @@ def login_form(request: Request, call: OfCall, next: str = "/") -> Response:
 def log_in(request: Request, call: OfCall, form: OfForm) -> Response:
     """登录。"""
     username, onward, kept = form.text("username"), local_path(form.text("next")), kept_in(form)
+    place, asked = place_of(call.services, request), call.services.settings.second_factor
     try:
-        place = place_of(call.services, request)
-        login = accounts.log_in(call.services.registry, username, form.exact("password"), place)
+        login = accounts.log_in(call.services.registry, username, form.exact("password"), place, asked)
+    except SecondFactorNeededError as needed:
+        response: Response = show(request, "login_code.html", CodePage(onward, kept))
+        set_half_cookie(call.services, response, needed)
+        return response
     except AuthenticationError as refused:
         view = LoginPage(onward, username, problem_view(refused, texts_for(request)), kept)
         return show(request, "login.html", view, status=status_of(refused))
-    if kept is None or login.staff.must_change_password:
-        return _enter(call, login, "/password" if login.staff.must_change_password else onward)
+    return entered(request, call, login, onward, kept)
+
+
+def entered(request: Request, call: Call, login: Login, onward: str, kept: KeptForm | None) -> Response:
+    """After a log-in: on to where it was wanted for, unless something has to be done or sent first."""
+    if login.staff.must_change_password:
+        return enter(call, login, "/password")
+    if kept is None:
+        return enter(call, login, go_and_enrol(onward) if login.must_enrol else onward)
     request.scope[CALLER] = caller_of(call.services, login.secret)
-    response = show(request, "kept.html", KeptPage(kept))
+    if login.must_enrol:
+        response: Response = show(request, "factor.html", factor_page(request, call, login.staff.id, onward, kept))
+    else:
+        response = show(request, "kept.html", KeptPage(kept))
     set_cookies(call.services, response, login)
     return response
 
 
-def _enter(call: Call, login: Login, path: str, done: str | None = None) -> Response:
+def enter(call: Call, login: Login, path: str, done: str | None = None) -> Response:
+    """Send the browser on with its session."""
     response = go(path, done=done)
     set_cookies(call.services, response, login)
     return response
@@ -132,10 +149,12 @@ def change_password(request: Request, call: OfCall, form: OfForm) -> Response:
         return show(request, "password.html", again, status=422)
     try:
         staff_id, place = caller.actor.id.removeprefix("staff:"), place_of(call.services, request)
-        login = accounts.change_password(call.services.registry, staff_id, old, new, place)
+        login = accounts.change_password(
+            call.services.registry, staff_id, old, new, place, call.services.settings.second_factor
+        )
     except (AuthenticationError, InvalidDraftError) as refused:
         weak = field_errors(refused, t).get("new_password")
         problem = None if weak else problem_view(refused, t)
         view = PasswordPage(caller.must_change_password, username, problem, new_error=weak)
         return show(request, "password.html", view, status=422)
-    return _enter(call, login, "/", done="password")
+    return enter(call, login, go_and_enrol("/") if login.must_enrol else "/", done="password")

@@ -17,8 +17,8 @@ MAX_KEPT_BYTES: Final = 128 * 1024
 _ADDRESS: Final = "kept_address"
 _FILES: Final = "kept_files"
 _PREFIX: Final = "kept."
-#: Passwords do not travel back into a page.
-_SECRETS: Final = ("/password",)
+#: Passwords and codes do not travel back into a page.
+_SECRETS: Final = ("/password", "/second-factor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ async def kept_of(request: Request) -> KeptForm | None:
     length = request.headers.get("content-length", "")
     if request.method != "POST" or not length.isdigit() or int(length) > MAX_KEPT_BYTES:
         return None
-    if request.url.path in _SECRETS:
+    if request.url.path.startswith(_SECRETS):
         return None
     try:
         form = await get_form(request)

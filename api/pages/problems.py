@@ -105,6 +105,8 @@ def _way(request: Request, problem: Problem, t: Texts) -> Link:
         return Link("/login", t("site.login"))
     if problem.reason == "password_change_due":
         return Link("/password", t("password.title"))
+    if problem.reason == "enrolment_due":
+        return Link("/second-factor", t("factor.title"))
     for prefix, key in (
         ("/certificates", "certificates.title"), ("/register", "register.title"),
         ("/imports", "imports.title"), ("/codes", "codes.title"),

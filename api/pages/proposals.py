@@ -39,7 +39,8 @@ _TONES: Final[Mapping[str, Tone]] = {
 _ORDER: Final = (
     "username", "kind", "profile", "name", "short_name", "code", "version", "sha256", "department", "level",
     "type_code", "action", "roles", "venues", "state", "periods", "purpose", "vault", "kid", "suite", "public",
-    "valid_from_on", "valid_from", "valid_to_on", "valid_to", "expires_at", "lead_hours", "ended_as", "entries_undone",
+    "second_factor_since", "valid_from_on", "valid_from", "valid_to_on", "valid_to", "expires_at", "lead_hours",
+    "ended_as", "entries_undone",
 )  # fmt: skip
 _UNSHOWN: Final = frozenset({"since_at", "disabled"})
 
@@ -191,7 +192,7 @@ class _Words:
             shown = [wording.role_name(one, self.t) if name == "roles" else str(one) for one in value]
             return self.t("list.separator").join(shown)
         text = str(value)
-        if name in ("valid_from", "valid_to", "expires_at"):
+        if name in ("valid_from", "valid_to", "expires_at", "second_factor_since"):
             return times.moment(datetime.fromisoformat(text), self.t)
         if name == "sha256":
             return wording.in_groups(text)

@@ -20,6 +20,7 @@ from api.pages import (
     explorer,
     explorer_entry,
     extracts,
+    factors,
     imports,
     invoices,
     keys,
@@ -54,6 +55,7 @@ router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 # Fixed addresses come before those with a part of their own: /register/single before /register/{…}.
 for part in (
     entrance,
+    factors,
     verify,
     status,
     phone_apps,

@@ -21,6 +21,8 @@ from registry.errors import (
     NotFoundError,
     TransitionError,
 )
+from registry.factors import halves
+from registry.factors.rules import Asked, is_asked_of
 from registry.ids import new_id_text
 from registry.work import REGISTRY, Actor, Registry, Work
 
@@ -45,6 +47,16 @@ class Login:
     staff: Staff
     actor: Actor
     expires_at: datetime
+    must_enrol: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Whose session it is. must_enrol: it is for setting a second factor up, and for nothing else."""
+
+    staff: Staff
+    actor: Actor
+    must_enrol: bool
 
 
 def create_first_administrator(work: Work) -> str | None:
@@ -150,7 +162,9 @@ def reset_password(work: Work, staff_id: str) -> str:
     return password
 
 
-def change_password(registry: Registry, staff_id: str, old: str, new: str, place: Place = NOWHERE) -> Login:
+def change_password(
+    registry: Registry, staff_id: str, old: str, new: str, place: Place = NOWHERE, asked: Asked = "none"
+) -> Login:
     """Replace one's own password, end every session and forget every browser; a new session for this one.
 
     Takes the registry for the reason of `log_in`. Raises AuthenticationError (the old one is wrong, which is counted),
@@ -171,19 +185,19 @@ def change_password(registry: Registry, staff_id: str, old: str, new: str, place
     if errors:
         raise InvalidDraftError(errors)
     with registry.begin(REGISTRY) as work:
-        row = _of_that_password(work, staff)
+        row = of_that_password(work, staff)
         row.password_hash, row.must_change_password = password_hash, False
         work.session.execute(delete(StaffSession).where(StaffSession.staff_id == staff_id))
         tries.forget(work, row)
-        return _open_session(work, row, place)
+        return open_session(work, row, place, asked)
 
 
-def log_in(registry: Registry, username: str, password: str, place: Place = NOWHERE) -> Login:
-    """A new session for the right password.
+def log_in(registry: Registry, username: str, password: str, place: Place = NOWHERE, asked: Asked = "none") -> Login:
+    """A new session for the right password. asked: of whom a second factor is asked.
 
     Takes the registry and not a unit of work: the password is hashed between two short transactions, so that log-ins
     never hold the database. Raises AuthenticationError: wrong_credentials, account_disabled (told to who knows the
-    password alone); LoginDelayedError.
+    password alone); SecondFactorNeededError (the try stays counted until the code is right); LoginDelayedError.
     """
     # (1) Charge the try, in a transaction of its own. No account has a name of another form.
     if not rules.is_username(username):
@@ -197,11 +211,14 @@ def log_in(registry: Registry, username: str, password: str, place: Place = NOWH
         raise _wrong()
     # (3) Give the charge back and open the session.
     with registry.begin(REGISTRY) as work:
+        row = of_that_password(work, staff)
+        if halves.has_factor(work, row.id):
+            raise halves.begin(work, row)
         tries.give_back(work, charged)
-        return _open_session(work, _of_that_password(work, staff), place)
+        return open_session(work, row, place, asked)
 
 
-def _of_that_password(work: Work, seen: Staff) -> Staff:
+def of_that_password(work: Work, seen: Staff) -> Staff:
     """The account, whose password is still the one that was looked at; nobody changes it until the transaction ends."""
     staff = work.session.get_one(Staff, seen.id, with_for_update=True)
     if staff.password_hash != seen.password_hash:
@@ -215,17 +232,24 @@ def _wrong() -> AuthenticationError:
     return AuthenticationError("wrong_credentials", "用户名或口令不正确。")
 
 
-def _open_session(work: Work, staff: Staff, place: Place) -> Login:
+def open_session(work: Work, staff: Staff, place: Place, asked: Asked = "none") -> Login:
+    """A new session, for whoever has proved who they are. If a second factor is asked of the account and it has none,
+    the session is for setting one up and nothing else."""
+    must_enrol = is_asked_of(asked, staff.roles) and not halves.has_factor(work, staff.id)
     secret, expires_at = rules.new_secret(work.draw), work.at + rules.SESSION_LASTS
     work.session.add(
         StaffSession(
-            secret_sha256=rules.secret_digest(secret), staff_id=staff.id, created_at=work.at, expires_at=expires_at
+            secret_sha256=rules.secret_digest(secret),
+            staff_id=staff.id,
+            created_at=work.at,
+            expires_at=expires_at,
+            must_enrol=must_enrol,
         )
     )
     work.session.execute(delete(StaffSession).where(StaffSession.expires_at <= work.at))
     browser = tries.remember_browser(work, staff, place.browser)
     work.session.flush()
-    return Login(secret, browser, staff, actor_of(staff), expires_at)
+    return Login(secret, browser, staff, actor_of(staff), expires_at, must_enrol)
 
 
 def log_out(work: Work, secret: str) -> None:
@@ -233,14 +257,14 @@ def log_out(work: Work, secret: str) -> None:
     work.session.execute(delete(StaffSession).where(StaffSession.secret_sha256 == rules.secret_digest(secret)))
 
 
-def find_session(work: Work, secret: str) -> tuple[Staff, Actor] | None:
+def find_session(work: Work, secret: str) -> Found | None:
     """Whose session this is, if it is in force and the account is open. Only reads."""
     digest = rules.secret_digest(secret)
     session = work.session.get(StaffSession, digest)
     if session is None or not hmac.compare_digest(session.secret_sha256, digest) or session.expires_at <= work.at:
         return None
     staff = get_staff(work, session.staff_id)
-    return None if staff.disabled_at is not None else (staff, actor_of(staff))
+    return None if staff.disabled_at is not None else Found(staff, actor_of(staff), session.must_enrol)
 
 
 def actor_of(staff: Staff) -> Actor:

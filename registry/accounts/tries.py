@@ -49,18 +49,23 @@ def charge(work: Work, username: str, staff: Staff | None, place: Place) -> Char
 
     Raises LoginDelayedError: the place has to wait; the try is not counted then.
     """
+    return _charge(work, charged_for(work, username, staff, place))
+
+
+def charged_for(work: Work, username: str, staff: Staff | None, place: Place) -> Charged:
+    """What a try from there is counted as."""
     if staff is not None and place.browser is not None and _knows(work, staff, place.browser):
-        return _charge(work, (_name_of(work, username), work.blind.of("browser", place.browser)), None)
+        return Charged((_name_of(work, username), work.blind.of("browser", place.browser)), None)
     if staff is not None:
         name = _name_of(work, username)
-        return _charge(work, (name, work.blind.of("address", place.address)), (name, _everywhere(work)))
+        return Charged((name, work.blind.of("address", place.address)), (name, _everywhere(work)))
     own = _of_nobody(work, f"{username}|{place.address}"), work.blind.of("address", "")
-    return _charge(work, own, (_of_nobody(work, username), _everywhere(work)))
+    return Charged(own, (_of_nobody(work, username), _everywhere(work)))
 
 
 def charge_own(work: Work, staff: Staff) -> Charged:
     """`charge` for whoever is logged in and has to say the present password once more."""
-    return _charge(work, (_name_of(work, staff.username), work.blind.of("session", staff.id)), None)
+    return _charge(work, Charged((_name_of(work, staff.username), work.blind.of("session", staff.id)), None))
 
 
 def give_back(work: Work, charged: Charged) -> None:
@@ -132,7 +137,8 @@ def _of_nobody(work: Work, made_up: str) -> bytes:
     return (digest % _ROWS_OF_NOBODY).to_bytes(3, "big")
 
 
-def _charge(work: Work, own: _Key, together: _Key | None) -> Charged:
+def _charge(work: Work, wanted: Charged) -> Charged:
+    own, together = wanted.own, wanted.together
     rows = _locked(work, [own] if together is None else [own, together])
     mine, others = rows[own], None if together is None else rows[together]
     forgotten = work.at - rules.TRIES_LAST
@@ -149,7 +155,7 @@ def _charge(work: Work, own: _Key, together: _Key | None) -> Charged:
     waits = rules.wait_after(mine.failures), rules.wait_of_newcomers(others.failures if others else 0)
     mine.free_at = _free_after(work, max(waits))
     work.session.flush()
-    return Charged(own, together)
+    return wanted
 
 
 def _locked(work: Work, keys: Sequence[_Key]) -> dict[_Key, LoginTries]:
@@ -172,4 +178,4 @@ def _free_after(work: Work, wait: timedelta) -> datetime:
 def _delayed(free_at: datetime, at: datetime) -> LoginDelayedError:
     seconds = math.ceil((free_at - at).total_seconds())
     wait = f"{seconds} 秒" if seconds < 120 else f"{math.ceil(seconds / 60)} 分钟"
-    return LoginDelayedError(f"口令输错的次数过多，本次未核对口令；请在 {wait}后再试。", free_at, seconds)
+    return LoginDelayedError(f"口令或验证码输错的次数过多，本次未核对；请在 {wait}后再试。", free_at, seconds)

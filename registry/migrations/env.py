@@ -21,6 +21,7 @@ import registry.departments.tables
 import registry.devices.tables
 import registry.disputes.tables
 import registry.extracts.tables
+import registry.factors.tables
 import registry.fallbacks.tables
 import registry.files.tables
 import registry.idempotency.tables

@@ -22,6 +22,8 @@ from registry.catalogue import service as catalogue
 from registry.departments import service as departments
 from registry.departments import standing
 from registry.departments.tables import Scope
+from registry.errors import NotPermittedError
+from registry.factors import service as factors
 from registry.keys import own
 from registry.keys.rules import check_rotation, department_purpose
 from registry.keys.service import KeyService, periods_in
@@ -193,6 +195,23 @@ def _reopen(work: Work, given: Arguments, _: KeyService) -> Applied:
     return Applied(accounts.get_staff(work, given["account_id"]), {"one_time_password": password})
 
 
+def _factor(work: Work, given: Arguments) -> dict[str, Any]:
+    row, since_at = accounts.get_staff(work, given["account_id"]), factors.standing(work, given["account_id"]).since_at
+    return {"username": row.username, "second_factor_since": _text(since_at)}
+
+
+def _factor_after(work: Work, given: Arguments) -> dict[str, Any]:
+    if work.actor.id == f"staff:{given['account_id']}":
+        # It would be a way round the code of one's own app.
+        message = "不能这样解除自己的双重验证；请用验证码或备用码关闭，或由另一名管理员办理。"
+        raise NotPermittedError("not_oneself", message)
+    return {**_factor(work, given), "second_factor_since": None}
+
+
+def _remove_factor(work: Work, given: Arguments, _: KeyService) -> Applied:
+    return Applied(factors.remove(work, given["account_id"]))
+
+
 def _token_after(work: Work, given: Arguments) -> dict[str, Any]:
     named = {name: given[name] for name in ("name", "department", "roles", "expires_at")}
     wanted = given.get("venues")
@@ -277,6 +296,7 @@ ACTIONS: Final[Mapping[str, Action]] = MappingProxyType(
         "account.roles": Action(_account, _roles_after, _set_roles),
         "account.password": Action(_account, _account, _reset),
         "account.reopen": Action(_shut_account, _opened, _reopen),
+        "account.factor": Action(_factor, _factor_after, _remove_factor),
         "type.publish": Action(_published, _to_publish, _publish),
         "trust.certificate": Action(_trusted, _to_trust, _trust),
         "token.create": Action(lambda *_: {}, _token_after, _create_token),
