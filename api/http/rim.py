@@ -39,12 +39,20 @@ _HEADERS: Final = {
 #: What the access log says of a caller who did not wait for the answer.
 _CLIENT_GONE: Final = 499
 _A_YEAR_IN_SECONDS: Final = 31_536_000
-#: The page of last resort; it needs nothing of what may have failed.
+#: The page of last resort; it needs nothing of what may have failed, and reads without its styles too.
 _PAGE: Final = (
-    '<!doctype html><html lang="zh-CN"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-    "<title>系统内部错误 · 随证</title><h1>系统内部错误</h1><p>{message}</p>"
-    '<p lang="en">Something went wrong here. Try again; if it fails, tell the administrator the number above.</p>'
-    '<p><a href="/">回到首页</a></p></html>'
+    '<!doctype html><html lang="zh-CN"><head><meta charset="utf-8">'
+    '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    '<meta name="color-scheme" content="light dark">'
+    "<title>系统内部错误 · 随证</title>"
+    '<link rel="stylesheet" href="/static/tokens.css"><link rel="stylesheet" href="/static/base.css">'
+    '<link rel="stylesheet" href="/static/components.css"><link rel="stylesheet" href="/static/pages.css"></head>'
+    '<body><main class="page page-narrow"><div class="trouble"><p class="trouble-number" aria-hidden="true">500</p>'
+    '<h1>系统内部错误</h1><p class="lead">{message}</p>'
+    '<p class="soft" lang="en">Something went wrong here. Try again; if it fails, tell the administrator the number '
+    "above.</p>"
+    '<div class="form-actions"><a class="button button-main" href="/">回到首页 <span lang="en">Home</span></a></div>'
+    "</div></main></body></html>"
 )
 _NUMBER_BYTES: Final = 10
 _NUMBERS_DRAWN: Final = 64
