@@ -93,6 +93,27 @@ def test_a_scan_on_a_page_without_a_field_for_scans_is_verified_and_presses_no_b
     expect(page.locator("#f-holder_code")).to_have_attribute("aria-invalid", "true")
 
 
+def test_a_scan_into_a_field_that_is_not_for_scans_fills_and_sends_nothing(desk: Watched) -> None:
+    page, text = desk.page, desk.site.code_text
+    desk.log_in("chen")
+    open_page(desk, "/components")
+    page.locator("#f-q").focus()
+    scan(page, text)
+    verdict_of(page).to_have_text("有效")
+    open_page(desk, "/components")
+    page.locator("#f-q").focus()
+    page.keyboard.type("虹桥路")
+    scan(page, text)
+    expect(page.locator("#f-q")).to_have_value("虹桥路")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/components?q=*")
+    assert "SZ1" not in page.url
+    open_page(desk, f"/venues/{desk.site.venue_id}/posters")
+    page.locator("#f-count").focus()
+    scan(page, text)
+    verdict_of(page).to_have_text("有效")
+
+
 def test_a_megabyte_in_a_field_is_refused_in_words(desk: Watched) -> None:
     page = desk.page
     open_page(desk, "/verify")
