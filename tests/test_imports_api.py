@@ -211,7 +211,8 @@ def test_files_of_a_zip_are_attached_by_their_names(office: OpenOffice) -> None:
         [*licence_row(702), ""],
     ]
     job = hand_in(office, csv_of(*rows, headers=headers), attachments_sha256=upload(office, packed))
-    assert counts(wait_for(office, job["id"])) == (2, 0, 1)
+    done = wait_for(office, job["id"])
+    assert counts(done) == (2, 0, 1) and not [note for note in done["notes"] if "ZIP" in note]
     (refused,) = rows_of(office, job["id"])
     assert (refused["errors"][0]["column"], refused["errors"][0]["reason"]) == ("L", "attachment_missing")
     accepted = rows_of(office, job["id"], "accepted")[0]
@@ -224,7 +225,21 @@ def test_files_of_a_zip_are_attached_by_their_names(office: OpenOffice) -> None:
 def test_one_zip_may_hold_the_sheet_and_the_files(office: OpenOffice) -> None:
     sheet = xlsx_of([*licence_row(710), "a/scan.txt"], headers=[*HEADERS, "附件"])
     bundle = zip_of(**{"册.xlsx": sheet, "a/scan.txt": b"one", "b/scan.txt": b"other"})
-    assert counts(wait_for(office, hand_in(office, bundle)["id"])) == (1, 0, 0)
+    done = wait_for(office, hand_in(office, bundle)["id"])
+    assert counts(done) == (1, 0, 0)
+    assert "ZIP 中有 1 个文件没有任何一行写到，未登记：b/scan.txt。请核对“附件”列。" in done["notes"]
+
+
+def test_files_of_a_zip_are_unnamed_without_a_column_and_ambiguous_ones_are_not(office: OpenOffice) -> None:
+    many = {f"{number:02}.pdf": b"x" for number in range(22)}
+    for headers, cells, packed, said in (
+        (HEADERS, [], many, "有 22 个文件没有任何一行写到，未登记：00.pdf、01.pdf"),
+        ([*HEADERS, "附件"], ["甲.pdf"], {"一/甲.pdf": b"1", "二/甲.pdf": b"2", "乙.pdf": b"3"}, "有 1 个文件"),
+    ):
+        data = csv_of([*licence_row(715), *cells], headers=headers)
+        job = hand_in(office, data, attachments_sha256=upload(office, zip_of(**packed)), dry_run=True)
+        (note,) = (one for one in wait_for(office, job["id"])["notes"] if "ZIP" in one)
+        assert said in note and ("19.pdf等" in note) is (len(packed) > 20)
 
 
 def test_rows_that_name_files_without_a_zip_are_refused(office: OpenOffice) -> None:

@@ -6,7 +6,7 @@ import stat
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, Final
 
@@ -85,18 +85,28 @@ class Attachments:
 
         Of several the one whose whole path, or else whose very spelling, this is.
         """
-        written = name.strip().replace("\\", "/").removeprefix("./").lstrip("/")
-        wanted = _folded(written)
-        found = self._by_end.get(wanted, [])
-        for same in (lambda path: _folded(path) == wanted, lambda path: path == written):
-            if len(found) > 1:
-                found = [one for one in found if same(one[0])] or found
+        found = self._called(name)
         if not found:
             raise AttachmentError("attachment_missing", f"ZIP 中没有文件“{name[:60]}”")
         if len(found) > 1:
             message = f"ZIP 中有 {len(found)} 个名为“{name[:60]}”的文件，请写出文件夹；同一文件夹中的同名文件请改名"
             raise AttachmentError("attachment_ambiguous", message)
         return found[0][1]
+
+    def unnamed(self, names: Iterable[str], but: zipfile.ZipInfo | None = None) -> list[str]:
+        """The paths of files that none of these names may mean, in the order of the ZIP; without one of them."""
+        named = {path for name in names for path, _ in self._called(name)}
+        return [path for path, part in self._parts if path not in named and part is not but]
+
+    def _called(self, name: str) -> list[tuple[str, zipfile.ZipInfo]]:
+        """The files that a name may mean: more than one where it does not tell them apart."""
+        written = name.strip().replace("\\", "/").removeprefix("./").lstrip("/")
+        wanted = _folded(written)
+        found = self._by_end.get(wanted, [])
+        for same in (lambda path: _folded(path) == wanted, lambda path: path == written):
+            if len(found) > 1:
+                found = [one for one in found if same(one[0])] or found
+        return found
 
     @contextmanager
     def open(self, part: zipfile.ZipInfo, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> Iterator[Iterator[bytes]]:

@@ -4,7 +4,7 @@ stand there twice, files out of a ZIP, zeros that a spreadsheet has eaten."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -26,6 +26,8 @@ from registry.imports.rules import Fault
 #: Zeros that may have stood before a number.
 _MOST_ZEROS: Final = 6
 _NEARLY_ALL: Final = 0.8
+_NAMES_SHOWN: Final = 20
+_NAME_CHARS: Final = 60
 
 #: Takes the bytes of a file of the ZIP; what it is then known as.
 Store = Callable[[Iterable[bytes]], StoredFile]
@@ -154,11 +156,31 @@ def survey(rows: Iterable[SheetRow], layout: Layout) -> Numbers:
     return Numbers(twice, length if nearly_all else None)
 
 
+def named_files(rows: Iterable[SheetRow], layout: Layout) -> Iterator[str]:
+    """Every name of a file that the rows attach."""
+    place = layout.place_of("files")
+    for row in rows:
+        value = _value(row, place, layout)
+        if isinstance(value, Sequence):
+            yield from value
+
+
+def unnamed_note(paths: Sequence[str]) -> str:
+    """What to say of files in the ZIP that no row names."""
+    shown = "、".join(path[:_NAME_CHARS] for path in paths[:_NAMES_SHOWN])
+    more = "等" if len(paths) > _NAMES_SHOWN else ""
+    return f"ZIP 中有 {len(paths)} 个文件没有任何一行写到，未登记：{shown}{more}。请核对“附件”列。"
+
+
 def _text(row: SheetRow, place: int | None, layout: Layout) -> str | None:
+    value = _value(row, place, layout)
+    return value if isinstance(value, str) else None
+
+
+def _value(row: SheetRow, place: int | None, layout: Layout) -> object:
     if place is None or place >= len(row.cells):
         return None
     try:
-        value = value_of(row.cells[place], layout.places[place][1])
+        return value_of(row.cells[place], layout.places[place][1])
     except CellError:
         return None
-    return value if isinstance(value, str) else None

@@ -16,9 +16,9 @@ from typing import BinaryIO, Final
 
 from api.errors import ProblemError
 from api.imports.attachments import AttachmentError, Attachments, is_bundle
-from api.imports.columns import labels_of, lay_out
+from api.imports.columns import Layout, labels_of, lay_out
 from api.imports.drafts import header_place, no_rows
-from api.imports.job_rows import RowReader, survey
+from api.imports.job_rows import RowReader, named_files, survey, unnamed_note
 from api.imports.mapping import decide, job_columns
 from api.imports.reading import OpenSheet, open_sheet
 from api.imports.sheets import HEADER_WITHIN_ROWS, IN_THE_BACKGROUND, SheetError, SheetRow
@@ -228,6 +228,8 @@ class ImportRunner:
         store: Callable[[Iterable[bytes]], StoredFile] = looked_at if job.dry_run else self._files.put
         with ExitStack() as opened:
             attachments = self._attachments(job, opened)
+            if attachments is not None:
+                self._tell_unnamed(job, attachments, layout)
             return RowReader(definition, layout, numbers, attachments, store), opened.pop_all()
 
     def _attachments(self, job: ImportJob, opened: ExitStack) -> Attachments | None:
@@ -238,6 +240,14 @@ class ImportRunner:
         attachments = Attachments(file)
         opened.callback(attachments.close)
         return attachments
+
+    def _tell_unnamed(self, job: ImportJob, attachments: Attachments, layout: Layout) -> None:
+        """Note which files of the ZIP no row names; it is the same note whoever goes on with the job."""
+        sheet = attachments.sheet() if job.attachments_sha256 is None else None
+        left = attachments.unnamed(named_files(all_rows(self._folder, job.id), layout), but=sheet)
+        if left:
+            with self._registry.begin(_actor(job)) as work:
+                service.add_note(work, job.id, unnamed_note(left))
 
 
 def _actor(job: ImportJob, who: str | None = None) -> Actor:

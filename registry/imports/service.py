@@ -251,6 +251,13 @@ def describe(
     work.session.flush()
 
 
+def add_note(work: Work, job_id: str, note: str) -> None:
+    """Say one thing more to whoever sent the file; once, however often it is said."""
+    job = lock(work, job_id)
+    if note not in job.notes:
+        job.notes = [*job.notes, note]
+
+
 def note_reading(work: Work, job_id: str, rows: int) -> bool:
     """So many rows were read so far; False if the file is not to be read any more."""
     job = lock(work, job_id)
