@@ -6,7 +6,17 @@ from datetime import timedelta
 
 import pytest
 from ofd_maker import Maker, make_cast, plain_files, sealer
-from pages_site import COMPANY, COMPANY_CODE, Site, Watched, clerk_of, is_anchored, keep_picture, wait_until
+from pages_site import (
+    COMPANY,
+    COMPANY_CODE,
+    Site,
+    Watched,
+    clerk_of,
+    io_file,
+    is_anchored,
+    keep_picture,
+    wait_until,
+)
 from playwright.sync_api import expect
 from test_pages import faults_of
 
@@ -84,6 +94,8 @@ def test_a_material_is_about_several_people_added_and_removed_by_keyboard(desk: 
     page.get_by_label("有效期起始").fill("2026-01-05")
     people = (("示例甲", "310105189903030078"), ("示例乙", "310105189903040073"), ("示例丙", "310105189903050079"))
     expect(page.get_by_role("button", name="移除")).to_have_count(0)
+    desk.scripted()
+    page.locator("input[type=file]").set_input_files(io_file(b"%PDF-1.7\n%%EOF\n", "合同.pdf"))
     for place, (name, _) in enumerate(people):
         # A person who was added has the focus, and what was typed before is still there.
         who = page.get_by_role("group", name=f"涉及的人或单位{f' {place + 1}' if place else ''}")
@@ -97,6 +109,19 @@ def test_a_material_is_about_several_people_added_and_removed_by_keyboard(desk: 
             expect(page.get_by_label("姓名或单位名称")).to_have_count(place + 2)
     page.get_by_role("button", name="移除 2").press("Enter")
     expect(page.get_by_label("姓名或单位名称")).to_have_count(2)
+    # Taken back where it was, and removed again.
+    undo = page.get_by_role("button", name="撤销移除")
+    expect(undo).to_be_focused()
+    keep_picture(page, "material-holder-removed")
+    undo.press("Enter")
+    back = page.get_by_role("group", name="涉及的人或单位 2").get_by_label("姓名或单位名称")
+    expect(back).to_be_focused()
+    expect(back).to_have_value("示例乙")
+    expect(undo).to_be_hidden()
+    page.get_by_role("button", name="移除 2").press("Enter")
+    # The file that was chosen before is chosen still.
+    chosen = "input => Array.from(input.files, file => file.name)"
+    assert page.locator("input[type=file]").evaluate(chosen) == ["合同.pdf"]
     second = page.get_by_role("group", name="涉及的人或单位 2")
     expect(second.get_by_label("姓名或单位名称")).to_have_value("示例丙")
     page.get_by_label("页数").fill("2")
@@ -105,6 +130,7 @@ def test_a_material_is_about_several_people_added_and_removed_by_keyboard(desk: 
     expect(page.locator("#holders\\.0\\.holder_code-error")).to_be_visible()
     expect(page.locator("#holders\\.1\\.holder_code-error")).to_be_visible()
     assert faults_of(page) == []
+    expect(page.locator("#files-error")).to_contain_text("合同.pdf")
     keep_picture(page, "material-holders")
     desk.scripted()
 

@@ -12,14 +12,18 @@ from pages_site import (
     COMPANY_CODE,
     LICENCE_HEADERS,
     PASSWORD,
+    Site,
     Watched,
     io_file,
+    keep_picture,
     licence_row,
     workbook,
 )
 from playwright.sync_api import Page, expect
 
 from registry.accounts import service as accounts
+from registry.catalogue import service as catalogue
+from registry.departments import service as departments
 from registry.work import REGISTRY
 
 pytest_plugins = ("pages_fixtures",)
@@ -213,3 +217,81 @@ def test_one_certificate_with_a_file_goes_from_the_form_to_its_own_page(desk: Wa
     with page.expect_download() as download:
         page.get_by_role("link", name="副本.pdf").click()
     assert Path(download.value.path()).read_bytes() == scan.read_bytes()
+
+
+JOINT = {"code": "11310105MB9T00011M781", "number": 781, "name": "示例共有证"}
+
+
+@pytest.fixture(scope="module")
+def joint(site: Site) -> str:
+    """A type whose certificates have up to three holders, in the catalogue of the site."""
+    with site.services.registry.begin(REGISTRY) as work:
+        plain = catalogue.get_type(work, site.types[2]).definition
+        holder = {"code_types": ["001"], "minimum": 1, "maximum": 3}
+        definition = {**plain, **JOINT, "definer_code": JOINT["code"][:18], "number_pattern": None, "holder": holder}
+        code = catalogue.install_type(work, {**definition, "version": 1}).code
+        departments.grant_scope(work, departments.operator(work).code, code, "issue")
+        return code
+
+
+def named(page: Page) -> list[str]:
+    return page.locator("[name$=holder_name]").evaluate_all("inputs => inputs.map(input => input.value)")
+
+
+def test_holders_are_added_removed_and_taken_back_while_chosen_files_stay(desk: Watched, joint: str) -> None:
+    page = desk.page
+    desk.log_in("lin")
+    page.goto(f"/register/single?type={joint}")
+    desk.scripted()
+    files = page.locator("input[type=file]")
+    files.set_input_files(io_file(b"%PDF-1.7\n%%EOF\n", "共有.pdf"))
+    page.locator('[name="holders.0.holder_name"]').fill("甲")
+    add, undo = page.get_by_role("button", name="增加持证主体"), page.get_by_role("button", name="撤销移除")
+    expect(page.get_by_role("button", name="移除", exact=False)).to_have_count(0)
+    for place, name in ((1, "乙"), (2, "丙")):
+        add.press("Enter")
+        expect(page.locator(f'[name="holders.{place}.holder_name"]')).to_be_focused()
+        page.keyboard.type(name)
+    # As many as the type allows.
+    expect(add).to_be_hidden()
+    page.get_by_role("button", name="移除 2").press("Enter")
+    assert named(page) == ["甲", "丙"]
+    expect(undo).to_be_focused()
+    expect(page.get_by_role("group", name="持证主体 2")).to_have_count(1)
+    undo.press("Enter")
+    assert named(page) == ["甲", "乙", "丙"]
+    page.get_by_role("button", name="移除 1").press("Enter")
+    page.get_by_role("button", name="移除 1").press("Enter")
+    assert named(page) == ["丙"]
+    # The last one stays: the type asks for one.
+    expect(page.get_by_role("button", name="移除 1")).to_have_count(0)
+    expect(page.get_by_role("group", name="持证主体", exact=True)).to_have_count(1)
+    undo.press("Enter")
+    assert named(page) == ["乙", "丙"]
+    keep_picture(page, "single-holders")
+    assert files.evaluate("input => Array.from(input.files, file => file.name)") == ["共有.pdf"]
+    # Every label leads to its own input still.
+    page.get_by_role("group", name="持证主体 2").get_by_role("textbox", name="持证主体代码").fill(COMPANY_CODE)
+    expect(page.locator('[name="holders.1.holder_code"]')).to_have_value(COMPANY_CODE)
+
+
+def test_without_a_script_holders_move_too_and_the_form_says_which_files_to_choose_again(
+    desk: Watched, joint: str
+) -> None:
+    context = desk.context.browser.new_context(java_script_enabled=False, locale="zh-CN", base_url=desk.site.url)
+    page = context.new_page()
+    page.goto("/login")
+    page.get_by_label("用户名").fill("lin")
+    page.get_by_label("口令").fill(PASSWORD)
+    page.locator("main").get_by_role("button", name="登录").click()
+    page.goto(f"/register/single?type={joint}")
+    page.locator('[name="holders.0.holder_name"]').fill("甲")
+    page.locator("input[type=file]").set_input_files(io_file(b"%PDF-1.7\n%%EOF\n", "共有.pdf"))
+    page.get_by_role("button", name="增加持证主体").click()
+    expect(page.locator("#files-error")).to_contain_text("共有.pdf")
+    page.locator('[name="holders.1.holder_name"]').fill("乙")
+    page.get_by_role("button", name="移除 1").click()
+    expect(page.locator("[name$=holder_name]")).to_have_count(1)
+    expect(page.locator('[name="holders.0.holder_name"]')).to_have_value("乙")
+    expect(page.locator("#files-error")).to_have_count(0)
+    context.close()

@@ -195,6 +195,7 @@ PAGE_ACCESS: Final[Mapping[str, Rule]] = {
     "GET /matters": Rule(_CATALOGUE),
     "GET /matters/new": Rule(_ADMINISTRATOR),
     "POST /matters": Rule(_ADMINISTRATOR, limit_bytes=_SHEET, body="form"),
+    "POST /matters/fields": _posting(_ADMINISTRATOR, asks=True),
     "GET /matters/{code}": Rule(_CATALOGUE),
     "GET /matters/{code}/edit": Rule(_ADMINISTRATOR),
     "POST /matters/{code}": Rule(_ADMINISTRATOR, limit_bytes=_SHEET, body="form"),

@@ -70,7 +70,7 @@ def _facts(row: Material, content: Mapping[str, Any], names: Mapping[str, str], 
     until = t("date.long_term") if row.valid_to_on is None else times.day(row.valid_to_on, t)
     holders = [f"{one['holder_name']} {one['holder_code']}" for one in content["holders"]]
     return [
-        Fact(t("materials.holders"), t("list.separator").join(holders)),
+        Fact(t("materials.holder"), t("list.separator").join(holders)),
         Fact(t("materials.department"), names.get(row.department, row.department)),
         Fact(t("materials.period"), f"{times.day(row.valid_from_on, t)} – {until}"),
         Fact(t("materials.case"), row.case_no or "—", mono=True),

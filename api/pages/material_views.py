@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from api.pages.views import Fact, FieldGroup, Option, ProblemView, Proof, Step, Tone
+from api.pages.views import Fact, FieldGroup, Holders, Option, ProblemView, Proof, Step, Tone
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,11 @@ class MaterialForm:
     type_code: str
     type_name: str
     groups: Sequence[FieldGroup]
-    holders: Sequence[FieldGroup]
+    holders: Holders
     own: FieldGroup | None
-    may_add_holder: bool
-    may_remove_holder: bool
     problem: ProblemView | None = None
+    #: Names of files that were chosen and are not kept.
+    lost: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

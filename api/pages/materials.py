@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
@@ -16,8 +15,8 @@ from api.http.guard import GuardedRoute
 from api.http.materials import look_at, seen_of
 from api.imports.cells import LONG_TERM, CellError, value_of
 from api.imports.columns import Column, columns_of
-from api.pages import wording
-from api.pages.forms import Form, get_form, whole_number
+from api.pages import holders, wording
+from api.pages.forms import Form, get_form
 from api.pages.material_page import material_page, sees_whole
 from api.pages.material_views import MaterialForm, MaterialLine, MaterialsPage, NewMaterialPage
 from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
@@ -51,7 +50,6 @@ _PAGE_ROWS: Final = 25
 _MAX_QUERY_CHARACTERS: Final = 100
 _FILE_LIMIT_BYTES: Final = 32 * 1024 * 1024
 _OWN: Final = "extend_info."
-_HOLDER: Final = ("holder_name", "holder_code_type_code", "holder_code")
 
 
 @router.get("/materials")
@@ -112,13 +110,14 @@ def register(request: Request, call: OfCall, form: OfForm) -> Response:
     t = texts_for(request)
     definition = call.read(lambda work: _definition(work, form.text("type_code")))
     values = {name: form.text(name) for name in form.texts}
-    holders = _holders_in(definition, values)
-    button, _, place = form.text("do").partition(".")
-    if button in ("add_holder", "remove_holder"):
-        values, holders, focus = _moved(values, holders, definition, whole_number(place) if place else None)
-        return show(request, "material_form.html", _Filled(definition, values, {}, t, focus).page(holders))
+    lost = [one.name for one in form.uploads.get("files", ())]
+    moved = holders.moved(form, definition.holder, values)
+    if moved is not None:
+        view = _Filled(definition, moved.values, {}, t, moved.focus).page(moved.count, lost=lost)
+        return show(request, "material_form.html", view)
+    held = holders.count(definition.holder, values)
     try:
-        draft = draft_of(definition, values, holders)
+        draft = draft_of(definition, values, held)
         stored = [
             (one.name, call.services.files.put(one.content, _FILE_LIMIT_BYTES)) for one in form.uploads.get("files", ())
         ]
@@ -126,7 +125,7 @@ def register(request: Request, call: OfCall, form: OfForm) -> Response:
     except SHOWN_ERRORS as refused:
         labels = {column.field: column.header for column in _own_columns(definition)}
         errors = {_input_name(name): said for name, said in field_errors(refused, t).items()}
-        view = _Filled(definition, values, errors, t).page(holders, problem_view(refused, t, labels))
+        view = _Filled(definition, values, errors, t).page(held, problem_view(refused, t, labels), lost)
         return show(request, "material_form.html", view, status=status_of(refused))
     return go(f"/materials/{row.id}", done="material")
 
@@ -136,29 +135,7 @@ def _register(call: Call, work: Work, draft: MaterialDraft, stored: Sequence[tup
     return materials.register(work, draft, [AttachedFile(name, file.sha256) for name, file in stored])
 
 
-def _holders_in(definition: TypeDefinition, values: Mapping[str, str]) -> int:
-    """How many holders a sent form has inputs for."""
-    sent = takewhile(lambda place: f"holders.{place}.holder_name" in values, range(definition.holder.maximum))
-    return max(definition.holder.minimum, len(list(sent)))
-
-
-def _moved(
-    values: Mapping[str, str], holders: int, definition: TypeDefinition, gone: int | None
-) -> tuple[dict[str, str], int, int]:
-    """The values with a holder more, or without the one at `gone`; how many there are then, and whom to look at."""
-    if gone is None:
-        more = min(holders + 1, definition.holder.maximum)
-        return dict(values), more, more - 1
-    if not gone < holders or holders == definition.holder.minimum:
-        return dict(values), holders, holders - 1
-    kept = {name: value for name, value in values.items() if not name.startswith("holders.")}
-    order = [place for place in range(holders) if place != gone]
-    for place, before in enumerate(order):
-        kept |= {f"holders.{place}.{part}": values.get(f"holders.{before}.{part}", "") for part in _HOLDER}
-    return kept, len(order), max(0, gone - 1)
-
-
-def draft_of(definition: TypeDefinition, values: Mapping[str, str], holders: int = 1) -> MaterialDraft:
+def draft_of(definition: TypeDefinition, values: Mapping[str, str], held: int = 1) -> MaterialDraft:
     """The draft of a sent form. Raises InvalidDraftError naming every field of the type that cannot be read."""
     data: dict[str, Any] = {}
     errors: list[FieldError] = []
@@ -177,7 +154,7 @@ def draft_of(definition: TypeDefinition, values: Mapping[str, str], holders: int
             values.get(f"holders.{place}.holder_name", ""), values.get(f"holders.{place}.holder_code", ""),
             values.get(f"holders.{place}.holder_code_type_code", ""),
         )
-        for place in range(holders)
+        for place in range(held)
     )  # fmt: skip
     return MaterialDraft(
         type_code=definition.code, title=values.get("title", ""), holders=people,
@@ -207,8 +184,8 @@ class _Filled:
     #: The holder to look at, if one was added or removed.
     focus: int | None = None
 
-    def page(self, holders: int, problem: ProblemView | None = None) -> MaterialForm:
-        """The page with its inputs in groups, those of so many holders among them."""
+    def page(self, held: int, problem: ProblemView | None = None, lost: Sequence[str] = ()) -> MaterialForm:
+        """The page with its inputs in groups, those of so many holders among them; lost: names of files not kept."""
         t, definition = self.t, self.definition
         long_term = definition.validity.long_term
         groups = [
@@ -226,22 +203,22 @@ class _Filled:
                        hint=column_expected(column, t), type="date" if column.kind == "day" else "text")
             for column in _own_columns(definition)
         ]  # fmt: skip
+        titles = t("materials.holder"), t("materials.holder_n", n=holders.BLANK)
         return MaterialForm(
-            definition.code, definition.name, groups, [self._holder(place, holders) for place in range(holders)],
-            FieldGroup(t("materials.content"), own) if own else None, holders < definition.holder.maximum,
-            holders > definition.holder.minimum, problem,
+            definition.code, definition.name, groups,
+            holders.holders_of(held, definition.holder, self._holder, titles),
+            FieldGroup(t("materials.content"), own) if own else None, problem, lost,
         )  # fmt: skip
 
-    def _holder(self, place: int, holders: int) -> FieldGroup:
+    def _holder(self, place: str) -> list[FormField]:
         t, at = self.t, f"holders.{place}."
         people = wording.code_type_options(t, self.definition.holder.code_types)
-        look = {"autofocus": "autofocus"} if place == self.focus else {}
-        title = t("materials.holders") if holders == 1 else t("materials.holder_n", n=place + 1)
-        return FieldGroup(title, [
+        look = {"autofocus": "autofocus"} if place == str(self.focus) else {}
+        return [
             self.field(f"{at}holder_name", t("materials.holder_name"), required=True, attrs=look),
             self.field(f"{at}holder_code_type_code", t("holder.code_type"), required=True, options=people),
             self.field(f"{at}holder_code", t("holder.code"), required=True),
-        ])  # fmt: skip
+        ]
 
     def field(
         self, name: str, label: str, *, required: bool = False, type: str = "text", hint: str = "",

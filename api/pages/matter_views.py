@@ -46,7 +46,7 @@ class EditionLine:
     revision: int
     name: str
     purpose: str
-    slots: int
+    slots: Sequence[SlotLine]
     until_at: datetime
 
 
@@ -69,14 +69,40 @@ class MatterPage:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldChoice:
+    """A field that a slot may need: its path, and what people call it."""
+
+    name: str
+    title: str
+    checked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FieldsOffered:
+    """Fields that belong together: of all chosen types, of one, of none."""
+
+    title: str
+    fields: Sequence[FieldChoice]
+
+
+@dataclass(frozen=True, slots=True)
+class SlotFields:
+    """The fields that one slot of the form may need."""
+
+    place: int
+    offered: Sequence[FieldsOffered]
+
+
+@dataclass(frozen=True, slots=True)
 class SlotRow:
-    """A slot as the form has it: every text as it was typed."""
+    """A slot as the form has it: every text as it was typed. offered: its fields, put in before it is shown."""
 
     code: str = ""
     name: str = ""
     accepts: Sequence[str] = ()
     required: bool = True
-    fields: str = ""
+    fields: Sequence[str] = ()
+    offered: Sequence[FieldsOffered] = ()
 
 
 @dataclass(frozen=True, slots=True)

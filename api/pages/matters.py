@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Annotated
@@ -11,9 +10,18 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from api.http.calls import Call, get_call
 from api.http.guard import GuardedRoute
-from api.pages import wording
+from api.pages import matter_fields, wording
 from api.pages.forms import Form, get_form, whole_number
-from api.pages.matter_views import EditionLine, MatterForm, MatterLine, MatterPage, MattersPage, SlotLine, SlotRow
+from api.pages.matter_views import (
+    EditionLine,
+    MatterForm,
+    MatterLine,
+    MatterPage,
+    MattersPage,
+    SlotFields,
+    SlotLine,
+    SlotRow,
+)
 from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
 from api.pages.rendering import go, show, texts_for
 from api.pages.texts import Texts
@@ -65,6 +73,15 @@ def register(request: Request, call: OfCall, form: OfForm) -> Response:
     return _take(request, call, form, _sent(form, code, fixed=False), "matter_registered", act)
 
 
+@router.post("/matters/fields")
+def offer_fields(request: Request, call: OfCall, form: OfForm) -> Response:
+    """编辑事项时，一个材料项可选的所需字段。"""
+    place, t = whole_number(form.text("place")) or 0, texts_for(request)
+    accepts, chosen = form.all(f"slots.{place}.accepts"), form.all(f"slots.{place}.fields")
+    found = call.read(lambda work: matter_fields.offered(work, accepts, chosen, t))
+    return show(request, "matter_fields.html", SlotFields(place, found))
+
+
 @router.get("/matters/{code}")
 def show_matter(request: Request, code: str, call: OfCall) -> Response:
     """一个事项的材料清单、历次内容，以及停用。"""
@@ -78,7 +95,7 @@ def edit_matter(request: Request, code: str, call: OfCall) -> Response:
     def ask(work: Work) -> MatterForm:
         row = catalogue.get_matter(work, code)
         rows = [
-            SlotRow(slot.code, slot.name, slot.accepts, slot.required, " ".join(slot.fields))
+            SlotRow(slot.code, slot.name, slot.accepts, slot.required, slot.fields)
             for slot in catalogue.slots_of(work, code)
         ]
         return MatterForm(True, code, row.name, row.department, row.purpose, row.revision, rows, (), ())
@@ -139,6 +156,8 @@ def _take(
 ) -> Response:
     """Do it, or show the form again: with a slot more or fewer, or with what is wrong."""
     button, _, place = form.text("do").partition(".")
+    if button == "fields":
+        return _form(request, call, replace(sent, focus=whole_number(place)))
     if button in ("add", "remove"):
         rows, focus = _moved(sent.rows, whole_number(place) if place else None)
         return _form(request, call, replace(sent, rows=rows, focus=focus))
@@ -166,8 +185,10 @@ def _moved(rows: Sequence[SlotRow], gone: int | None) -> tuple[list[SlotRow], in
 def _form(request: Request, call: Call, view: MatterForm, status: int = 200) -> Response:
     def ask(work: Work) -> MatterForm:
         types = [(row.code, row.name) for row in catalogue.list_types(work)]
-        return replace(view, departments=list(wording.department_names(work).items()), types=types)
+        rows = [replace(row, offered=matter_fields.offered(work, row.accepts, row.fields, t)) for row in view.rows]
+        return replace(view, departments=list(wording.department_names(work).items()), types=types, rows=rows)
 
+    t = texts_for(request)
     return show(request, "matter_form.html", call.read(ask), status=status)
 
 
@@ -180,7 +201,7 @@ def _sent(form: Form, code: str, *, fixed: bool) -> MatterForm:
         rows.append(
             SlotRow(
                 form.text(f"{at}code"), form.text(f"{at}name"), form.all(f"{at}accepts"),
-                form.text(f"{at}required") == "yes", form.text(f"{at}fields"),
+                form.text(f"{at}required") == "yes", list(dict.fromkeys(form.all(f"{at}fields"))),
             )
         )  # fmt: skip
     return MatterForm(
@@ -189,16 +210,7 @@ def _sent(form: Form, code: str, *, fixed: bool) -> MatterForm:
 
 
 def _slots(sent: MatterForm) -> tuple[Slot, ...]:
-    return tuple(
-        Slot(
-            row.code,
-            row.name,
-            tuple(row.accepts),
-            row.required,
-            tuple(re.split(r"[\s,，、]+", row.fields)) if row.fields else (),
-        )
-        for row in sent.rows
-    )
+    return tuple(Slot(row.code, row.name, tuple(row.accepts), row.required, tuple(row.fields)) for row in sent.rows)
 
 
 def _revision(form: Form) -> int:
@@ -212,10 +224,11 @@ def _page(call: Call, code: str, t: Texts) -> MatterPage:
         return MatterPage(
             code=code, name=row.name, department=wording.department_names(work).get(row.department, row.department),
             purpose=row.purpose, revision=row.revision,
-            slots=[_slot(slot, names) for slot in catalogue.slots_of(work, code)],
+            slots=[_slot(work, slot, names) for slot in catalogue.slots_of(work, code)],
             editions=[
                 EditionLine(
-                    one.revision, one.content["name"], one.content["purpose"], len(one.content["slots"]), one.until_at
+                    one.revision, one.content["name"], one.content["purpose"],
+                    [_slot(work, Slot(**slot), names) for slot in one.content["slots"]], one.until_at,
                 )
                 for one in matters.editions(work, code)
             ],
@@ -225,5 +238,6 @@ def _page(call: Call, code: str, t: Texts) -> MatterPage:
     return call.read(ask)
 
 
-def _slot(slot: Slot, names: dict[str, str]) -> SlotLine:
-    return SlotLine(slot.code, slot.name, [names.get(code, code) for code in slot.accepts], slot.required, slot.fields)
+def _slot(work: Work, slot: Slot, names: dict[str, str]) -> SlotLine:
+    titles = matter_fields.titles(work, slot.accepts, slot.fields)
+    return SlotLine(slot.code, slot.name, [names.get(code, code) for code in slot.accepts], slot.required, titles)

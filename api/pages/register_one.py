@@ -13,8 +13,8 @@ from api.http.files import take_in
 from api.http.guard import GuardedRoute
 from api.imports.cells import LONG_TERM, CellError, value_of
 from api.imports.columns import Column, columns_of
-from api.pages import wording
-from api.pages.forms import Form, get_form, whole_number
+from api.pages import holders, wording
+from api.pages.forms import Form, get_form
 from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
 from api.pages.register import column_expected, column_label
 from api.pages.rendering import go, show, texts_for
@@ -35,7 +35,6 @@ router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 OfCall = Annotated[Call, Depends(get_call)]
 OfForm = Annotated[Form, Depends(get_form)]
 
-_HOLDER: Final = ("holder_name", "holder_code_type_code", "holder_code")
 _OWN: Final = "extend_info."
 _LONG_TEXT: Final = 150
 _FILE_LIMIT_BYTES: Final = 32 * 1024 * 1024
@@ -49,30 +48,32 @@ def single_form(request: Request, call: OfCall, type: str = "", replaces: str = 
     def ask(work: Work) -> SinglePage:
         definition = catalogue.definition_of(work, type)
         values = successor_values(work, definition, replaces, by) if replaces else {}
-        holders = sum(name.endswith(".holder_name") for name in values)
-        return _Filled(definition, values, {}, t).page(max(1, holders))
+        return _Filled(definition, values, {}, t).page(holders.count(definition.holder, values))
 
     return show(request, "single.html", call.read(ask))
 
 
 @router.post("/register/single")
 def register_one(request: Request, call: OfCall, form: OfForm) -> Response:
-    """登记一张证照；表单有误时原样退回并逐项指出。"""
+    """登记一张证照，或增减一位持证主体后继续填写；表单有误时原样退回并逐项指出。"""
     t = texts_for(request)
     definition = call.read(lambda work: catalogue.definition_of(work, form.text("type_code")))
-    holders = _count(form.text("add_holder") or form.text("holders"), definition.holder.maximum)
     values = {name: form.text(name) for name in form.texts}
-    if form.text("add_holder"):
-        return show(request, "single.html", _Filled(definition, values, {}, t).page(holders))
+    lost = [one.name for one in form.uploads.get("files", ())]
+    moved = holders.moved(form, definition.holder, values)
+    if moved is not None:
+        view = _Filled(definition, moved.values, {}, t, moved.focus).page(moved.count, lost=lost)
+        return show(request, "single.html", view)
+    held = holders.count(definition.holder, values)
     try:
-        facts = facts_of(definition, values, holders)
+        facts = facts_of(definition, values, held)
         stored = [
             (one.name, call.services.files.put(one.content, _FILE_LIMIT_BYTES)) for one in form.uploads.get("files", ())
         ]
         done = call.write(lambda work: _register(call, work, facts, stored))
     except SHOWN_ERRORS as refused:
-        problem = problem_view(refused, t, labels_of(definition, holders, t))
-        view = _Filled(definition, values, field_errors(refused, t), t).page(holders, problem)
+        problem = problem_view(refused, t, labels_of(definition, held, t))
+        view = _Filled(definition, values, field_errors(refused, t), t).page(held, problem, lost)
         return show(request, "single.html", view, status=status_of(refused))
     return go(f"/certificates/{done.id}", done="known" if done.duplicate else "registered")
 
@@ -83,15 +84,11 @@ def _register(call: Call, work: Work, facts: dict[str, Any], stored: Sequence[tu
     return certificates.register(work, parse_draft(facts), attached)
 
 
-def _count(text: str, maximum: int) -> int:
-    return max(1, min(whole_number(text) or 1, maximum))
-
-
-def facts_of(definition: TypeDefinition, values: Mapping[str, str], holders: int) -> dict[str, Any]:
+def facts_of(definition: TypeDefinition, values: Mapping[str, str], held: int) -> dict[str, Any]:
     """The draft's JSON of a sent form. Raises InvalidDraftError naming every field that cannot be read."""
     facts: dict[str, Any] = {"certificate_type_code": definition.code}
     info: dict[str, Any] = {}
-    people: list[dict[str, Any]] = [{} for _ in range(holders)]
+    people: list[dict[str, Any]] = [{} for _ in range(held)]
     errors: list[FieldError] = []
     for column in columns_of(definition):
         for name, target, key in _places(column, facts, info, people):
@@ -109,7 +106,7 @@ def _places(
     column: Column, facts: dict[str, Any], info: dict[str, Any], people: list[dict[str, Any]]
 ) -> list[tuple[str, dict[str, Any], str]]:
     """Where the values of a column go: the input's name, the object, the key in it."""
-    if column.field in _HOLDER:
+    if column.field in holders.PARTS:
         return [(f"holders.{place}.{column.field}", person, column.field) for place, person in enumerate(people)]
     if column.field.startswith(_OWN):
         return [(column.field, info, column.field.removeprefix(_OWN))]
@@ -134,22 +131,26 @@ class _Filled:
     values: Mapping[str, str]
     errors: Mapping[str, str]
     t: Texts
+    #: The holder to look at, if one was added or removed.
+    focus: int | None = None
 
-    def page(self, holders: int, problem: ProblemView | None = None) -> SinglePage:
-        """The page with inputs for so many holders."""
+    def page(self, held: int, problem: ProblemView | None = None, lost: Sequence[str] = ()) -> SinglePage:
+        """The page with inputs for so many holders; lost: names of files that were chosen and are not kept."""
         t, columns = self.t, {column.field: column for column in columns_of(self.definition)}
-        general = [name for name in columns if name not in _HOLDER and not name.startswith(_OWN)]
+        general = [name for name in columns if name not in holders.PARTS and not name.startswith(_OWN)]
         own = [f"{_OWN}{name}" for name in self.definition.order]
-        groups = [FieldGroup(t("single.general"), [self.field(name, columns[name]) for name in general])]
-        for place in range(holders):
-            title = t("single.holder") if holders == 1 else t("single.holder_n", n=place + 1)
-            fields = [self.field(f"holders.{place}.{name}", columns[name]) for name in _HOLDER]
-            groups.append(FieldGroup(title, fields))
-        if own:
-            groups.append(FieldGroup(t("single.own"), [self.field(name, columns[name]) for name in own]))
+
+        titles = t("single.holder"), t("single.holder_n", n=holders.BLANK)
+
+        def fields(place: str) -> list[FormField]:
+            return [self.field(f"holders.{place}.{name}", columns[name]) for name in holders.PARTS]
+
         return SinglePage(
             type_code=self.definition.code, type_name=self.definition.name, definer_name=self.definition.definer_name,
-            groups=groups, holders=holders, may_add_holder=holders < self.definition.holder.maximum, problem=problem,
+            general=FieldGroup(t("single.general"), [self.field(name, columns[name]) for name in general]),
+            holders=holders.holders_of(held, self.definition.holder, fields, titles),
+            own=FieldGroup(t("single.own"), [self.field(name, columns[name]) for name in own]) if own else None,
+            problem=problem, lost=lost,
         )  # fmt: skip
 
     def field(self, name: str, column: Column) -> FormField:
@@ -159,21 +160,22 @@ class _Filled:
         longest = int(part.get("maxLength", 0))
         default = "001" if column.kind == "version" else options[0][0] if column.kind == "code_type" else ""
         long_term = column.kind == "last_day" and self.definition.validity.long_term
+        look = {"autofocus": "autofocus"} if name == f"holders.{self.focus}.holder_name" else {}
         return FormField(
             name=name, label=column_label(column, self.t), value=self.values.get(name, default),
             hint=_hint(column, self.definition, options, self.t), error=self.errors.get(name),
             required=column.required and not long_term, type="date" if column.kind in ("day", "last_day") else "text",
             long=longest > _LONG_TEXT and not options, options=options,
-            attrs={"maxlength": str(longest)} if longest else {},
+            attrs={"maxlength": str(longest), **look} if longest else look,
         )  # fmt: skip
 
 
-def labels_of(definition: TypeDefinition, holders: int, t: Texts) -> dict[str, str]:
+def labels_of(definition: TypeDefinition, held: int, t: Texts) -> dict[str, str]:
     """The labels of the inputs by their names."""
     labels: dict[str, str] = {}
     for column in columns_of(definition):
-        is_holder = column.field in _HOLDER
-        names = [f"holders.{place}.{column.field}" for place in range(holders)] if is_holder else [column.field]
+        is_holder = column.field in holders.PARTS
+        names = [f"holders.{place}.{column.field}" for place in range(held)] if is_holder else [column.field]
         labels.update(dict.fromkeys(names, column_label(column, t)))
     return labels
 
@@ -198,6 +200,6 @@ def _hint(column: Column, definition: TypeDefinition, options: Sequence[Option],
         return definition.number_hint
     if column.kind == "last_day":
         return t("single.long_term") if definition.validity.long_term else ""
-    if column.kind in ("day", "code_type") or options or column.field in _HOLDER:
+    if column.kind in ("day", "code_type") or options or column.field in holders.PARTS:
         return ""
     return "" if column.expected.startswith("文本") else column_expected(column, t)

@@ -216,16 +216,39 @@ class FieldGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class Holders:
+    """The inputs of every holder, and of one more. titles: of the only one, and of one among several with `#` in it."""
+
+    groups: Sequence[FieldGroup]
+    blank: FieldGroup
+    minimum: int
+    maximum: int
+    titles: tuple[str, str]
+
+    @property
+    def may_add(self) -> bool:
+        """Whether the type allows for another."""
+        return len(self.groups) < self.maximum
+
+    @property
+    def may_remove(self) -> bool:
+        """Whether the type allows for one less."""
+        return len(self.groups) > self.minimum
+
+
+@dataclass(frozen=True, slots=True)
 class SinglePage:
     """The form of one certificate."""
 
     type_code: str
     type_name: str
     definer_name: str
-    groups: Sequence[FieldGroup]
-    holders: int
-    may_add_holder: bool
+    general: FieldGroup
+    holders: Holders
+    own: FieldGroup | None
     problem: ProblemView | None = None
+    #: Names of files that were chosen and are not kept.
+    lost: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

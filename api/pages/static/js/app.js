@@ -9,6 +9,8 @@ import { watchAwaited } from "./awaiting.js";
 import { watchProgress } from "./progress.js";
 import { watchMenus } from "./menus.js";
 import { watchPreviews } from "./preview.js";
+import { watchFields } from "./fields.js";
+import { watchHolders } from "./holders.js";
 
 leaveTheAnswer();
 watchForms(document);
@@ -21,6 +23,8 @@ watchAwaited(document);
 watchProgress(document);
 watchMenus(document);
 watchPreviews(document);
+watchFields(document);
+watchHolders(document);
 
 // Last: from here on a click is answered by the script.
 document.documentElement.dataset.script = "on";
