@@ -57,10 +57,11 @@ def make_signer(
     end: datetime = END,
     usage: x509.ObjectIdentifier | None = None,
     key: PrivateKey | None = None,
+    authority: bool = False,
 ) -> Signer:
     """A person under the issuer, or an authority that signs itself."""
     key = key or ec.generate_private_key(ec.SECP256R1())
-    authority = issuer is None
+    authority = authority or issuer is None
     builder = (
         x509.CertificateBuilder()
         .subject_name(_name(name))
@@ -182,6 +183,19 @@ def change_page(data: bytes, text: str = "999") -> bytes:
     page = writer.root["/Pages"]["/Kids"][0].get_object()
     page["/Contents"] = writer.add_object(generic.StreamObject(stream_data=f"BT ({text}) Tj ET".encode()))
     writer.update_container(page)
+    made = io.BytesIO()
+    writer.write(made)
+    return made.getvalue()
+
+
+def store(data: bytes, **held: bytes) -> bytes:
+    """An update that adds a store for later validation: `CRLs`, `OCSPs` and `Certs`, one each (PAdES B-LT)."""
+    writer = IncrementalPdfFileWriter(io.BytesIO(data))
+    dss = generic.DictionaryObject({pdf_name("/Type"): pdf_name("/DSS")})
+    for key, blob in held.items():
+        dss[pdf_name("/" + key)] = generic.ArrayObject([writer.add_object(generic.StreamObject(stream_data=blob))])
+    writer.root["/DSS"] = writer.add_object(dss)
+    writer.update_root()
     made = io.BytesIO()
     writer.write(made)
     return made.getvalue()

@@ -20,6 +20,7 @@ from verifier.documents.pdf_chinese import ChineseSignature, judge_chinese
 from verifier.documents.pdf_content import FAILURES, check_content
 from verifier.documents.pdf_fields import signed_fields
 from verifier.documents.pdf_parts import BLANKS, TRAILING, held
+from verifier.documents.pdf_revocation import answers_for, carried_by, check_revocation, stored_in
 from verifier.documents.pdf_timestamps import Stamp, judge_document_stamp, prove
 from verifier.errors import (
     Check,
@@ -112,7 +113,8 @@ def _judge(embedded: EmbeddedPdfSignature, proofs: list[tuple[int, Stamp]], root
         later = [stamp for revision, stamp in proofs if revision >= embedded.signed_revision]
         proved = exam.run(Check.VALIDITY, lambda: prove(embedded, later, roots, facts, notes), "签名时证书在有效期内")
         when = claimed if proved is None else proved.at
-        others = load_many(one.dump() for one in embedded.other_embedded_certs)
+        others = load_many((*(one.dump() for one in embedded.other_embedded_certs), *stored_in(embedded, "/Certs")))
+        answers = answers_for(signer, (*roots.certificates, *others), carried_by(embedded))
         exam.run(
             Check.ISSUER,
             lambda: check_trusted(signer, roots.certificates, others, when or at, "签名人"),
@@ -121,6 +123,12 @@ def _judge(embedded: EmbeddedPdfSignature, proofs: list[tuple[int, Stamp]], root
         if exam.results[Check.VALIDITY].outcome is Outcome.PASSED:
             exam.run(
                 Check.VALIDITY, lambda: _check_period(signer, when, proved is not None, at), "签名时证书在有效期内"
+            )
+        if exam.results[Check.VALIDITY].outcome is Outcome.PASSED:
+            exam.run(
+                Check.VALIDITY,
+                lambda: check_revocation(answers, when, proved is not None, notes),
+                "签名时证书在有效期内，没有已知的吊销" if answers else "签名时证书在有效期内",
             )
         if signer.not_after < at:
             notes.append(Note("certificate_ended_since", f"签名人的证书已于 {times.for_people(signer.not_after)} 到期"))
