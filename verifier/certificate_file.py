@@ -15,7 +15,7 @@ from verifier.documents.der import Element
 from verifier.documents.signed_data import SIGNED_DATA
 from verifier.errors import MalformedError
 
-_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----(.*?)-----END \1-----", re.DOTALL)
+_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----((?:[^-]|-(?!----))*)-----END \1-----")
 _CERTIFICATES: Final = frozenset((b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE"))
 _BUNDLES: Final = frozenset((b"PKCS7", b"CMS"))
 #: What else people take for a certificate, by the name in PEM.

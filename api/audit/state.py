@@ -44,7 +44,9 @@ class AuditState:
             "frontier": base64.b64encode(self.done.to_bytes()).decode(),
         }
         fresh = path.with_name(path.name + ".new")
-        with fresh.open("wb") as file:
+        # Not through what somebody may have laid there.
+        fresh.unlink(missing_ok=True)
+        with fresh.open("xb") as file:
             file.write(orjson.dumps({**body, "digest": _digest(body)}, option=orjson.OPT_INDENT_2))
             file.flush()
             os.fsync(file.fileno())

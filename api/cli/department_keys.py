@@ -10,6 +10,7 @@ from pathlib import Path
 from api.cli.department_client import DepartmentClient
 from api.cli.errors import CommandError
 from api.cli.new_keys import public_text, write_new_key
+from api.cli.report import printable
 from api.gate.errors import GateError, cause_of
 from api.gate.hand_in import check_server, read_token
 from verifier.errors import VerificationError
@@ -45,9 +46,9 @@ def _register(options: argparse.Namespace) -> int:
          "reason": options.reason},
     )  # fmt: skip
     if "kid" in answer:
-        print(f"✓ 密钥 {answer['kid']} 已登记，自 {answer['valid_from']} 起启用")
+        print(printable(f"✓ 密钥 {answer['kid']} 已登记，自 {answer['valid_from']} 起启用"))
     else:
-        print(f"✓ 已证明持有密钥 {key.public.kid.hex()}；待管理员批准，申请编号 {answer['id']}")
+        print(printable(f"✓ 已证明持有密钥 {key.public.kid.hex()}；待管理员批准，申请编号 {answer['id']}"))
     return 0
 
 

@@ -14,6 +14,7 @@ import httpx
 
 from api.cli.errors import CommandError
 from api.gate.errors import cause_of
+from api.gate.files import replace_file
 
 _CHUNK_BYTES: Final = 1 << 20
 _TIMEOUT_SECONDS: Final = 60.0
@@ -90,11 +91,8 @@ class ImportClient:
         return self._ask(lambda: self._client.post(path, json=body, headers=headers)).json()
 
     def save(self, path: str, target: Path) -> None:
-        """Write what a GET answers into a file, whole or not at all."""
-        aside = target.with_name(f".{target.name}.part")
-        answer = self._ask(lambda: self._client.get(path))
-        aside.write_bytes(answer.content)
-        aside.replace(target)
+        """Write what a GET answers into a file for its owner's eyes, whole or not at all. Raises GateError."""
+        replace_file(target, self._ask(lambda: self._client.get(path)).content, mode=0o600)
 
     def _ask(self, send: Callable[[], httpx.Response]) -> httpx.Response:
         failures = 0

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 
 from api.cli.errors import CommandError
 from api.cli.import_client import ImportClient
+from api.cli.report import printable_lines
 from api.gate.errors import GateError, cause_of
 from api.gate.hand_in import check_server, read_token
 
@@ -103,7 +104,7 @@ def _tell(client: ImportClient, job: dict[str, Any], options: argparse.Namespace
     if state != "done":
         problem = job["problem"] or {"message": job["state_name"], "errors": []}
         faults = "".join(f"  {one['field']}：{one['message']}\n" for one in problem["errors"])
-        sys.stderr.write(f"✕ {problem['message']}\n{faults}")
+        _say(f"✕ {problem['message']}\n{faults}")
         return EXIT_FAILED
     if not options.json:
         word = "可以登记" if job["dry_run"] else "已登记"
@@ -112,7 +113,7 @@ def _tell(client: ImportClient, job: dict[str, Any], options: argparse.Namespace
             f"未登记 {job['refused']:,}（任务 {job['id']}）\n"
         )
     for note in job["notes"]:
-        sys.stderr.write(f"· {note}\n")
+        _say(f"· {note}\n")
     if not job["refused"]:
         return EXIT_DONE
     _keep_refused(client, job, options.file)
@@ -123,7 +124,7 @@ def _say_columns(client: ImportClient, job: dict[str, Any]) -> None:
     columns = client.get(f"/api/v1/imports/{job['id']}/columns")
     suggested = {one["header"]: one["field"] for one in columns["columns"] if one["how"] in ("similar", "none")}
     missing = "、".join(one["field"] for one in columns["missing"])
-    sys.stderr.write(
+    _say(
         f"有的列标题不认识{f'，还缺：{missing}' if missing else ''}。请核对下面的对应（空文本为不读取），存为文件，"
         f"用 --mapping 重新执行；或在页面 /imports/{job['id']} 上确认。字段有：\n"
         + "".join(f"  {one['field']}  {one['name']}\n" for one in columns["fields"])
@@ -131,16 +132,21 @@ def _say_columns(client: ImportClient, job: dict[str, Any]) -> None:
     sys.stdout.write(orjson.dumps(suggested, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
+def _say(text: str) -> None:
+    """Tell the person what the server said: of a file that others may have made."""
+    sys.stderr.write(printable_lines(text))
+
+
 def _keep_refused(client: ImportClient, job: dict[str, Any], file: Path) -> None:
     page = client.get(f"/api/v1/imports/{job['id']}/rows?limit={_SHOWN_FAULTS}")
     for row in page["items"]:
         for one in row["errors"]:
             place = f"{one['column']} 列" if one["column"] else ""
-            sys.stderr.write(f"  第 {row['row']} 行 {place}“{one['field']}”：{one['message'].rstrip('。')}\n")
+            _say(f"  第 {row['row']} 行 {place}“{one['field']}”：{one['message'].rstrip('。')}\n")
     form = "csv" if file.suffix.lower() == ".csv" else "xlsx"
     target = file.with_name(f"{file.stem}.未登记.{form}")
     try:
         client.save(f"/api/v1/imports/{job['id']}/refused.{form}", target)
-    except OSError as error:
-        raise CommandError(f"无法写入 {target}：{cause_of(error)}") from error
+    except GateError as error:
+        raise CommandError(error.message) from error
     sys.stderr.write(f"未登记的行连同原因存入 {target}，改好后可直接再次导入\n")

@@ -76,7 +76,10 @@ def _command(module: str) -> Callable[[argparse.Namespace], int]:
 
 
 def _say(message: str) -> int:
-    sys.stderr.write(f"suizheng：{copyable(message)}\n")
+    from api.cli.report import printable_lines
+
+    # It may repeat what a server or a file said.
+    sys.stderr.write(f"suizheng：{printable_lines(copyable(message))}\n")
     return EXIT_USAGE
 
 

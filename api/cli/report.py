@@ -82,6 +82,11 @@ def printable(text: str) -> str:
     return "".join(sign if sign.isprintable() or sign == _WIDE_SPACE else "\ufffd" for sign in text)
 
 
+def printable_lines(text: str) -> str:
+    """`printable`, line by line."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def _line(result: CheckResult, at: datetime) -> str:
     sign, word = _OUTCOMES[result.outcome]
     name = CHECK_CHINESE[result.check]

@@ -11,6 +11,7 @@ from pathlib import Path
 from api.cli.arguments import now
 from api.cli.errors import CommandError
 from api.cli.new_keys import public_text, write_new_key
+from api.cli.report import printable
 from api.cli.trusting import open_services
 from api.gate.errors import GateError, cause_of
 from api.gate.files import replace_file
@@ -83,7 +84,7 @@ def _sign(options: argparse.Namespace) -> None:
 def _show(options: argparse.Namespace) -> None:
     document = _read(options.file)
     content = document.content
-    print(f"{options.file}：{content.registry}，根文件第 {content.version} 版")
+    print(f"{options.file}：{printable(content.registry)}，根文件第 {content.version} 版")
     print(f"  指纹 {document.fingerprint}")
     print(f"  签发于 {times.for_people(content.issued_at)}，{times.for_people(content.expires_at)} 到期")
     signers = {kid for kid, _ in document.signatures}

@@ -12,7 +12,7 @@ import orjson
 from api.cli.arguments import now
 from api.cli.errors import CommandError
 from api.cli.reading import read_given
-from api.cli.report import write_report
+from api.cli.report import printable, write_report
 from api.cli.verifying import exit_status
 from api.gate.errors import TrustFileError
 from api.gate.trust_file import open_trust
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
         if options.json:
             sys.stdout.write(orjson.dumps({"picture": place, "page": page, **verdict.to_json()}).decode() + "\n")
         else:
-            sys.stdout.write(f"{place}\n")
+            sys.stdout.write(f"{printable(place)}\n")
             write_report(sys.stdout, verdict, trust, at)
         # A scanner at a counter waits for its answer.
         sys.stdout.flush()

@@ -15,6 +15,7 @@ from api.cli.department_client import DepartmentClient
 from api.cli.department_keys import load_key, open_client
 from api.cli.errors import CommandError
 from api.cli.reading import read_given
+from api.cli.report import printable
 from api.cli.signing_extracts import ExtractSigner
 from api.gate.errors import cause_of
 from verifier.entry import Kind
@@ -109,13 +110,13 @@ def run(options: argparse.Namespace) -> int:
 
 def _tell(tally: Tally) -> None:
     for row, why in sorted(tally.refused.items()):
-        sys.stderr.write(f"✗ 条目 {row} 未签署：{why}\n")
+        sys.stderr.write(printable(f"✗ 条目 {row} 未签署：{why}") + "\n")
     print(f"✓ 已签署 {tally.signed} 条，尚余 {tally.left} 条", flush=True)
 
 
 def _tell_extracts(signed: int, refused: dict[str, str]) -> None:
     for one, why in sorted(refused.items()):
-        sys.stderr.write(f"✗ 摘录件 {one} 未签署：{why}\n")
+        sys.stderr.write(printable(f"✗ 摘录件 {one} 未签署：{why}") + "\n")
     if signed:
         print(f"✓ 已签署摘录件 {signed} 份", flush=True)
 

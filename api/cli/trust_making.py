@@ -53,7 +53,7 @@ def _show(options: argparse.Namespace) -> None:
     print(f"  根密钥 {len(content.root_keys)} 个，须有 {content.root_threshold} 个签名")
     for key in content.root_keys:
         print(f"    {key.kid.hex()} {key.suite.name}")
-    print(f"  存证日志 {content.origin}，已列明的日志头 {len(content.heads)} 个")
+    print(f"  存证日志 {printable(content.origin)}，已列明的日志头 {len(content.heads)} 个")
     counts = (
         ("部门", len(content.departments)),
         ("签名密钥", len(content.keys)),

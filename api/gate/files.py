@@ -9,11 +9,16 @@ from pathlib import Path
 from api.gate.errors import GateError, cause_of
 
 
-def replace_file(path: Path, data: bytes) -> None:
-    """The file holds these bytes, on the disk, when this returns. Raises GateError; then it is as it was."""
+def replace_file(path: Path, data: bytes, mode: int = 0o666) -> None:
+    """The file holds these bytes, on the disk, when this returns; who may read it: `mode` less the process's umask.
+
+    Raises GateError; then it is as it was.
+    """
     part = path.with_name(f".{path.name}.part")
     try:
-        with part.open("wb") as file:
+        # What lies there is of an attempt that was broken off, or a link that somebody laid to have it followed.
+        part.unlink(missing_ok=True)
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -13,6 +13,7 @@ from api.http.calls import Call, get_call
 from api.http.forms import USUAL, Outgoing, problems
 from api.http.guard import GuardedRoute
 from api.imports.columns import columns_of
+from api.imports.guarded import exact
 from registry.catalogue import local_codes
 from registry.catalogue import service as catalogue
 from registry.catalogue.tables import CertificateType
@@ -117,7 +118,7 @@ def get_template(code: str, call: OfCall) -> Response:
         if definition.kind != "certificate":
             raise NotFoundError("no_template", "只有证照类型有批量登记模板。")
         text = io.StringIO()
-        csv.writer(text).writerow([column.header for column in columns_of(definition)])
+        csv.writer(text).writerow([exact(column.header) for column in columns_of(definition)])
         return text.getvalue().encode("utf-8-sig")
 
     headers = {"Content-Disposition": f'attachment; filename="{code}.csv"'}

@@ -19,6 +19,8 @@ Kind = Literal["text", "day", "last_day", "version", "code_type", "integer", "nu
 MAX_HOLDERS: Final = 64
 _HOLDER_FIELDS: Final = ("holder_name", "holder_code", "holder_code_type_code")
 _PATH: Final = re.compile(r"holders\.\d{1,2}\.\w+|extend_info\..+|\w+")
+#: No field is called by a longer name, and comparing long ones takes the square of their length.
+LONGEST_KEY: Final = 100
 _HOLDER_NUMBERED: Final = re.compile(r"(?:holders[\[.])?(.*?)[\].]?_?(\d{1,2})[\]._]*(.*)")
 
 
@@ -304,7 +306,7 @@ def _place(key: str, known: Mapping[str, Column], taken: set[str]) -> tuple[str,
 
 def _holder_path(key: str, known: Mapping[str, Column]) -> tuple[str, Column] | None:
     """持证主体2, 持证主体2代码, 持证主体代码2, holder_code_2, holders[1].holder_code: the number within the name."""
-    match = _HOLDER_NUMBERED.fullmatch(key)
+    match = _HOLDER_NUMBERED.fullmatch(key) if len(key) <= LONGEST_KEY else None
     if match is None:
         return None
     before, digits, after = match.groups()

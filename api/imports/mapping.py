@@ -7,7 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from api.imports.columns import FILES, MAX_HOLDERS, Column, columns_of, first_path, key_of, labels_of, lay_out, names_of
+from api.imports.columns import (
+    FILES,
+    LONGEST_KEY,
+    MAX_HOLDERS,
+    Column,
+    columns_of,
+    first_path,
+    key_of,
+    labels_of,
+    lay_out,
+    names_of,
+)
 from api.imports.sheets import Cell, SheetError, column_letters
 from registry.catalogue.rules import TypeDefinition
 
@@ -136,6 +147,8 @@ def _similar(label: str, free: Mapping[str, Column]) -> str:
     also = _ALSO_CALLED.get(key)
     if also is not None:
         return next((path for path, column in free.items() if column.field == also), "")
+    if len(key) > LONGEST_KEY:
+        return ""
     best, score = "", _SIMILAR_FROM
     for path, column in free.items():
         for name in names_of([column]):

@@ -14,6 +14,7 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
 from api.imports.columns import Column
+from api.imports.guarded import exact
 
 CSV_TYPE: Final = "text/csv; charset=utf-8"
 XLSX_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -26,7 +27,7 @@ _AUTHOR: Final = "随证"
 def template_csv(columns: Sequence[Column]) -> bytes:
     """An empty CSV file with the headers; the mark at its beginning tells spreadsheet programs that it is UTF-8."""
     text = io.StringIO()
-    csv.writer(text).writerow([column.header for column in columns])
+    csv.writer(text).writerow([exact(column.header) for column in columns])
     return text.getvalue().encode("utf-8-sig")
 
 

@@ -32,7 +32,7 @@ MAX_LONGEST = 10_000
 MAX_OPTIONS = 200
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
 _RANGE = re.compile(r"(\d{1,9})\s*[-–—~～]\s*(\d{1,9})", re.ASCII)
-_OPTIONS = re.compile(r"\s*[、；;\n]\s*")
+_OPTIONS = re.compile(r"[、；;\n]")
 _DAY = {"type": "string", "pattern": "^[0-9]{8}$", "format": "yyyymmdd"}
 _DEFAULT_LONGEST = "200"
 
@@ -191,8 +191,12 @@ def _text_part(row: FieldRow, errors: list[FieldError]) -> dict[str, Any]:
     return part
 
 
+def _listed(text: str) -> list[str]:
+    return [part for part in map(str.strip, _OPTIONS.split(text)) if part]
+
+
 def _choice_part(row: FieldRow, errors: list[FieldError]) -> dict[str, Any]:
-    options = [option for option in _OPTIONS.split(row.form.strip()) if option]
+    options = _listed(row.form)
     if not 1 <= len(options) <= MAX_OPTIONS or len(set(options)) != len(options):
         errors.append(FieldError("form", "wrong_options", f"请列出 1 至 {MAX_OPTIONS} 个不重复的选项，用“、”分开。"))
     return {"type": "string", "enum": options}
@@ -248,7 +252,7 @@ def _check_example(row: FieldRow, part: dict[str, Any], rest: Mapping[str, Any],
 
 def _value(row: FieldRow) -> Any:
     if row.kind == "list":
-        return [item for item in _OPTIONS.split(row.example) if item]
+        return _listed(row.example)
     if row.kind == "yes_no":
         return {"是": True, "否": False}.get(row.example, row.example)
     if row.kind in ("integer", "other"):

@@ -25,7 +25,7 @@ MAX_INVOICE_BYTES = 4 * 1024 * 1024
 _MAX_VALUE = 300
 DIGITAL_DIGITS = 20
 _KEY = re.compile(r"[0-9]{8,20}", re.ASCII)
-_DAY = re.compile(r"(\d{4})\s*[年./-]?\s*(\d{1,2})\s*[月./-]?\s*(\d{1,2})", re.ASCII)
+_DAY = re.compile(r"(\d{4})\s{0,4}[年./-]?\s{0,4}(\d{1,2})\s{0,4}[月./-]?\s{0,4}(\d{1,2})", re.ASCII)
 _GROUPED = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?", re.ASCII)
 #: The mark of the currency, in front of the sign or after it.
 _CURRENCY = re.compile(r"^([-+]?)[¥￥]([-+]?)")
