@@ -52,6 +52,11 @@ def test_a_department_is_registered_granted_suspended_and_reinstated(desk: Watch
     expect(card).to_contain_text("不限")
 
     card.locator("summary", has_text="提前截止权限").click()
+    # What must stop now is a suspension, which is one step away.
+    card.get_by_role("link", name="改为暂停部门").press("Enter")
+    expect(card.get_by_role("button", name="暂停部门")).to_be_visible()
+    expect(card.locator("[id^=reason-]")).to_be_focused()
+    card.locator("summary", has_text="暂停部门").click()
     card.get_by_label("哪一项权限").select_option(index=1)
     card.get_by_label("理由").first.fill("职责划转。")
     card.get_by_role("checkbox").first.check()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from datetime import timedelta
+from hashlib import sha256
 
 import pytest
 from ofd_maker import Maker, make_cast, plain_files, sealer
@@ -23,6 +25,8 @@ from test_pages import faults_of
 from registry.authorisations import service as authorisations
 from registry.authorisations.rules import AuthorisationDraft
 from registry.certificates.holders import HolderDraft
+from registry.files import service as files
+from registry.files.service import AttachedFile
 from registry.materials import service as materials
 from registry.materials.rules import MaterialDraft
 from registry.uses import service as uses
@@ -193,3 +197,32 @@ def test_who_opens_what(desk: Watched) -> None:
     assert desk.page.request.get(f"/materials/{item}").status == 200
     assert desk.page.request.get("/materials/NOTHING").status == 404
     assert desk.page.request.get("/materials/new?type=11100000MB0341032Y001").status == 422
+
+
+def test_a_file_is_found_by_its_digest_among_what_one_may_see_and_not_kept(desk: Watched) -> None:
+    site, page = desk.site, desk.page
+    data, name = b"%PDF-1.7\n% a file that one test alone has\n%%EOF\n", "查找示例（租赁合同）"
+    with site.services.registry.begin(clerk_of(site.services)) as work:
+        stored = site.services.files.put(io.BytesIO(data), 1_000)
+        files.register(work, stored)
+        draft = MaterialDraft(site.types[902], name, (HolderDraft("随丙", TENANT, "111"),), "20260105", "长期", {})
+        materials.register(work, draft, [AttachedFile("合同.pdf", stored.sha256)])
+    desk.log_in("wang")
+    page.goto("/materials")
+    page.locator("summary", has_text="这个文件登记过吗").press("Enter")
+    page.locator("input[type=file]").set_input_files(io_file(data, "改了名字.pdf"))
+    page.get_by_role("button", name="按文件查找").click()
+    expect(page.locator(".notice")).to_contain_text("“改了名字.pdf”登记过")
+    expect(page.get_by_role("link", name=name)).to_have_count(1)
+    keep_picture(page, "material-by-file")
+    assert faults_of(page) == []
+    # One byte more is another file, and it is kept nowhere.
+    page.locator("summary", has_text="这个文件登记过吗").press("Enter")
+    page.locator("input[type=file]").set_input_files(io_file(data + b"\n", "另一个.pdf"))
+    page.get_by_role("button", name="按文件查找").click()
+    expect(page.locator(".notice")).to_contain_text("没有登记过“另一个.pdf”")
+    keep_picture(page, "material-no-file")
+    with site.services.registry.read(clerk_of(site.services)) as work:
+        assert files.find_many(work, [sha256(data + b"\n").digest()]) == {}
+    refused = page.request.post("/materials/file", multipart={"none": ""}, headers={"Origin": site.url})
+    assert refused.status == 422 and "请选择要查的文件" in refused.text()

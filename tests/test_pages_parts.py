@@ -150,6 +150,7 @@ FAMILIES = {
     "types.tick.": TICKS,
     "types.change.": ("added", "removed", "changed", "rule"),
     "types.rule.": TYPE_RULES,
+    "materials.": ("file_found", "file_not_found"),
     "trusted.": ("propose", "trust"),
     "trusted.period.": ("early", "now", "past"),
     "verdict.": tuple(state + suffix for state in State for suffix in ("", ".means")),

@@ -186,6 +186,7 @@ PAGE_ACCESS: Final[Mapping[str, Rule]] = {
     "GET /materials": Rule(_READING),
     "GET /materials/new": Rule(may(REGISTRAR, WINDOW)),
     "POST /materials": Rule(may(REGISTRAR, WINDOW), limit_bytes=64 * _MIB, body="form"),
+    "POST /materials/file": Rule(_READING, limit_bytes=64 * _MIB, body="form", asks=True),
     "GET /materials/{material_id}": Rule(_READING),
     "GET /materials/{material_id}/seals": Rule(may(REGISTRAR, WINDOW)),
     "GET /trusted": Rule(may(ADMINISTRATOR, AUDITOR)),

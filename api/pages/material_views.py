@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from api.pages.views import Fact, FieldGroup, Holders, Option, ProblemView, Proof, Step, Tone
@@ -34,6 +34,9 @@ class MaterialsPage:
     narrowed: bool
     first_href: str | None
     next_href: str | None
+    #: The file that was looked for: its name, and its SHA-256 in groups.
+    looked: tuple[str, str] | None = None
+    errors: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

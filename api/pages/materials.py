@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
@@ -49,6 +51,7 @@ OfForm = Annotated[Form, Depends(get_form)]
 _PAGE_ROWS: Final = 25
 _MAX_QUERY_CHARACTERS: Final = 100
 _FILE_LIMIT_BYTES: Final = 32 * 1024 * 1024
+_CHUNK_BYTES: Final = 1024 * 1024
 _OWN: Final = "extend_info."
 
 
@@ -70,6 +73,31 @@ def list_materials(request: Request, call: OfCall, q: str = "", type: str = "", 
         )  # fmt: skip
 
     return show(request, "materials.html", call.read(ask))
+
+
+@router.post("/materials/file")
+def find_by_file(request: Request, call: OfCall, form: OfForm) -> Response:
+    """一个文件是否登记过：按其摘要查找，文件不保存。"""
+    t, upload = texts_for(request), form.upload("file")
+    if upload is None:
+        view = call.read(lambda work: _found(work, t, materials.Search(seen_of(work)), None))
+        errors = {"file": t("materials.file_missing")}
+        return show(request, "materials.html", replace(view, errors=errors), status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    hasher = hashlib.sha256()
+    for chunk in iter(lambda: upload.content.read(_CHUNK_BYTES), b""):
+        hasher.update(chunk)
+    digest = hasher.digest()
+    looked = (upload.name, wording.in_groups(digest.hex()))
+    view = call.read(lambda work: _found(work, t, materials.Search(seen_of(work), file=digest), looked))
+    return show(request, "materials.html", view)
+
+
+def _found(work: Work, t: Texts, search: materials.Search, looked: tuple[str, str] | None) -> MaterialsPage:
+    """The newest materials of a search that has no address."""
+    page = materials.list_page(work, search, None, _PAGE_ROWS)
+    types = {row.code: row.name for row in catalogue.list_types(work, "material")}
+    lines = [_line(row, types, t) for row in page.materials]
+    return MaterialsPage(lines, list(types.items()), "", "", looked is not None, None, None, looked)
 
 
 def _line(row: Material, types: Mapping[str, str], t: Texts) -> MaterialLine:

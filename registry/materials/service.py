@@ -219,11 +219,12 @@ def of_holder(work: Work, holder_index: bytes) -> list[Material]:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What to narrow a list by; all given parts must hold. `type_code` may be a local one."""
+    """What to narrow a list by; all given parts must hold. `type_code` may be a local one; file: SHA-256 of a file."""
 
     department: str | None = None
     type_code: str | None = None
     case_no: str | None = None
+    file: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +245,9 @@ def list_page(work: Work, search: Search, cursor: str | None = None, limit: int 
         query = query.where(Material.type_code == catalogue.national_code(work, search.type_code))
     if search.case_no is not None:
         query = query.where(Material.case_no == search.case_no)
+    if search.file is not None:
+        having = select(MaterialFile.material_id).where(MaterialFile.sha256 == search.file)
+        query = query.where(Material.id.in_(having))
     found = list(work.session.scalars(query if cursor is None else query.where(Material.id < cursor)))
     return Page(found[:limit], found[limit - 1].id if len(found) > limit else None)
 
