@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,7 +25,7 @@ from api_office import (
     settings_in,
 )
 
-from codes import picture
+from codes import pages
 from registry.copies.rules import CopyRequest, check_request
 from verifier import verify
 from verifier.derived_copy import verify_copy
@@ -74,10 +73,9 @@ def text_of(pdf: bytes) -> str:
 
 
 def code_of(pdf: bytes) -> str:
-    image = pypdfium2.PdfDocument(pdf)[0].render(scale=300 / 72).to_pil()
-    image.save(png := io.BytesIO(), "PNG")
-    (text,) = picture.read(png.getvalue())
-    return text
+    (found,) = pages.read(pdf).found
+    assert found.page == 1
+    return found.text
 
 
 def trust_of(office: OpenOffice) -> TrustBundle:

@@ -226,6 +226,7 @@ def test_a_picture_of_a_code_is_read_and_a_foreign_one_is_not_ours(desk: Watched
         if name.endswith("pdf"):
             said = "第 2 页（共 2 页，读到 1 个码）" if word == "有效" else "只看了前 25 页"
             expect(page.get_by_text(said).first).to_be_visible()
+            expect(page.get_by_text("码有效不等于文件没有被改动")).to_have_count(1 if word == "有效" else 0)
             keep_picture(page, name)
 
 

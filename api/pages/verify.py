@@ -75,10 +75,12 @@ def verify(request: Request, call: OfCall, form: OfForm) -> Response:
         return show(request, "verify.html", VerifyPage(problem_view(refused, t)), status=status_of(refused))
     issued_at = call.services.trust.bundle().content.issued_at
     view = call.read(lambda work: verdict_page(work, verdict, times.moment(issued_at, t), t))
+    source = _source(worst, read, t)
     view = replace(
         view,
         purpose=form.text("purpose"),
-        facts=[*view.facts, *_source(worst, read, t), *_told(call, verdict, presented, t)],
+        facts=[*view.facts, *source, *_told(call, verdict, presented, t)],
+        what_next=view.what_next or (t("next.document_code") if source else ""),
     )
     return show(request, "verdict.html", view)
 
