@@ -122,6 +122,7 @@ def sign(
     field: str = "Sig1",
     root: Signer | None = None,
     certify: bool = False,
+    allowed: fields.MDPPerm = fields.MDPPerm.NO_CHANGES,
     stamper: TimeStamper | None = None,
     room: int | None = None,
 ) -> bytes:
@@ -137,7 +138,7 @@ def sign(
         md_algorithm="sha256",
         subfilter=fields.SigSeedSubFilter.PADES,
         certify=certify,
-        docmdp_permissions=fields.MDPPerm.NO_CHANGES if certify else fields.MDPPerm.FILL_FORMS,
+        docmdp_permissions=allowed if certify else fields.MDPPerm.FILL_FORMS,
         reason="测试",
     )
     made = io.BytesIO()
@@ -183,6 +184,40 @@ def change_page(data: bytes, text: str = "999") -> bytes:
     page = writer.root["/Pages"]["/Kids"][0].get_object()
     page["/Contents"] = writer.add_object(generic.StreamObject(stream_data=f"BT ({text}) Tj ET".encode()))
     writer.update_container(page)
+    made = io.BytesIO()
+    writer.write(made)
+    return made.getvalue()
+
+
+def form(value: str = "100") -> bytes:
+    """A page with one field of text."""
+    writer = IncrementalPdfFileWriter(io.BytesIO(plain(1)))
+    page = writer.root["/Pages"]["/Kids"][0].get_object()
+    box = generic.ArrayObject([generic.NumberObject(side) for side in (0, 0, 100, 20)])
+    names = {"/FT": "/Tx", "/Type": "/Annot", "/Subtype": "/Widget"}
+    field = generic.DictionaryObject({pdf_name(key): pdf_name(name) for key, name in names.items()})
+    field |= {
+        pdf_name("/T"): generic.pdf_string("金额"),
+        pdf_name("/V"): generic.pdf_string(value),
+        pdf_name("/Rect"): box,
+    }
+    placed = writer.add_object(field)
+    page["/Annots"] = generic.ArrayObject([placed])
+    writer.update_container(page)
+    fields_of_form = generic.DictionaryObject({pdf_name("/Fields"): generic.ArrayObject([placed])})
+    writer.root["/AcroForm"] = writer.add_object(fields_of_form)
+    writer.update_root()
+    made = io.BytesIO()
+    writer.write(made)
+    return made.getvalue()
+
+
+def fill(data: bytes, value: str = "999") -> bytes:
+    """The field of `form` with another value, in an update."""
+    writer = IncrementalPdfFileWriter(io.BytesIO(data))
+    field = writer.root["/AcroForm"]["/Fields"][0].get_object()
+    field[pdf_name("/V")] = generic.pdf_string(value)
+    writer.update_container(field)
     made = io.BytesIO()
     writer.write(made)
     return made.getvalue()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pyhanko.sign.diff_analysis import ModificationLevel
 from pyhanko.sign.validation.errors import SignatureValidationError
 from pyhanko.sign.validation.generic_cms import validate_sig_integrity
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
@@ -62,8 +63,23 @@ def judge_all(
         notes.append(tail)
         doubt = doubt or tail
     proofs, broken = _judge_stamps(stamps, roots, at, notes)
-    judged = [_judge(one, proofs, roots, at) for one in embedded if one not in stamps]
+    signatures = [one for one in embedded if one not in stamps]
+    judged = [_judge(one, proofs, roots, at) for one in signatures]
+    if judged and _is_filled_since(judged[-1], signatures):
+        filled = Note("filled_after_signing", "最后一个签名之后又填写了表单，看到的填写内容没有任何签名保护")
+        notes.append(filled)
+        doubt = doubt or filled
     return (*judged, *others, *broken), notes, doubt
+
+
+def _is_filled_since(last: Signed, signatures: list[EmbeddedPdfSignature]) -> bool:
+    """Whether fields were filled in that nobody signed and no author allowed (DocMDP, ISO 32000-1 12.8.2.2)."""
+    if last.facts.get("later_changes") != ModificationLevel.FORM_FILLING.name.lower():
+        return False
+    try:
+        return all(one.docmdp_level is None for one in signatures)
+    except FAILURES:
+        return True
 
 
 def _is_followed(embedded: list[EmbeddedPdfSignature], reader: Any, data: bytes) -> bool:
