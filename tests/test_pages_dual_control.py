@@ -232,3 +232,35 @@ def test_anothers_certificate_waits_where_it_will_be_listed(browser: Browser, ho
     for watched in (first, second):
         watched.context.close()
         assert watched.complaints == []
+
+
+SEND = """([action, reason]) => {
+  const form = document.querySelector(`form[action="${action}"]`);
+  for (const one of form.elements) if (one.tagName === 'SELECT') one.selectedIndex = one.options.length - 1;
+  form.elements.reason.removeAttribute('maxlength');
+  form.elements.reason.value = reason;
+  HTMLFormElement.prototype.submit.call(form);
+}"""
+
+
+def test_a_reason_that_is_refused_comes_back_in_its_own_form(browser: Browser, house: Site) -> None:
+    with house.services.registry.begin(REGISTRY) as work:
+        for name in ("ninth", "tenth"):
+            accounts.create_staff(work, name, f"示例{name}", ["administrator"], None, password=PASSWORD)
+    watched, reason = opened(browser, house, "ninth"), "长" * 201
+    page = watched.page
+    for address, action in (
+        ("/keys", "/keys/rotate"),
+        ("/departments", "/departments/scopes"),
+        ("/accounts", "/accounts"),
+        ("/accounts", "/tokens"),
+    ):
+        page.goto(address)
+        with page.expect_navigation() as answered:
+            # As if the browser held nothing back; without the page's script nothing asks first.
+            page.evaluate(SEND, [action, reason])
+        assert answered.value.status == 422
+        form = page.locator(f"form[action='{action}']")
+        expect(form.locator("[name=reason]")).to_have_value(reason)
+    watched.context.close()
+    assert watched.complaints == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Final
@@ -14,7 +14,7 @@ from api.http.guard import GuardedRoute
 from api.http.keys import MAX_LEAD_HOURS, KeyShown, history
 from api.pages import wording
 from api.pages.forms import Form, get_form, whole_number
-from api.pages.problems import SHOWN_ERRORS, problem_view, status_of
+from api.pages.problems import SHOWN_ERRORS, field_errors, problem_view, status_of
 from api.pages.proposals import wish
 from api.pages.rendering import go, show, texts_for
 from api.pages.texts import Texts
@@ -50,13 +50,15 @@ class KeyLine:
 
 @dataclass(frozen=True, slots=True)
 class KeysPage:
-    """Every key, and the form of a rotation. warnings: purposes whose key should be replaced."""
+    """Every key, and the form of a rotation, with what it sent. warnings: purposes whose key should be replaced."""
 
     lines: Sequence[KeyLine]
     warnings: Sequence[str]
     purposes: Sequence[Option]
     leads: Sequence[Option]
     dual: bool
+    sent: Mapping[str, str]
+    errors: Mapping[str, str]
     problem: ProblemView | None = None
 
 
@@ -77,12 +79,19 @@ def rotate(request: Request, call: OfCall, form: OfForm) -> Response:
         given = {"purpose": form.text("purpose"), "lead_hours": lead, "suite": None}
         made = wish(call, "key.rotate", given, form.text("reason"))
     except SHOWN_ERRORS as refused:
-        view = _page(call, t, problem_view(refused, t))
+        sent = {name: form.text(name) for name in ("purpose", "lead", "reason")}
+        view = _page(call, t, sent, field_errors(refused, t), problem_view(refused, t))
         return show(request, "keys.html", view, status=status_of(refused))
     return go("/keys", done="key") if made is not None else go("/proposals", done="proposed")
 
 
-def _page(call: Call, t: Texts, problem: ProblemView | None = None) -> KeysPage:
+def _page(
+    call: Call,
+    t: Texts,
+    sent: Mapping[str, str] | None = None,
+    errors: Mapping[str, str] | None = None,
+    problem: ProblemView | None = None,
+) -> KeysPage:
     shown = history(call.services.keys, call.services.clock())
     names = call.read(wording.department_names)
     open_purposes = list(dict.fromkeys(key.purpose for key in shown if key.valid_to is None and key.vault != OWN_VAULT))
@@ -92,6 +101,8 @@ def _page(call: Call, t: Texts, problem: ProblemView | None = None) -> KeysPage:
         warnings=[f"{_purpose(key.purpose, names, t)}{t('list.colon')}{t(f'keys.due.{key.due}')}" for key in due],
         purposes=[(purpose, _purpose(purpose, names, t)) for purpose in open_purposes],
         leads=[("24", t("keys.lead.day")), ("168", t("keys.lead.week")), ("0", t("keys.lead.now"))],
+        sent=sent or {},
+        errors=errors or {},
         problem=problem,
         dual=call.read(lambda work: control.binding_since(work) is not None),
     )
