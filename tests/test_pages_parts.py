@@ -177,7 +177,7 @@ FAMILIES = {
 }  # fmt: skip
 #: Families whose keys are looked up and may be missing.
 OPEN_FAMILIES = ("column.", "evidence.", "mend.", "next.", "problem.title.", "proposal.field.", "proposal.value.",
-                 "reason.", "visit.")  # fmt: skip
+                 "reason.", "refusal.", "visit.")  # fmt: skip
 
 
 def literal_keys() -> set[str]:
@@ -232,6 +232,25 @@ def test_templates_have_no_words_of_their_own() -> None:
             r"<article class=\"face.*?</article>|lang=\"zh-CN\">.*?</span>|{#.*?#}", "", text, flags=re.DOTALL
         )
         assert re.findall("[\u3001-\u301f\u4e00-\u9fff\uff01-\uff5e]+", re.sub("中文|长期", "", of_both)) == [], name
+
+
+def test_what_the_registry_refuses_is_told_in_both_languages() -> None:
+    said = "没有登记该部件，请核对标识码。"
+    assert CHINESE.refusal("component_unknown", said) == said
+    assert ENGLISH.refusal("component_unknown", said) == "There is no component with this code."
+    assert ENGLISH.refusal("too_many_requests", "…") == "Too many requests. Try again shortly."
+    assert ENGLISH.refusal("of_no_family", said) == said
+
+
+def test_every_refusal_is_worded_once_and_is_one_that_happens() -> None:
+    refusals = {key.partition(".")[2] for key in TEXTS if key.startswith("refusal.")}
+    assert [reason for reason in refusals if f"reason.{reason}" in TEXTS] == []
+    sources = [
+        path.read_text("utf-8") for name in ("api", "registry") for path in PAGES.parents[1].glob(f"{name}/**/*.py")
+    ]
+    named = {reason for text in sources for reason in re.findall(r'"([a-z_]+)"', text)}
+    # Made from the words of a status (api/http/problems.py).
+    assert refusals - named <= {"method_not_allowed", "bad_request"}
 
 
 def test_no_page_asks_for_a_text_that_does_not_exist() -> None:

@@ -73,7 +73,7 @@ def import_sheet(request: Request, call: OfCall, form: OfForm) -> Response:
         return show(request, "components.html", view, status=status_of(refused))
     errors = sorted([*read.errors, *done.errors], key=lambda error: error.row or 0)
     lines = [
-        RowLine(error.row or 0, COLUMNS[error.field][0], t.said(f"reason.{error.reason}", error.message))
+        RowLine(error.row or 0, COLUMNS[error.field][0], t.refusal(error.reason, error.message))
         for error in errors[:_MOST_ERRORS]
     ]
     report = ImportReport(len(done.new), len(done.known), len({error.row for error in errors}), lines)

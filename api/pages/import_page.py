@@ -139,7 +139,7 @@ def result_lines(results: Sequence[RowResult], columns: Sequence[Column], t: Tex
         if not result.faults:
             lines.append(ResultLine(result.row, result.id))
         for one in result.faults:
-            message = t.said(f"reason.{one.reason}", one.message)
+            message = t.refusal(one.reason, one.message)
             todo = t.find(f"mend.{one.reason}") or t("mend.default")
             wanted = expected.get(last_part(one.field), "")
             lines.append(ResultLine(result.row, result.id, one.letters, one.header, message, wanted, todo))

@@ -103,10 +103,8 @@ def _outcome(wanted: str, job: ImportJob) -> Outcome:
 def _failure(job: ImportJob, t: Texts) -> ProblemView | None:
     if job.problem is None:
         return None
-    errors = [
-        FieldFault(one["field"], t.said(f"reason.{one['reason']}", one["message"])) for one in job.problem["errors"]
-    ]
-    said = t.said(f"reason.{job.problem['reason']}", job.problem["message"])
+    errors = [FieldFault(one["field"], t.refusal(one["reason"], one["message"])) for one in job.problem["errors"]]
+    said = t.refusal(job.problem["reason"], job.problem["message"])
     return ProblemView(title=said, detail="", errors=errors, next=t.find(f"next.{job.problem['reason']}") or "")
 
 

@@ -35,7 +35,7 @@ def problem_view(error: Exception, t: Texts, labels: Mapping[str, str] | None = 
         raise error
     return ProblemView(
         title=_title(problem, t),
-        detail=t.said(f"reason.{problem.reason}", problem.detail),
+        detail=t.refusal(problem.reason, problem.detail),
         errors=_faults(problem.errors, t, labels or {}),
         next=t.find(f"next.{problem.reason}") or "",
     )
@@ -45,7 +45,7 @@ def field_errors(error: Exception, t: Texts) -> dict[str, str]:
     """The faults by the names of their fields; paths as in `holders.0.holder_code`."""
     problem = problem_of(error)
     found = problem.errors if problem else []
-    return {form_name(one.field): t.said(f"reason.{one.reason}", one.message) for one in found}
+    return {form_name(one.field): t.refusal(one.reason, one.message) for one in found}
 
 
 def tried_in(form: Form, refused: Exception, t: Texts, **inputs: str) -> Tried:
@@ -61,7 +61,7 @@ def form_name(path: str) -> str:
 
 def _faults(errors: Sequence[FieldProblem], t: Texts, labels: Mapping[str, str]) -> list[FieldFault]:
     return [
-        FieldFault(labels.get(form_name(one.field), ""), t.said(f"reason.{one.reason}", one.message))
+        FieldFault(labels.get(form_name(one.field), ""), t.refusal(one.reason, one.message))
         for one in errors[:_MAX_SHOWN]
     ]
 
@@ -84,7 +84,7 @@ def _problem_page(request: Request, problem: Problem) -> Response:
     view = TroublePage(
         status=problem.status,
         title=_title(problem, t),
-        detail=t.said(f"reason.{problem.reason}", problem.detail),
+        detail=t.refusal(problem.reason, problem.detail),
         errors=_faults(problem.errors, t, {}),
         next=t.find(f"next.{problem.reason}") or t.find(f"next.status.{problem.status}") or "",
         way=_way(request, problem, t),

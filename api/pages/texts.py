@@ -47,3 +47,8 @@ class Texts:
         if self.language == "zh":
             return chinese
         return self.find(key) or chinese
+
+    def refusal(self, reason: str, chinese: str) -> str:
+        """Why something was refused. The message says it in Chinese, with what it was about; in English the text of the
+        reason says it, of the family that verdicts share (`reason.`) or of the registry's own (`refusal.`)."""
+        return self.said(f"reason.{reason}", self.said(f"refusal.{reason}", chinese))

@@ -263,7 +263,7 @@ def _problem(refused: Exception | None, sheet: Sheet, t: Texts) -> ProblemView |
 
 def _fault_text(error: FieldError, sheet: Sheet, t: Texts) -> str:
     """A fault with the row that it is in."""
-    said = t.said(f"reason.{error.reason}", error.message)
+    said = t.refusal(error.reason, error.message)
     begin, _, _ = error.field.partition(".")
     place = begin.removeprefix("rows[").removesuffix("]")
     if not place.isdecimal():

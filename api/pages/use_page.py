@@ -187,7 +187,7 @@ def refused_page(work: Work, refused: RegistryError, item: tuple[str, str], case
     if "refusal_id" in refused.evidence:
         facts.append(Fact(t("use.refusal_number"), str(refused.evidence["refusal_id"]), mono=True))
     return UseResult(
-        accepted=False, title=t("use.refused"), reason=t.said(f"reason.{refused.reason}", refused.message),
+        accepted=False, title=t("use.refused"), reason=t.refusal(refused.reason, refused.message),
         next=t.find(f"next.{refused.reason}") or t("use.refused_next"), facts=facts,
         case=case, next_href=next_href(case.matter),
     )  # fmt: skip
