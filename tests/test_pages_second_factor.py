@@ -34,11 +34,16 @@ def code_now(secret: bytes, later: int = 0) -> str:
     return rules.code_of(secret, rules.step_at(datetime.now(UTC)) + later)
 
 
+def with_recovery_code(page: Page, code: str) -> None:
+    page.locator("summary", has_text="手机不在身边").click()
+    page.get_by_label("备用码").fill(code)
+    page.get_by_label("备用码").press("Enter")
+
+
 def enrolled(site: Site, account_id: str) -> tuple[bytes, list[str]]:
     registry, masters = site.services.registry, site.services.files.masters
     begun = factors.begin_enrolment(registry, masters, account_id, PASSWORD)
-    # One step back: the codes of now and after it stay for the test.
-    done = factors.confirm_enrolment(registry, masters, account_id, code_now(begun.secret, -1))
+    done = factors.confirm_enrolment(registry, masters, account_id, code_now(begun.secret))
     return begun.secret, list(done.recovery_codes)
 
 
@@ -84,12 +89,12 @@ def test_an_app_is_set_up_and_asked_for_and_a_recovery_code_stands_in(screen: Wa
     field = page.get_by_label("6 位验证码")
     expect(field).to_be_focused()
     assert [field.get_attribute(name) for name in ("inputmode", "autocomplete")] == ["numeric", "one-time-code"]
-    field.fill(f"{(int(code_now(secret)) + 1) % 10**6:06d}")
-    page.keyboard.press("Enter")
+    field.fill("12345")
+    field.press("Enter")
     expect(page.get_by_text("验证码不正确，或已经用过")).to_be_visible()
     assert page.locator("#secret").inner_text().replace(" ", "") == typed
-    page.get_by_label("6 位验证码").fill(code_now(secret, -1))
-    page.keyboard.press("Enter")
+    page.get_by_label("6 位验证码").fill(code_now(secret))
+    page.get_by_label("6 位验证码").press("Enter")
     expect(page.get_by_role("heading", name="备用码")).to_be_visible()
     looked_at(page, "factor-codes", size)
     codes = page.locator("#recovery-codes li").all_inner_texts()
@@ -113,13 +118,11 @@ def test_an_app_is_set_up_and_asked_for_and_a_recovery_code_stands_in(screen: Wa
     looked_at(page, "factor-on", size)
     page.context.clear_cookies()
     screen.say_password(username)
-    page.locator("summary", has_text="手机不在身边").click()
-    page.get_by_label("备用码").fill("AAAAA-AAAAA")
-    page.keyboard.press("Enter")
-    expect(page.get_by_label("备用码")).to_be_focused()
+    with_recovery_code(page, "11111-11111")
+    expect(page.get_by_text("验证码不正确，或已经用过")).to_be_visible()
     looked_at(page, "factor-recovery", size)
     page.get_by_label("备用码").fill(codes[3].lower())
-    page.keyboard.press("Enter")
+    page.get_by_label("备用码").press("Enter")
     page.wait_for_url("**/")
     with screen.site.services.registry.read(REGISTRY) as work:
         assert factors.standing(work, account_id).recovery_codes == 9
@@ -127,10 +130,9 @@ def test_an_app_is_set_up_and_asked_for_and_a_recovery_code_stands_in(screen: Wa
 
 def test_what_was_typed_before_the_session_ended_outlives_a_log_in_with_a_code(desk: Watched) -> None:
     page = desk.page
-    secret, _ = enrolled(desk.site, clerk(desk.site, "keeps"))
+    secret, codes = enrolled(desk.site, clerk(desk.site, "keeps"))
     desk.say_password("keeps")
-    page.get_by_label("6 位验证码").fill(code_now(secret))
-    page.keyboard.press("Enter")
+    with_recovery_code(page, codes[0])
     page.wait_for_url("**/")
     page.goto("/venues/applications")
     form = page.locator("form[action='/venues/applications']")

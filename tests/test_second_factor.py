@@ -66,6 +66,11 @@ class Desk:
     def code(self, later: int = 0) -> str:
         return rules.code_of(self.secret, self.step + later)
 
+    def wrong(self) -> str:
+        """Six digits that are no code of now."""
+        near = {self.code(later) for later in range(-2, 3)}
+        return next(code for code in map("{:06d}".format, range(9)) if code not in near)
+
     def next_code(self) -> str:
         self.house.clock.pass_by(seconds=2 * rules.STEP_SECONDS)
         return self.code()
@@ -268,9 +273,11 @@ def test_wrong_codes_slow_down_as_wrong_passwords_do_and_the_password_gives_noth
     desk.enrol()
     # Password and code are one of the five tries; saying the password again wins none.
     half = desk.half(STRANGER)
-    assert [desk.attempt("000000", half, STRANGER) for _ in range(3)] == ["factor_code_wrong"] * 3
+    assert [desk.attempt(desk.wrong(), half, STRANGER) for _ in range(3)] == ["factor_code_wrong"] * 3
     half = desk.half(STRANGER)
-    assert [desk.attempt("000000", half, STRANGER) for _ in range(3)] == ["factor_code_wrong"] * 2 + ["login_delayed"]
+    assert [desk.attempt(desk.wrong(), half, STRANGER) for _ in range(3)] == ["factor_code_wrong"] * 2 + [
+        "login_delayed"
+    ]
     # The right one, which the app would show in a moment, is not looked at either, nor is the right password.
     assert desk.attempt(desk.code(1), half, STRANGER) == "login_delayed"
     with pytest.raises(AuthenticationError, match="login_delayed"):
@@ -283,13 +290,15 @@ def test_who_had_to_wait_gets_in_with_the_right_ones_and_begins_anew(desk: Desk)
     desk.enrol()
     for wrong in range(12):
         half = desk.half(STRANGER)
-        assert desk.attempt("000000", half, STRANGER) == "factor_code_wrong", wrong
+        assert desk.attempt(desk.wrong(), half, STRANGER) == "factor_code_wrong", wrong
         desk.house.clock.pass_by(hours=1)
     # The wait after so many is longer than a half session lasts.
     half = desk.half(STRANGER)
     assert desk.attempt(desk.next_code(), half, STRANGER) == "in"
     half = desk.half(STRANGER)
-    assert [desk.attempt("000000", half, STRANGER) for _ in range(6)] == ["factor_code_wrong"] * 5 + ["login_delayed"]
+    assert [desk.attempt(desk.wrong(), half, STRANGER) for _ in range(6)] == ["factor_code_wrong"] * 5 + [
+        "login_delayed"
+    ]
 
 
 def test_who_is_slowed_down_does_not_learn_whether_the_password_was_right(desk: Desk) -> None:
@@ -305,7 +314,7 @@ def test_who_is_slowed_down_does_not_learn_whether_the_password_was_right(desk: 
 def test_guessing_codes_in_parallel_wins_no_tries(desk: Desk) -> None:
     desk.enrol()
     half = desk.half(STRANGER)
-    tried = together([lambda: desk.enter("000000", half, STRANGER)] * 12)
+    tried = together([lambda: desk.enter(desk.wrong(), half, STRANGER)] * 12)
     assert sorted(tried) == ["factor_code_wrong"] * 5 + ["login_delayed"] * 7
 
 
@@ -315,11 +324,11 @@ def test_guessing_codes_in_parallel_wins_no_tries(desk: Desk) -> None:
 def test_an_app_is_set_up_only_with_the_password_and_a_right_code_in_time(desk: Desk) -> None:
     registry, masters = desk.house.registry, desk.masters
     assert refusal(lambda: factors.begin_enrolment(registry, masters, desk.id, "wrong")) == "wrong_credentials"
-    assert refusal(lambda: factors.confirm_enrolment(registry, masters, desk.id, "000000")) == "enrolment_over"
+    assert refusal(lambda: factors.confirm_enrolment(registry, masters, desk.id, "12345")) == "enrolment_over"
     begun = factors.begin_enrolment(registry, masters, desk.id, PASSWORD)
     shown = desk.house.see(factors.shown_enrolment, masters, desk.id)
     assert shown is not None and shown.secret == begun.secret and len(begun.secret) == 20
-    assert refusal(lambda: factors.confirm_enrolment(registry, masters, desk.id, "000000")) == "factor_code_wrong"
+    assert refusal(lambda: factors.confirm_enrolment(registry, masters, desk.id, "12345")) == "factor_code_wrong"
     # Nothing is asked for before it holds.
     accounts.log_in(registry, "clerk", PASSWORD, HOME)
     desk.house.clock.pass_by(minutes=15)
@@ -346,7 +355,7 @@ def test_replacing_ending_and_renewing_need_the_password_and_a_code(desk: Desk) 
         assert refusal(lambda wish=wish, code=code: wish(PASSWORD, code)) == "in"
     assert desk.events() == ["ended", "codes_renewed", "enrolled"]
     accounts.log_in(registry, "clerk", PASSWORD, HOME)
-    assert refusal(lambda: factors.end(registry, masters, desk.id, PASSWORD, "000000")) == "no_second_factor"
+    assert refusal(lambda: factors.end(registry, masters, desk.id, PASSWORD, "12345")) == "no_second_factor"
     assert desk.house.see(lambda work: work.session.scalars(select(RecoveryCode)).all()) == []
 
 

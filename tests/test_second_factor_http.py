@@ -66,16 +66,21 @@ def say_password(office: OpenOffice, username: str) -> Response:
     return post(office, "/sessions", username=username, password=PASSWORD)
 
 
-def code_now(secret: bytes, later: int = 0) -> str:
-    return rules.code_of(secret, rules.step_at(datetime.now(UTC)) + later)
+def code_now(secret: bytes) -> str:
+    return rules.code_of(secret, rules.step_at(datetime.now(UTC)))
+
+
+def next_code(secret: bytes) -> str:
+    """Of the step after this one: taken now and for a minute, whatever was taken before."""
+    return rules.code_of(secret, rules.step_at(datetime.now(UTC)) + 1)
 
 
 def with_app(office: OpenOffice, username: str, *roles: str) -> tuple[str, bytes]:
-    """An account with an app; the codes of now and of the next step are not used up."""
+    """An account with an app; the code of the next step holds, also if that has begun meanwhile."""
     staff_id = person(office, username, *roles)
     registry, masters = office.services.registry, office.services.files.masters
     begun = factors.begin_enrolment(registry, masters, staff_id, PASSWORD)
-    factors.confirm_enrolment(registry, masters, staff_id, code_now(begun.secret, -1))
+    factors.confirm_enrolment(registry, masters, staff_id, code_now(begun.secret))
     return staff_id, begun.secret
 
 
@@ -107,7 +112,7 @@ def test_a_code_ends_the_half_session_and_opens_a_new_one(office: OpenOffice) ->
     say_password(office, "bothsteps")
     half = office.client.cookies[HALF]
     assert reason(post(office, "/sessions/code", code="12345"), 401) == "factor_code_wrong"
-    code = code_now(secret)
+    code = next_code(secret)
     answer = post(office, "/sessions/code", code=code)
     assert answer.status_code == 201 and answer.json()["account"]["username"] == "bothsteps"
     assert answer.json()["must_enrol"] is False
@@ -115,7 +120,7 @@ def test_a_code_ends_the_half_session_and_opens_a_new_one(office: OpenOffice) ->
     assert office.client.get("/api/v1/sessions").json()["username"] == "bothsteps"
     office.client.cookies.clear()
     office.client.cookies[HALF] = half
-    assert reason(post(office, "/sessions/code", code=code_now(secret, 1)), 401) == "half_session_over"
+    assert reason(post(office, "/sessions/code", code=next_code(secret)), 401) == "half_session_over"
     say_password(office, "bothsteps")
     assert reason(post(office, "/sessions/code", code=code), 401) == "factor_code_wrong"
 
@@ -125,7 +130,7 @@ def test_a_session_cookie_that_was_planted_before_is_not_the_one_afterwards(offi
     office.client.cookies[SESSION] = "p" * 43
     say_password(office, "planted")
     office.client.cookies.delete(SESSION)
-    assert post(office, "/sessions/code", code=code_now(secret)).status_code == 201
+    assert post(office, "/sessions/code", code=next_code(secret)).status_code == 201
     assert office.client.cookies[SESSION] != "p" * 43
 
 
@@ -155,7 +160,7 @@ def test_an_app_is_set_up_and_turned_off_over_the_api(office: OpenOffice) -> Non
     begun = post(office, "/second-factor", password=PASSWORD).json()
     assert f"secret={begun['secret']}&" in begun["uri"]
     secret = base64.b32decode(begun["secret"])
-    done = post(office, "/second-factor/confirm", code=code_now(secret, -1))
+    done = post(office, "/second-factor/confirm", code=code_now(secret))
     assert done.status_code == 200 and len(done.json()["recovery_codes"]) == 10
     assert office.client.cookies[SESSION] != first
     standing = office.client.get("/api/v1/second-factor").json()
@@ -164,7 +169,7 @@ def test_an_app_is_set_up_and_turned_off_over_the_api(office: OpenOffice) -> Non
     proof = {"password": PASSWORD, "code": done.json()["recovery_codes"][0]}
     assert len(post(office, "/second-factor/recovery-codes", **proof).json()["recovery_codes"]) == 10
     assert reason(post(office, "/second-factor/end", **proof), 401) == "factor_code_wrong"
-    proof["code"] = code_now(secret)
+    proof["code"] = next_code(secret)
     assert post(office, "/second-factor/end", **proof).status_code == 204
     assert reason(post(office, "/second-factor/end", **proof), 409) == "no_second_factor"
     assert say_password(office, "selfserved").status_code == 201
@@ -187,11 +192,9 @@ def test_who_is_asked_can_do_nothing_else_before(office: OpenOffice) -> None:
             assert answer.status_code == 403 and "双重验证" in answer.text, path
         assert office.client.get("/api/v1/sessions").json()["must_enrol"] is True
         secret = base64.b32decode(post(office, "/second-factor", password=PASSWORD).json()["secret"])
-        assert (
-            post(office, "/second-factor/confirm", code=code_now(secret, -1)).json()["session"]["must_enrol"] is False
-        )
+        assert post(office, "/second-factor/confirm", code=code_now(secret)).json()["session"]["must_enrol"] is False
         assert office.client.get("/api/v1/accounts").status_code == 200
-        proof = {"password": PASSWORD, "code": code_now(secret)}
+        proof = {"password": PASSWORD, "code": next_code(secret)}
         assert reason(post(office, "/second-factor/end", **proof), 403) == "second_factor_asked"
 
 

@@ -235,7 +235,7 @@ def _add_keys(commands: argparse._SubParsersAction[Parser]) -> None:
 def _add_administrator(commands: argparse._SubParsersAction[Parser]) -> None:
     administrator = commands.add_parser(
         "administrator",
-        help="在服务器上新增一名管理员，或重置其口令（需要服务器组件）",
+        help="在服务器上新增一名管理员，或重置其口令并解除双重验证（需要服务器组件）",
         description="口令遗失、无人可以复核时的出路：用户名已是管理员的，重置其口令；没有的，新增管理员。"
         "只能在服务器上办理，记入变更记录。设置取自环境变量，与 serve 相同。",
     )
