@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
-from pages_site import DESK, PHONE, Site, Watched, clerk_of, draft, keep_picture
+from pages_site import DESK, PHONE, Site, Watched, clerk_of, draft, io_file, keep_picture
 from playwright.sync_api import Browser, expect
 from test_pages import faults_of
 
+from registry.calendar import service as calendars
 from registry.certificates import service as certificates
+from registry.work import REGISTRY
 
 pytest_plugins = ("pages_fixtures",)
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -77,13 +81,36 @@ def test_an_administrator_loads_a_year_and_a_wrong_line_changes_nothing(desk: Wa
     page.get_by_label("年份").fill("2031")
     page.get_by_label("依据").fill("示例")
     page.get_by_label("放假与调休的日子").fill("2031-10-01,休,国庆节（示例）\n2031-02-30,休,没有这天")
-    page.get_by_role("button", name="载入").click()
+    look, load = page.get_by_role("button", name="先看看有何变化"), page.get_by_role("button", name="载入", exact=True)
+    expect(load).to_have_count(0)
+    look.click()
     expect(page.get_by_role("alert")).to_contain_text("第 2 行")
     assert faults_of(page) == []
     page.get_by_label("放假与调休的日子").fill("2031-10-01,休,国庆节（示例）")
-    page.get_by_role("button", name="载入").click()
+    look.click()
+    expect(page.get_by_role("region", name="新增或改写 1 天，去掉 0 天")).to_contain_text("国庆节（示例）")
+    with desk.site.services.registry.read(REGISTRY) as work:
+        assert date(2031, 10, 1) not in calendars.calendar(work).off
+    load.click()
+    page.wait_for_url("**/calendar?done=calendar")
     expect(page.get_by_role("cell", name="国庆节（示例）")).to_be_visible()
+    # A file as Chinese spreadsheets write it; what it says is seen before it counts, and stays to be loaded.
+    page.get_by_label("年份").fill("2031")
+    page.get_by_label("依据").fill("示例更正")
+    sheet = "2031-10-02,休,国庆节（更正）\n2031-09-27,班,调休（示例）\n"
+    page.locator("input[type=file]").set_input_files(io_file(sheet.encode("gb18030"), "2031.csv"))
+    look.click()
+    change = page.get_by_role("region", name="新增或改写 2 天，去掉 1 天")
+    expect(change).to_contain_text("国庆节（更正）")
+    expect(change).to_contain_text("国庆节（示例）")
+    assert faults_of(page) == []
     keep_picture(page, "calendar")
+    load.click()
+    page.wait_for_url("**/calendar?done=calendar")
+    with desk.site.services.registry.read(REGISTRY) as work:
+        found = calendars.calendar(work)
+    assert (date(2031, 10, 2) in found.off, date(2031, 10, 1) in found.off) == (True, False)
+    assert date(2031, 9, 27) in found.work
 
 
 def test_the_recall_list_names_the_case_and_is_for_the_issuer_only(desk: Watched) -> None:

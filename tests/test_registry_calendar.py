@@ -82,3 +82,16 @@ def test_the_sample_can_be_loaded_says_that_it_is_one_and_is_replaced_as_a_year(
 def test_only_an_administrator_loads_days(house: House) -> None:
     with pytest.raises(NotPermittedError):
         house.do(service.load, 2031, SAMPLE, "示例", who=actor(None, "registrar"))
+
+
+def test_what_a_year_would_change_is_told_and_nothing_is_changed(house: House) -> None:
+    house.do(service.load, 2031, "2031-10-01,休,国庆\n2031-10-02,休,国庆\n", "示例")
+    wanted = "2031-10-02,休,国庆节\n2031-10-03,休,国庆\n"
+    found = house.do(service.look, 2031, wanted, "示例")
+    assert [(one.day.day, one.name) for one in found.coming] == [(2, "国庆节"), (3, "国庆")]
+    assert [one.day.day for one in found.going] == [1]
+    assert sorted(row.day.day for row in house.see(service.days) if row.day.year == 2031) == [1, 2]
+    # The same again changes nothing, and another year is none of it.
+    again = house.do(service.look, 2031, "2031-10-01,休,国庆\n2031-10-02,休,国庆\n", "示例")
+    assert (again.coming, again.going) == ([], [])
+    assert house.do(service.look, 2032, "2032-10-01,休,国庆\n", "示例").going == []

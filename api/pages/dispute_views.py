@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -107,8 +107,11 @@ class CalendarLine:
 class CalendarPage:
     """The loaded days and the form that loads a year."""
 
-    lines: Sequence[CalendarLine]
+    years: Mapping[int, Sequence[CalendarLine]]
     year: str
     source: str
     days: str
-    errors: Sequence[str]
+    errors: Sequence[str] = ()
+    #: What loading it would change; None until that was looked at.
+    coming: Sequence[CalendarLine] | None = None
+    going: Sequence[CalendarLine] = ()

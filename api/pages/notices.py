@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from http import HTTPStatus
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -14,10 +16,11 @@ from api.pages.forms import Form, get_form
 from api.pages.rendering import go, show, texts_for
 from api.pages.texts import Texts
 from registry.calendar import service as calendars
+from registry.calendar.rules import SpecialDay
 from registry.catalogue import service as catalogue
 from registry.certificates import masking
 from registry.certificates import service as certificates
-from registry.errors import InvalidDraftError
+from registry.errors import FieldError, InvalidDraftError
 from registry.notices import service as notices
 from registry.notices.tables import Notice
 from registry.work import Work
@@ -28,6 +31,8 @@ OfCall = Annotated[Call, Depends(get_call)]
 OfForm = Annotated[Form, Depends(get_form)]
 
 _ROWS: Final = 30
+#: A year of days is some 2 KB.
+_MAX_SHEET_BYTES: Final = 16 * 1024
 
 
 @router.get("/notices")
@@ -73,29 +78,59 @@ def _href(work: Work, row: Notice) -> str:
 def show_calendar(request: Request, call: OfCall) -> Response:
     """工作日历：放假与调休上班的日子。"""
     year = shanghai_day(call.services.clock()).year
-    return show(request, "calendar.html", _calendar(call, texts_for(request), Form({"year": [str(year)]}, {})))
+    return show(request, "calendar.html", _calendar(call, texts_for(request), str(year), "", ""))
 
 
 @router.post("/calendar")
 def load_calendar(request: Request, call: OfCall, form: OfForm) -> Response:
-    """载入一年的放假与调休安排，替换该年原有的。"""
-    year = form.text("year")
+    """先看载入一年的放假与调休安排会改变什么，再载入，替换该年原有的。"""
+    t, year, source = texts_for(request), form.text("year"), form.text("source")
+    number = int(year) if year.isdecimal() and len(year) == 4 else 0
+    days = form.exact("days")
     try:
-        call.write(
-            lambda work: calendars.load(
-                work, int(year) if year.isdecimal() and len(year) == 4 else 0, form.exact("days"), form.text("source")
-            )
-        )
+        days = _sheet(form) or days
+        if form.text("do") == "load":
+            call.write(lambda work: calendars.load(work, number, days, source))
+            return go("/calendar", done="calendar")
+        found = call.read(lambda work: calendars.look(work, number, days, source))
     except InvalidDraftError as refused:
-        view = _calendar(call, texts_for(request), form, refused)
-        return show(request, "calendar.html", view, status=422)
-    return go("/calendar", done="calendar")
+        errors = [error.message for error in refused.errors]
+        view = replace(_calendar(call, t, year, source, days), errors=errors)
+        return show(request, "calendar.html", view, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    coming, going = (
+        [_special(one, said, t) for one in some] for some, said in ((found.coming, source), (found.going, "—"))
+    )
+    view = replace(_calendar(call, t, year, source, days), coming=coming, going=going)
+    return show(request, "calendar.html", view)
 
 
-def _calendar(call: Call, t: Texts, form: Form, refused: InvalidDraftError | None = None) -> CalendarPage:
+def _sheet(form: Form) -> str:
+    """The text of a CSV file, if one was chosen: UTF-8, or GB 18030 as Chinese spreadsheets write it."""
+    upload = form.upload("file")
+    if upload is None:
+        return ""
+    data = upload.content.read(_MAX_SHEET_BYTES + 1)
+    for encoding in ("utf-8-sig", "gb18030"):
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if len(data) <= _MAX_SHEET_BYTES and text.replace("\n", "").replace("\r", "").replace("\t", "").isprintable():
+            return text
+    raise InvalidDraftError([FieldError("file", "not_a_sheet", "文件不是 CSV 文本；请在表格软件中另存为 CSV 再上传。")])
+
+
+def _calendar(call: Call, t: Texts, year: str, source: str, days: str) -> CalendarPage:
     def ask(work: Work) -> CalendarPage:
-        lines = [CalendarLine(row.day, t(f"calendar.{row.kind}"), row.name, row.source) for row in calendars.days(work)]
-        errors = [error.message for error in refused.errors] if refused else []
-        return CalendarPage(lines, form.text("year"), form.text("source"), form.exact("days"), errors)
+        years: dict[int, list[CalendarLine]] = {}
+        for row in calendars.days(work):
+            years.setdefault(row.day.year, []).insert(
+                0, _special(SpecialDay(row.day, row.kind, row.name), row.source, t)
+            )
+        return CalendarPage(years, year, source, days)
 
     return call.read(ask)
+
+
+def _special(one: SpecialDay, source: str, t: Texts) -> CalendarLine:
+    return CalendarLine(one.day, t(f"calendar.{one.kind}"), one.name, source)

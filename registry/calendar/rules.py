@@ -7,6 +7,7 @@ and make-up days (调休) year by year, so they are data that somebody loads, ne
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -65,6 +66,21 @@ class SpecialDay:
     day: date
     kind: str
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What loading a year would change: days that are new or say something else, and days that would be gone."""
+
+    coming: list[SpecialDay]
+    going: list[SpecialDay]
+
+
+def compare(before: Iterable[SpecialDay], after: Iterable[SpecialDay]) -> Difference:
+    """How the days of a year differ, both in the order of days."""
+    old, new = list(before), list(after)
+    days = {one.day for one in new}
+    return Difference([one for one in new if one not in old], [one for one in old if one.day not in days])
 
 
 def parse_year(text: str, year: int) -> list[SpecialDay]:
