@@ -198,6 +198,22 @@ def test_who_is_asked_can_do_nothing_else_before(office: OpenOffice) -> None:
         assert reason(post(office, "/second-factor/end", **proof), 403) == "second_factor_asked"
 
 
+def test_what_was_typed_before_the_session_ended_outlives_the_setting_up(office: OpenOffice) -> None:
+    person(office, "keepsit")
+    carried = {"next": "/", "kept_address": "/certificates/search", "kept.q": "两行\n文字"}
+    html = {"Origin": ORIGIN, "Accept": "text/html"}
+    with asking(office, "all"):
+        entry = {"username": "keepsit", "password": PASSWORD, **carried}
+        due = office.client.post("/login", data=entry, headers=html)
+        assert "请先设置双重验证" in due.text and "先前填写的内容还在" in due.text
+        begun = office.client.post("/second-factor/begin", data={"password": PASSWORD, **carried}, headers=html)
+        typed = re.search(r'id="secret">([^<]+)<', begun.text)
+        assert typed is not None and 'name="kept.q"' in begun.text
+        code = code_now(base64.b32decode(typed[1].replace(" ", "")))
+        done = office.client.post("/second-factor/confirm", data={"code": code, **carried}, headers=html)
+    assert 'action="/certificates/search"' in done.text and 'name="q" hidden>\n两行\n文字' in done.text
+
+
 def test_a_session_that_was_open_before_it_was_asked_stays(office: OpenOffice) -> None:
     person(office, "earlier")
     say_password(office, "earlier")
