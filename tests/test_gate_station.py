@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -256,6 +256,20 @@ def test_a_bundle_older_than_one_used_before_the_restart_is_refused(tmp_path: Pa
     with pytest.raises(TrustFileError) as error:
         Gate(tmp_path, world)
     assert error.value.reason == "rolled_back"
+
+
+def test_a_bundle_from_the_future_is_not_taken_in_for_it_would_not_age(tmp_path: Path, world: World) -> None:
+    gate = Gate(tmp_path, world)
+    day, later = timedelta(days=1), datetime.now(UTC) + timedelta(hours=2)
+    future = world.trust(version=9, issued_at=later, expires_at=later + day)
+    gate.put(future.data)
+    gate.scan(world.code())
+    assert "继续使用版本 3" in gate.notices[-1] and "晚于现在" in gate.notices[-1]
+    gate.journal.close()
+    with pytest.raises(TrustFileError, match="晚于现在"):
+        Gate(tmp_path, world)
+    soon = datetime.now(UTC) + timedelta(minutes=50)
+    world.trust(version=9, issued_at=soon, expires_at=soon + day).check_begun(datetime.now(UTC))
 
 
 def test_a_venue_that_the_newer_bundle_drops_is_undecided(gate: Gate, world: World) -> None:

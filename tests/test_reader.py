@@ -135,6 +135,17 @@ def test_a_kept_trust_bundle_is_succeeded_only_by_one_its_roots_hold(page: Page)
         assert page.evaluate(taken, [first.decode(), second.decode()]) == outcome
 
 
+def test_a_bundle_from_the_future_is_not_taken_in(page: Page) -> None:
+    data = make_world(1).trust().data.decode()
+    asked = """async ([text, ahead]) => {
+      const { openTrust, checkBegun } = await import('/static/js/core/trust.js');
+      const trust = await openTrust(text);
+      try { return checkBegun(trust, trust.issuedAt - ahead) === trust; } catch (error) { return error.reason; }
+    }"""
+    assert page.evaluate(asked, [data, 3600]) is True
+    assert page.evaluate(asked, [data, 3601]) == "issued_in_future"
+
+
 def test_root_documents_bind_the_browser_as_they_bind_the_verifier(page: Page) -> None:
     usurper = fixed_key("usurper")
     bare = replace(WORLD.content, version=5, root_keys=(PUBLISHERS[0].public,))

@@ -36,6 +36,8 @@ from verifier.trusted_chain import TrustedChain
 from verifier.venue import Venue
 
 MAX_BUNDLE_BYTES = 64 * 1024 * 1024
+#: What the clocks of doors and windows are off by.
+CLOCKS_DIFFER = timedelta(hours=1)
 REGISTRY = "registry"
 
 _CONTEXT = b"suizheng/trust/1\x00"
@@ -232,6 +234,18 @@ class TrustBundle:
             raise StaleTrustError("trust_expired", f"信任包已于 {ended} 到期，请更新", evidence=evidence)
         begun = times.for_people(issued_at)
         raise StaleTrustError("trust_too_old", f"信任包签发于 {begun}，已超过允许的时长，请更新", evidence=evidence)
+
+    def check_begun(self, now: datetime) -> None:
+        """For whoever takes a bundle in, by the clock: one from the future would stay fresh too long. An hour passes.
+
+        Raises StaleTrustError.
+        """
+        issued_at = self.content.issued_at
+        if issued_at > now + CLOCKS_DIFFER:
+            begins = times.for_people(issued_at)
+            message = f"信任包的签发时间（{begins}）晚于现在，请核对本机的时钟；时钟无误时不得使用这份信任包"
+            evidence = {"issued_at": times.to_text(issued_at), "now": times.to_text(now)}
+            raise StaleTrustError("issued_in_future", message, evidence=evidence)
 
     def late_since(self, at: datetime) -> datetime | None:
         """Since when a newer bundle should be here: a registry makes one by half of a bundle's life; None before."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from api.cli.arguments import now
 from api.cli.errors import CommandError
 from api.gate.errors import GateError, cause_of
 from api.gate.files import replace_file
@@ -46,6 +47,7 @@ def run(options: argparse.Namespace) -> int:
 def _write_bundle(options: argparse.Namespace, known: TrustBundle | None) -> int:
     data = _newest(options, known)
     bundle = TrustBundle.open(data) if known is None else known.accept(data)
+    bundle.check_begun(now())
     _check_fingerprint(bundle, options.root)
     replace_file(options.out, data)
     content = bundle.content
@@ -64,11 +66,12 @@ def _write_bundle(options: argparse.Namespace, known: TrustBundle | None) -> int
 def _write_update(options: argparse.Namespace, known: TrustBundle) -> int:
     """The few bytes that lead from the reader's bundle to the newest, for a reader that no network reaches."""
     data = _newest(options, known)
-    version = known.accept(data).content.version
+    newest = known.accept(data)
+    newest.check_begun(now())
     update = shorten(known.data, data)
     replace_file(options.out, update)
     print(
-        f"✓ 信任包从版本 {known.content.version} 到 {version} 的更新已写入 {options.out}"
+        f"✓ 信任包从版本 {known.content.version} 到 {newest.content.version} 的更新已写入 {options.out}"
         f"（{len(update)} 字节，整个信任包 {len(data)} 字节）"
     )
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from api.gate.errors import TrustFileError, cause_of
@@ -12,7 +13,7 @@ from verifier.trust import MAX_BUNDLE_BYTES, TrustBundle
 def open_trust(path: Path) -> TrustBundle:
     """The trust bundle in a file; that it is the right one is for whoever named the file. Raises TrustFileError."""
     try:
-        return TrustBundle.open(read_trust(path))
+        return _begun(TrustBundle.open(read_trust(path)))
     except VerificationError as error:
         raise TrustFileError("bad_trust", f"信任包 {path} 不可用：{error.message}；请重新获取") from error
 
@@ -48,7 +49,7 @@ class TrustFile:
         self._stamp = stamp
         kept = f"继续使用版本 {self.bundle.content.version}"
         try:
-            self.bundle = self.bundle.accept(read_trust(self._path))
+            self.bundle = _begun(self.bundle.accept(read_trust(self._path)))
             self.problem = None
         except VerificationError as error:
             self.problem = f"信任包 {self._path} 的新内容不可用：{error.message}；{kept}"
@@ -62,6 +63,11 @@ class TrustFile:
         except OSError:
             return None
         return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _begun(bundle: TrustBundle) -> TrustBundle:
+    bundle.check_begun(datetime.now(UTC))
+    return bundle
 
 
 def read_trust(path: Path) -> bytes:

@@ -8,6 +8,7 @@ import { follow, rootChain } from "./root.js";
 import { applyDelta, openToken, stateAt } from "./status.js";
 import { kidOf } from "./suites.js";
 
+const CLOCKS_DIFFER = 3600;
 const CONTEXT = "suizheng/trust/1\0", FORMAT = "suizheng-trust/1", MAX_CHARS = 64 * 1024 * 1024;
 
 class Trust {
@@ -120,6 +121,12 @@ export async function openTrust(text) {
   const group = await groupOf(content.roots), chain = await rootChain(content);
   await checkThreshold(group, message, signatures);
   return make(text, content, group, chain.at(-1));
+}
+
+// For whoever takes a bundle in, by the clock (seconds): one from the future would stay fresh too long. An hour passes.
+export function checkBegun(trust, now) {
+  if (trust.issuedAt > now + CLOCKS_DIFFER) throw staleTrust("issued_in_future");
+  return trust;
 }
 
 // The successor in the text, to which `trust` leads. Throws for an older version (rollback).

@@ -1,7 +1,7 @@
 // The trust bundle that a reader keeps on the device, pinned at the first one.
 
 import * as store from "../core/store.js";
-import { acceptTrust, openTrust } from "../core/trust.js";
+import { acceptTrust, checkBegun, openTrust } from "../core/trust.js";
 
 const TRUST = "trust";
 
@@ -16,7 +16,7 @@ export async function refreshTrust(trust) {
   const answer = await fetch("/api/v1/trust", { credentials: "omit" });
   if (!answer.ok) throw new TypeError("no trust bundle");
   const text = await answer.text();
-  const fresh = trust ? await acceptTrust(trust, text) : await openTrust(text);
+  const fresh = checkBegun(trust ? await acceptTrust(trust, text) : await openTrust(text), Date.now() / 1000);
   if (fresh !== trust) await store.put(TRUST, text);
   return fresh;
 }
