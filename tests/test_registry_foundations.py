@@ -139,7 +139,10 @@ def test_sqlite_keeps_its_word_on_durability_and_references(sqlite_house: House)
 def test_a_reference_to_nothing_is_refused_by_the_database(house: House) -> None:
     with pytest.raises(IntegrityError), house.work() as work:
         work.session.execute(
-            text("INSERT INTO staff_sessions VALUES (:secret, 'nobody', :at, :at)"),
+            text(
+                "INSERT INTO staff_sessions (secret_sha256, staff_id, created_at, expires_at)"
+                " VALUES (:secret, 'nobody', :at, :at)"
+            ),
             {"secret": b"x", "at": NOON.isoformat()},
         )
 
