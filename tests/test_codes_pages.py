@@ -28,6 +28,7 @@ from codes.pages import Found
 
 CODES = [payload.encode(random.Random(number).randbytes(150)) for number in range(4)]
 AT = "2026-11-22T12:00:00+08:00"
+PAGE = "suizheng.example/verify"
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +97,7 @@ def test_our_own_paper_is_read_back_and_valid(world: World, tmp_path: Path, caps
     label = sheets.ComponentLabel(code, "垃圾箱", "3101050100000001", "某路", "某单位")
     for pdf in (
         sheets.print_card(card, "card", NOON), sheets.print_card(card, "sheet", NOON),
-        sheets.print_posters([poster], "a3", "示例办公室", NOON), sheets.print_labels([label], NOON),
+        sheets.print_posters([poster], "a3", "示例办公室", PAGE, NOON), sheets.print_labels([label], PAGE, NOON),
     ):  # fmt: skip
         status, lines = scan(tmp_path, pdf, world, capsys)
         assert (status, [(one["page"], one["state"]) for one in lines]) == (0, [(1, "valid")])
@@ -109,7 +110,7 @@ def test_every_label_of_the_largest_sheet_is_read_and_one_page_more_is_said_to_b
 ) -> None:
     texts = [payload.encode(random.Random(number).randbytes(110)) for number in range(sheets.MAX_LABELS)]
     labels = [sheets.ComponentLabel(text, "垃圾箱", "3101050100000001", "某路", "某单位") for text in texts]
-    read = pages.read(sheets.print_labels(labels, NOON))
+    read = pages.read(sheets.print_labels(labels, PAGE, NOON))
     assert (read.pages, read.unread, {one.text for one in read.found}) == (pages.MAX_PAGES, "", set(texts))
     whole = [page_with(world.code()), *(page_with() for _ in range(pages.MAX_PAGES - 1))]
     assert scan(tmp_path, pdf_of(*whole), world, capsys)[0] == 0

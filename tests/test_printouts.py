@@ -18,6 +18,7 @@ from codes import picture
 from verifier.code import CodeKind, Grant, GrantKind
 
 LONG = "长宁区虹桥街道社区综合为老服务中心助餐点（示例）通行证"
+PAGE = "suizheng.example/verify"
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +75,13 @@ def test_a_poster_a_page_with_its_number(world: World, paper: sheets.Paper, wide
         )
         for n in (7, 8)
     ]  # fmt: skip
-    pdf = sheets.print_posters(made, paper, "示例办公室", NOON)
+    pdf = sheets.print_posters(made, paper, "示例办公室", PAGE, NOON)
     shown = pages(pdf, 60)
     assert [seen(page) for page in shown] == [[poster.text] for poster in made]
     assert round(shown[0].width / 60 * 25.4) == pytest.approx(wide, abs=1)
     # Spaces between Chinese and digits are drawn, not written.
     assert "第7张" in written(pdf).replace(" ", "") and "随证体育馆" in written(pdf)
+    assert PAGE in written(pdf)
 
 
 def test_labels_stand_three_by_eight_and_every_one_is_read(world: World) -> None:
@@ -90,7 +92,9 @@ def test_labels_stand_three_by_eight_and_every_one_is_read(world: World) -> None
         )
         for n in range(25)
     ]  # fmt: skip
-    first, second = pages(sheets.print_labels(labels, NOON), 150)
+    pdf = sheets.print_labels(labels, PAGE, NOON)
+    first, second = pages(pdf, 150)
+    assert written(pdf).count(PAGE) == len(labels)
     wide, high = first.width / 3, first.height / 8
     for n, label in enumerate(labels[:24]):
         left, top = n % 3 * wide, n // 3 * high

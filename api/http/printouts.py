@@ -49,7 +49,8 @@ def get_posters(
 ) -> Response:
     """每页一张，编号印在页脚。"""
     found, office = call.read(lambda work: _posters(work, venue_id, number))
-    return _pdf(sheets.print_posters(found, paper, office, call.services.clock()), f"posters-{venue_id}")
+    pdf = sheets.print_posters(found, paper, office, _reading_page(call), call.services.clock())
+    return _pdf(pdf, f"posters-{venue_id}")
 
 
 @router.get("/components/labels.pdf", summary="部件标签", response_class=Response, responses=_ANSWERS)
@@ -60,7 +61,12 @@ def get_labels(
 ) -> Response:
     """A4 纸每页 3 × 8 张，一次最多 600 张；余下的用 after 接着打。"""
     labels = call.read(lambda work: _labels(work, q.strip(), after))
-    return _pdf(sheets.print_labels(labels, call.services.clock()), "labels")
+    return _pdf(sheets.print_labels(labels, _reading_page(call), call.services.clock()), "labels")
+
+
+def _reading_page(call: Call) -> str:
+    """Where anybody reads a code, as people write an address: a phone's own camera knows nothing of our codes."""
+    return f"{call.services.settings.public_url}/verify".removeprefix("https://")
 
 
 def _printed(work: Work, code_id: str) -> sheets.PrintedCode:

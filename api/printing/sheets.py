@@ -65,16 +65,22 @@ def print_card(code: PrintedCode, form: Literal["card", "sheet"], at: datetime) 
     return print_pdf("card" if form == "card" else "printed", data, at)
 
 
-def print_posters(posters: Sequence[VenuePoster], paper: Paper, office: str, at: datetime) -> bytes:
-    """Posters, one a page; large and flat, so level M keeps their modules big. Raises FontMissingError."""
+def print_posters(posters: Sequence[VenuePoster], paper: Paper, office: str, page: str, at: datetime) -> bytes:
+    """Posters, one a page; large and flat, so level M keeps their modules big. `page`: where anybody reads the code.
+
+    Raises FontMissingError.
+    """
     drawn = [{**asdict(poster), "code": _drawn(poster.text, picture.SCREEN)} for poster in posters]
-    return print_pdf("posters", {"paper": paper, "posters": drawn, "office": office}, at)
+    return print_pdf("posters", {"paper": paper, "posters": drawn, "office": office, "page": page}, at)
 
 
-def print_labels(labels: Sequence[ComponentLabel], at: datetime) -> bytes:
-    """Labels, 24 an A4 page; small and weathered, so with the stronger correction. Raises FontMissingError."""
+def print_labels(labels: Sequence[ComponentLabel], page: str, at: datetime) -> bytes:
+    """Labels, 24 an A4 page; small and weathered, so with the stronger correction. `page` as of `print_posters`.
+
+    Raises FontMissingError.
+    """
     drawn = [{**asdict(label), "code": _drawn(label.text, picture.PRINT)} for label in labels]
-    return print_pdf("labels", {"labels": drawn}, at)
+    return print_pdf("labels", {"labels": drawn, "page": page}, at)
 
 
 def _drawn(text: str, level: picture.Level) -> str:
