@@ -12,6 +12,7 @@ from test_pages import faults_of
 
 from verifier import verify
 from verifier.extract import contents
+from verifier.times import shanghai_day
 from verifier.trust import TrustBundle
 
 pytest_plugins = ("pages_fixtures",)
@@ -89,7 +90,7 @@ def test_a_use_leads_to_its_extract_and_what_is_wrong_is_told(browser: Browser, 
     expect(page.get_by_label("证照编号")).not_to_be_checked()
     expect(page.get_by_label("经营范围")).to_be_checked()
     # A field that the form does not offer is refused by the server.
-    page.get_by_label("有效至").fill(datetime.now(UTC).date().isoformat())
+    page.get_by_label("有效至").fill(shanghai_day(datetime.now(UTC)).isoformat())
     page.get_by_label("经营范围").evaluate("(box) => { box.value = 'extend_info.legal_representative'; }")
     page.get_by_role("button", name="出具摘录件").click()
     expect(page.get_by_role("alert")).to_contain_text("该事项的材料项不需要这些字段：法定代表人")

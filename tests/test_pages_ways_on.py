@@ -9,6 +9,7 @@ from pages_site import COMPANY_CODE, HANDLER_DEVICE, LAMP, Site, Watched, clerk_
 from playwright.sync_api import Page, expect
 from test_pages import faults_of
 
+from api.pages.use_page import MOST_ITEMS
 from registry.certificates import service as certificates
 from registry.codes import service as codes
 from registry.codes.rules import CodeRequest
@@ -24,6 +25,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 OTHER_COMPANY = "91310105MA1FWT0226"
+CHAIN = "91310105MA1FWT0907"
 
 
 def a_licence(site: Site, number: str) -> str:
@@ -31,12 +33,12 @@ def a_licence(site: Site, number: str) -> str:
         return certificates.register(work, draft(site.types[1], number)).id
 
 
-def find_what_the_company_has(page: Page, case_no: str) -> None:
+def find_what_the_company_has(page: Page, case_no: str, company: str = COMPANY_CODE) -> None:
     page.goto("/use")
     page.get_by_label("办理事项").select_option("CN-FOOD-01")
     page.get_by_label("办件编号").fill(case_no)
     page.get_by_label("证件类型").select_option("001")
-    page.get_by_label("证件号码").fill(COMPANY_CODE)
+    page.get_by_label("证件号码").fill(company)
     page.get_by_role("button", name="查找可用的证照").click()
 
 
@@ -193,3 +195,22 @@ def test_the_codes_that_were_issued_lately_are_those_of_the_kind_that_is_looked_
     kinds = desk.page.locator("main table tbody td:nth-child(2)")
     expect(kinds.first).to_be_visible()
     assert {text.strip() for text in kinds.all_inner_texts()} == {"企业码"}
+
+
+def test_of_very_many_items_some_are_listed_and_any_is_found_by_its_number(desk: Watched) -> None:
+    page, site = desk.page, desk.site
+    numbers = [f"0500000020260977{number:04d}" for number in range(MOST_ITEMS + 2)]
+    with site.services.registry.begin(clerk_of(site.services)) as work:
+        for number in numbers:
+            certificates.register(work, draft(site.types[1], number, CHAIN))
+    desk.log_in("wang")
+    find_what_the_company_has(page, "CN-MANY-1", CHAIN)
+    expect(page.locator(".pick")).to_have_count(MOST_ITEMS)
+    expect(page.locator("main")).to_contain_text(f"只列出 {MOST_ITEMS} 份")
+    assert faults_of(page) == []
+    for number, found in ((numbers[0], 1), ("05000000202609779999", 0), ("", MOST_ITEMS)):
+        page.get_by_label("证照编号").fill(number)
+        page.get_by_label("证照编号").press("Enter")
+        expect(page.get_by_label("证照编号")).to_have_value(number)
+        expect(page.locator(".pick")).to_have_count(found)
+        expect(page.locator("main")).to_contain_text("没有编号为" if not found else number or "只列出")

@@ -197,6 +197,14 @@ def open_gate(page: Page, venue: str | None) -> None:
         page.get_by_label("在哪里验").select_option(venue)
 
 
+RECORD_VERDICTS = """() => {
+  const panel = document.querySelector('[data-part=verdict]'), word = document.querySelector('[data-part=word]');
+  const told = () => [panel.dataset.state, panel.dataset.reason, word.textContent];
+  window.verdicts = [];
+  new MutationObserver(() => panel.hidden || window.verdicts.push(told())).observe(panel, { attributes: true });
+}"""
+
+
 def decided(page: Page) -> tuple[str, str]:
     panel = page.locator("[data-part=verdict]")
     panel.wait_for()
@@ -230,10 +238,12 @@ def test_a_gate_sees_the_code_by_camera_once_and_refuses_it_again_and_its_screen
         page.clock.install()
         page.clock.resume()
         open_gate(page, venue)
+        # The camera looks on: a crowded machine sees the code again before anybody asks for the first verdict.
+        page.evaluate(RECORD_VERDICTS)
         page.get_by_role("button", name="摄像头验码").click()
-        assert decided(page) == ("valid", "pass")
-        expect(page.locator("[data-part=word]")).to_have_text("请进")
+        page.locator("[data-part=verdict]").wait_for()
         page.locator("[data-part=camera]").evaluate("button => button.click()")
+        assert page.evaluate("verdicts[0]") == ["valid", "pass", "请进"]
         assert type_code(page, text) == ("invalid", "replayed")
         page.reload()
         open_gate(page, venue)

@@ -136,7 +136,7 @@ def _draft(work: Work, form: Form, applicant: Applicant) -> AuthorisationDraft:
 
 @router.post("/use/case")
 def return_to_case(request: Request, call: OfCall, form: OfForm) -> Response:
-    """回到本办件，另选证照：申请人不必再扫一次码。"""
+    """回到本办件，另选证照，或按证照编号查找：申请人不必再扫一次码。"""
     t = texts_for(request)
     return show(request, "use_choose.html", call.read(lambda work: _choices(work, form, _carried(form), t)))
 
@@ -266,11 +266,11 @@ def _checked(work: Work, form: Form, t: Texts) -> Matter:
 
 
 def _choices(work: Work, form: Form, applicant: Applicant, t: Texts, problem: ProblemView | None = None) -> ChoosePage:
-    matter = _checked(work, form, t)
+    matter, number = _checked(work, form, t), form.text("number").strip()
     return ChoosePage(
         case=_carried_case(form, applicant), matter_name=matter.name, purpose=matter.purpose,
-        slots=slots_of(work, matter, applicant.index, t, bool(applicant.delegated), _limit(applicant)),
-        recorded=applicant.recorded, problem=problem,
+        slots=slots_of(work, matter, applicant.index, t, bool(applicant.delegated), _limit(applicant), number),
+        number=number, recorded=applicant.recorded, problem=problem,
     )  # fmt: skip
 
 

@@ -35,20 +35,30 @@ from verifier.identifiers import mask_name
 from verifier.status import Status
 from verifier.times import shanghai_day
 
+#: Of one slot: an enterprise may have ten thousand licences of one type.
+MOST_ITEMS = 50
+
 
 def slots_of(
-    work: Work, matter: Matter, holder: bytes, t: Texts, delegated: bool = False, limit: frozenset[str] | None = None
+    work: Work,
+    matter: Matter,
+    holder: bytes,
+    t: Texts,
+    delegated: bool = False,
+    limit: frozenset[str] | None = None,
+    number: str = "",
 ) -> list[SlotView]:
-    """Each slot of the matter with what the applicant has for it: what is in force first.
+    """Each slot of the matter with what the applicant has for it: what is in force first, MOST_ITEMS of them.
 
+    number: only the certificate of this number.
     delegated: a delegated code was shown, so that it is the authorisation, for the types of `limit` or for all.
     """
     names = {row.code: row.name for row in catalogue.list_types(work)}
     granted = authorisations.list_granted(work, matter.department)
-    held: list[Certificate | Material] = [*certificates.of_holder(work, holder), *materials.of_holder(work, holder)]
     slots = []
     for slot in catalogue.slots_of(work, matter.code):
-        fitting = [row for row in held if row.type_code in slot.accepts]
+        fitting = _fitting(work, holder, slot.accepts, number)
+        more, fitting = len(fitting) > MOST_ITEMS, fitting[:MOST_ITEMS]
         items = [_item(work, row, matter, holder, granted, names, t) for row in fitting]
         if delegated:
             items = [
@@ -56,8 +66,15 @@ def slots_of(
                 for item, row in zip(items, fitting, strict=True)
             ]
         items.sort(key=lambda item: (not item.in_force, item.authorisation is None))
-        slots.append(SlotView(slot.name, slot.required, [names.get(code, code) for code in slot.accepts], items))
+        slots.append(SlotView(slot.name, slot.required, [names.get(code, code) for code in slot.accepts], items, more))
     return slots
+
+
+def _fitting(work: Work, holder: bytes, accepts: Sequence[str], number: str) -> list[Certificate | Material]:
+    """One more than are shown, where there are as many."""
+    most = MOST_ITEMS + 1
+    found = certificates.of_holder(work, holder, among=accepts, number=number, most=most)
+    return [*found] if number else [*found, *materials.of_holder(work, holder, among=accepts, most=most)]
 
 
 def _item(

@@ -74,6 +74,8 @@ class SlotView:
     required: bool
     accepts: Sequence[str]
     items: Sequence[ItemView]
+    #: There are more than are shown.
+    more: bool = False
 
     @property
     def usable(self) -> int:
@@ -104,6 +106,8 @@ class ChoosePage:
     matter_name: str
     purpose: str
     slots: Sequence[SlotView]
+    #: Of the certificate that is looked for among many; empty for all.
+    number: str = ""
     #: The look at the person's code or number was recorded for that person.
     recorded: bool = False
     problem: ProblemView | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -161,11 +161,20 @@ def files_of(work: Work, certificate_id: str) -> list[CertificateFile]:
     return list(work.session.scalars(query.order_by(CertificateFile.position)))
 
 
-def of_holder(work: Work, holder_index: bytes) -> list[Certificate]:
-    """Every certificate of a holder known by blind index, newest first."""
+def of_holder(
+    work: Work, holder_index: bytes, *, among: Collection[str] = (), number: str = "", most: int | None = None
+) -> list[Certificate]:
+    """Certificates of a holder known by blind index, newest first; or so many of these types or of this number, those
+    whose state is good before all others."""
     query = select(Certificate).join(CertificateHolder, CertificateHolder.certificate_id == Certificate.id)
-    query = query.where(CertificateHolder.holder_index == holder_index).order_by(Certificate.id.desc())
-    return list(work.session.scalars(query))
+    query = query.where(CertificateHolder.holder_index == holder_index)
+    if among:
+        query = query.where(Certificate.type_code.in_(among))
+    if number:
+        query = query.where(Certificate.number == number)
+    if most is not None:
+        query = query.order_by(Certificate.status != Status.VALID).limit(most)
+    return list(work.session.scalars(query.order_by(Certificate.id.desc())))
 
 
 def holders_of(work: Work, certificate_id: str) -> list[bytes]:

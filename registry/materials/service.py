@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
 from typing import Any
@@ -210,11 +210,18 @@ def holders_of(work: Work, material_id: str) -> list[bytes]:
     return list(work.session.scalars(query.order_by(MaterialHolder.position)))
 
 
-def of_holder(work: Work, holder_index: bytes) -> list[Material]:
-    """Every material about a holder known by blind index, newest first."""
+def of_holder(
+    work: Work, holder_index: bytes, *, among: Collection[str] = (), most: int | None = None
+) -> list[Material]:
+    """Materials about a holder known by blind index, newest first; or so many of these types, those whose state is good
+    before all others."""
     query = select(Material).join(MaterialHolder, MaterialHolder.material_id == Material.id)
-    query = query.where(MaterialHolder.holder_index == holder_index).order_by(Material.id.desc())
-    return list(work.session.scalars(query))
+    query = query.where(MaterialHolder.holder_index == holder_index)
+    if among:
+        query = query.where(Material.type_code.in_(among))
+    if most is not None:
+        query = query.order_by(Material.status != Status.VALID).limit(most)
+    return list(work.session.scalars(query.order_by(Material.id.desc())))
 
 
 @dataclass(frozen=True, slots=True)
