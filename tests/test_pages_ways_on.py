@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from pages_site import COMPANY_CODE, HANDLER_DEVICE, LAMP, Site, Watched, clerk_of, delegate, draft
+from pages_site import COMPANY_CODE, HANDLER_DEVICE, LAMP, Site, Watched, clerk_of, delegate, draft, keep_picture
 from playwright.sync_api import Page, expect
 from test_pages import faults_of
 
@@ -208,9 +208,17 @@ def test_of_very_many_items_some_are_listed_and_any_is_found_by_its_number(desk:
     expect(page.locator(".pick")).to_have_count(MOST_ITEMS)
     expect(page.locator("main")).to_contain_text(f"只列出 {MOST_ITEMS} 份")
     assert faults_of(page) == []
+    keep_picture(page, "use-very-many")
     for number, found in ((numbers[0], 1), ("05000000202609779999", 0), ("", MOST_ITEMS)):
         page.get_by_label("证照编号").fill(number)
         page.get_by_label("证照编号").press("Enter")
         expect(page.get_by_label("证照编号")).to_have_value(number)
         expect(page.locator(".pick")).to_have_count(found)
         expect(page.locator("main")).to_contain_text("没有编号为" if not found else number or "只列出")
+    # What is done with a found item carries its number along: the page would show the fifty again.
+    page.get_by_label("证照编号").fill(numbers[0])
+    page.get_by_label("证照编号").press("Enter")
+    expect(page.locator(".pick input[name=number]")).to_have_value(numbers[0])
+    keep_picture(page, "use-found-by-number")
+    page.get_by_role("button", name="用于本办件").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("已用于本办件")
